@@ -1,0 +1,1 @@
+//! The Zot Artifact Store sidecar.
