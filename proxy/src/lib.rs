@@ -1,1 +1,15 @@
-//! The Zot Artifact Store sidecar.
+//! The Zot Artifact Store sidecar, in the order in which a request meets it:
+//! `listener` -> `gateway` -> `identity` -> `authz` -> `s3` | `oci` -> `blobs` -> `store` + `index`.
+//!
+//! `docs/architecture.md` walks a PUT, a GET and an OCI push through these rooms.
+
+pub mod app;
+pub mod authz;
+pub mod blobs;
+pub mod config;
+pub mod digest;
+pub mod error;
+pub mod gateway;
+pub mod identity;
+pub mod index;
+pub mod store;

@@ -1,0 +1,51 @@
+//! [`App`]: everything that requests share, built once.
+
+use std::sync::Arc;
+
+use crate::blobs::Blobs;
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::identity::AccessKeys;
+use crate::index::Index;
+use crate::store::Store;
+
+/// Everything that requests share.
+#[derive(Debug)]
+pub struct App {
+    /// The configuration, as it was read at start.
+    pub config: Config,
+    /// The keys that open the service.
+    pub access_keys: AccessKeys,
+    /// Names, versions and places.
+    pub index: Index,
+    /// The upstream registry.
+    pub store: Store,
+    /// The life of blobs.
+    pub blobs: Blobs,
+    /// Why S3 writes are refused, one finding a line; empty: they are not.
+    pub write_refusals: Vec<String>,
+}
+
+impl App {
+    /// Builds everything; opens no connection yet, so that a part that is down does not keep the process from starting.
+    /// Must be called within a tokio runtime.
+    /// # Errors
+    /// A value of the configuration cannot be used.
+    pub fn new(config: Config, write_refusals: Vec<String>) -> Result<Arc<Self>> {
+        let index = Index::open(&config.database)?;
+        let store = Store::new(&config.store)?;
+        let blobs = Blobs::new(index.clone(), store.clone(), config.blobs.clone());
+        let access_keys = AccessKeys::new(&config.access_keys);
+        Ok(Arc::new(Self { config, access_keys, index, store, blobs, write_refusals }))
+    }
+
+    /// Whether S3 may write.
+    /// # Errors
+    /// `WritesRefused`, with the fields of the registry's configuration and the values they should have.
+    pub fn check_writes(&self) -> Result<()> {
+        if self.write_refusals.is_empty() {
+            return Ok(());
+        }
+        Err(Error::from(Code::WritesRefused).with("registry_configuration", self.write_refusals.join("; ")))
+    }
+}

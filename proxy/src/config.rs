@@ -1,0 +1,56 @@
+//! The configuration: one struct a concern, each field's doc naming what it does; its default stands in `Default`.
+//!
+//! Read from one TOML file, then from the environment: `ZAS_SECTION__KEY` overrides `key` of `[section]`
+//! (`ZAS_DATABASE__URL`, `ZAS_STORE__RETRY__MAX_ATTEMPTS`). An unknown key is an error, in the file and in the
+//! environment alike. `docs/configuration.md` is generated from these structs.
+//! What does not live here: anything that asks the network or the disk whether a value works.
+
+mod access_keys;
+mod blobs;
+mod database;
+pub mod document;
+mod drain;
+mod limits;
+mod listen;
+mod load;
+mod s3;
+mod store;
+mod telemetry;
+
+pub use access_keys::{AccessKey, Secret};
+pub use blobs::Blobs;
+pub use database::Database;
+pub use drain::Drain;
+pub use limits::Limits;
+pub use listen::{Listen, Tls};
+pub use load::{ConfigError, from_toml, load};
+pub use s3::S3;
+pub use store::{Breaker, Retry, Store};
+pub use telemetry::{LogFormat, Telemetry};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the service listens.
+    pub listen: Listen,
+    /// What one client, one connection and one request may use at the most.
+    pub limits: Limits,
+    /// How the process ends.
+    pub drain: Drain,
+    /// The index: Postgres.
+    pub database: Database,
+    /// The upstream registry that keeps the bytes.
+    pub store: Store,
+    /// The S3 API.
+    pub s3: S3,
+    /// The life of blobs between upload and deletion.
+    pub blobs: Blobs,
+    /// Logs, traces and metrics.
+    pub telemetry: Telemetry,
+    /// The keys that open the service. With none, nothing is served but the probes.
+    pub access_keys: Vec<AccessKey>,
+}

@@ -1,0 +1,229 @@
+//! The table itself: one row a code.
+//!
+//! S3 codes: AWS, *Amazon S3 API Reference*, "Error responses". OCI codes: OCI distribution-spec 1.1, "Error codes".
+
+/// The family of a failure; what our own JSON calls `type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Who asks could not be established.
+    Authentication,
+    /// Who asks may not do this.
+    Authorization,
+    /// The request itself is wrong.
+    Validation,
+    /// Postgres or the upstream registry could not do its part.
+    Storage,
+    /// Bytes and digests do not agree.
+    Integrity,
+    /// A supply-chain rule was not met.
+    SupplyChain,
+    /// A fault of ours.
+    Internal,
+}
+
+impl Kind {
+    /// The kind's name in JSON and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authentication => "authentication",
+            Self::Authorization => "authorization",
+            Self::Validation => "validation",
+            Self::Storage => "storage",
+            Self::Integrity => "integrity",
+            Self::SupplyChain => "supply_chain",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Whether an operator must hear of it: such errors are logged as errors, all others are the client's business.
+    #[must_use]
+    pub const fn is_our_fault(self) -> bool {
+        matches!(self, Self::Storage | Self::Internal)
+    }
+}
+
+/// How one code is told to clients.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The family.
+    pub kind: Kind,
+    /// HTTP status.
+    pub status: u16,
+    /// The code in an S3 error document.
+    pub s3: &'static str,
+    /// The code in an OCI error document.
+    pub oci: &'static str,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    /// The label in metrics and logs.
+    pub label: &'static str,
+    /// What the client reads where nothing more precise is known.
+    pub message: &'static str,
+}
+
+macro_rules! table {
+    ($($(#[doc = $doc:literal])+ $code:ident: $kind:ident, $status:literal, $s3:literal, $oci:literal, $retryable:literal, $label:literal, $message:literal;)+) => {
+        /// What can go wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[doc = $doc])+ $code),+ }
+
+        impl Code {
+            /// Every code of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$code),+];
+
+            /// The code's row.
+            #[must_use]
+            pub const fn row(self) -> Row {
+                match self {
+                    $(Self::$code => Row {
+                        kind: Kind::$kind, status: $status, s3: $s3, oci: $oci, retryable: $retryable, label: $label, message: $message,
+                    }),+
+                }
+            }
+        }
+    };
+}
+
+table! {
+    // --- authentication
+    /// No credentials where some are needed.
+    Unauthenticated: Authentication, 401, "AccessDenied", "UNAUTHORIZED", false, "unauthenticated", "Authentication is required.";
+    /// The access key is not known.
+    InvalidAccessKeyId: Authentication, 403, "InvalidAccessKeyId", "UNAUTHORIZED", false, "invalid_access_key_id", "The access key id you provided does not exist in our records.";
+    /// The signature does not match.
+    SignatureDoesNotMatch: Authentication, 403, "SignatureDoesNotMatch", "UNAUTHORIZED", false, "signature_does_not_match", "The request signature we calculated does not match the signature you provided. Check your key and signing method.";
+    /// The client's clock is off.
+    RequestTimeTooSkewed: Authentication, 403, "RequestTimeTooSkewed", "UNAUTHORIZED", false, "request_time_too_skewed", "The difference between the request time and the current time is too large.";
+    /// A presigned URL that lapsed.
+    ExpiredRequest: Authentication, 403, "AccessDenied", "UNAUTHORIZED", false, "expired_request", "Request has expired.";
+    /// The Authorization header cannot be read.
+    AuthorizationHeaderMalformed: Authentication, 400, "AuthorizationHeaderMalformed", "UNAUTHORIZED", false, "authorization_header_malformed", "The authorization header is malformed.";
+    /// The presigned query cannot be read, or its lifetime is out of bounds.
+    AuthorizationQueryParametersError: Authentication, 400, "AuthorizationQueryParametersError", "UNAUTHORIZED", false, "authorization_query_parameters_error", "The authorization query parameters are not valid.";
+    /// A signing method that is not accepted.
+    UnsupportedSignature: Authentication, 400, "InvalidRequest", "UNAUTHORIZED", false, "unsupported_signature", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+    /// An `x-amz-*` header that the signature does not cover.
+    UnsignedHeader: Authentication, 403, "AccessDenied", "UNAUTHORIZED", false, "unsigned_header", "There were headers present in the request which were not signed.";
+
+    // --- authorization
+    /// The policy says no.
+    AccessDenied: Authorization, 403, "AccessDenied", "DENIED", false, "access_denied", "Access Denied.";
+
+    // --- validation
+    /// An argument is wrong.
+    InvalidArgument: Validation, 400, "InvalidArgument", "UNSUPPORTED", false, "invalid_argument", "Invalid argument.";
+    /// The request as a whole is wrong.
+    InvalidRequest: Validation, 400, "InvalidRequest", "UNSUPPORTED", false, "invalid_request", "Invalid request.";
+    /// The request target cannot be read, or means two things.
+    InvalidUri: Validation, 400, "InvalidURI", "NAME_INVALID", false, "invalid_uri", "The specified URI could not be parsed.";
+    /// XML that cannot be read.
+    MalformedXml: Validation, 400, "MalformedXML", "UNSUPPORTED", false, "malformed_xml", "The XML you provided was not well-formed or did not validate against our published schema.";
+    /// A bucket name that S3 forbids.
+    InvalidBucketName: Validation, 400, "InvalidBucketName", "NAME_INVALID", false, "invalid_bucket_name", "The specified bucket is not valid.";
+    /// A key of more than 1,024 bytes.
+    KeyTooLong: Validation, 400, "KeyTooLongError", "NAME_INVALID", false, "key_too_long", "Your key is too long.";
+    /// User metadata above 2 KiB.
+    MetadataTooLarge: Validation, 400, "MetadataTooLarge", "UNSUPPORTED", false, "metadata_too_large", "Your metadata headers exceed the maximum allowed metadata size.";
+    /// The bucket is not there.
+    NoSuchBucket: Validation, 404, "NoSuchBucket", "NAME_UNKNOWN", false, "no_such_bucket", "The specified bucket does not exist.";
+    /// The object is not there.
+    NoSuchKey: Validation, 404, "NoSuchKey", "BLOB_UNKNOWN", false, "no_such_key", "The specified key does not exist.";
+    /// The version is not there.
+    NoSuchVersion: Validation, 404, "NoSuchVersion", "MANIFEST_UNKNOWN", false, "no_such_version", "The specified version does not exist.";
+    /// The multipart upload is not there.
+    NoSuchUpload: Validation, 404, "NoSuchUpload", "BLOB_UPLOAD_UNKNOWN", false, "no_such_upload", "The specified multipart upload does not exist. The upload ID might be invalid, or the multipart upload might have been aborted or completed.";
+    /// The bucket exists and is the caller's.
+    BucketAlreadyOwnedByYou: Validation, 409, "BucketAlreadyOwnedByYou", "DENIED", false, "bucket_already_owned_by_you", "Your previous request to create the named bucket succeeded and you already own it.";
+    /// The bucket holds something.
+    BucketNotEmpty: Validation, 409, "BucketNotEmpty", "DENIED", false, "bucket_not_empty", "The bucket you tried to delete is not empty.";
+    /// A concurrent change won.
+    OperationAborted: Validation, 409, "OperationAborted", "UNSUPPORTED", true, "operation_aborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.";
+    /// A part is unknown or its ETag differs.
+    InvalidPart: Validation, 400, "InvalidPart", "BLOB_UPLOAD_INVALID", false, "invalid_part", "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.";
+    /// Parts are not in ascending order.
+    InvalidPartOrder: Validation, 400, "InvalidPartOrder", "BLOB_UPLOAD_INVALID", false, "invalid_part_order", "The list of parts was not in ascending order. Parts list must be specified in order by part number.";
+    /// A part that is not the last has less than 5 MiB.
+    EntityTooSmall: Validation, 400, "EntityTooSmall", "SIZE_INVALID", false, "entity_too_small", "Your proposed upload is smaller than the minimum allowed object size.";
+    /// A body above its limit.
+    EntityTooLarge: Validation, 400, "EntityTooLarge", "SIZE_INVALID", false, "entity_too_large", "Your proposed upload exceeds the maximum allowed object size.";
+    /// A manifest above its limit.
+    ManifestTooLarge: Validation, 413, "EntityTooLarge", "SIZE_INVALID", false, "manifest_too_large", "The manifest exceeds the maximum allowed size.";
+    /// A body without its length.
+    MissingContentLength: Validation, 411, "MissingContentLength", "SIZE_INVALID", false, "missing_content_length", "You must provide the Content-Length HTTP header.";
+    /// Headers above their limit.
+    RequestHeaderSectionTooLarge: Validation, 400, "RequestHeaderSectionTooLarge", "UNSUPPORTED", false, "request_header_section_too_large", "Your request header section exceeds the maximum allowed size.";
+    /// A range that the object does not have.
+    InvalidRange: Validation, 416, "InvalidRange", "RANGE_INVALID", false, "invalid_range", "The requested range is not satisfiable.";
+    /// An If-* header said no.
+    PreconditionFailed: Validation, 412, "PreconditionFailed", "UNSUPPORTED", false, "precondition_failed", "At least one of the preconditions you specified did not hold.";
+    /// The client has it already.
+    NotModified: Validation, 304, "NotModified", "UNSUPPORTED", false, "not_modified", "Not Modified.";
+    /// The method is not for this resource.
+    MethodNotAllowed: Validation, 405, "MethodNotAllowed", "UNSUPPORTED", false, "method_not_allowed", "The specified method is not allowed against this resource.";
+    /// Something that S3 has and we do not, said clearly.
+    NotImplemented: Validation, 501, "NotImplemented", "UNSUPPORTED", false, "not_implemented", "A header or query you provided implies functionality that is not implemented.";
+    /// A path that nobody answers.
+    NotFound: Validation, 404, "NoSuchKey", "NAME_UNKNOWN", false, "not_found", "There is nothing at this path.";
+    /// A repository name that the OCI grammar forbids.
+    NameInvalid: Validation, 400, "InvalidArgument", "NAME_INVALID", false, "name_invalid", "Invalid repository name.";
+    /// The repository is not there, or not to be seen.
+    NameUnknown: Validation, 404, "NoSuchBucket", "NAME_UNKNOWN", false, "name_unknown", "Repository name not known to the registry.";
+    /// The blob is not there.
+    BlobUnknown: Validation, 404, "NoSuchKey", "BLOB_UNKNOWN", false, "blob_unknown", "Blob unknown to the registry.";
+    /// The manifest is not there.
+    ManifestUnknown: Validation, 404, "NoSuchKey", "MANIFEST_UNKNOWN", false, "manifest_unknown", "Manifest unknown to the registry.";
+    /// The client sent its body too slowly.
+    RequestTimeout: Validation, 400, "RequestTimeout", "BLOB_UPLOAD_INVALID", true, "request_timeout", "Your socket connection to the server was not read from or written to within the timeout period.";
+    /// The client left.
+    ClientGone: Validation, 499, "RequestTimeout", "BLOB_UPLOAD_INVALID", true, "client_gone", "The client closed the connection.";
+
+    // --- integrity
+    /// Content-MD5 or a checksum differs from the bytes.
+    BadDigest: Integrity, 400, "BadDigest", "DIGEST_INVALID", false, "bad_digest", "The checksum you specified did not match what we received.";
+    /// Content-MD5 or a checksum cannot be read.
+    InvalidDigest: Integrity, 400, "InvalidDigest", "DIGEST_INVALID", false, "invalid_digest", "The Content-MD5 or checksum value you specified is not valid.";
+    /// The signed SHA-256 differs from the bytes.
+    ContentSha256Mismatch: Integrity, 400, "XAmzContentSHA256Mismatch", "DIGEST_INVALID", false, "content_sha256_mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed.";
+    /// The body ended early.
+    IncompleteBody: Integrity, 400, "IncompleteBody", "BLOB_UPLOAD_INVALID", false, "incomplete_body", "You did not provide the number of bytes specified by the Content-Length HTTP header.";
+
+    // --- supply chain
+    /// A gate that the artifact does not pass.
+    GateNotMet: SupplyChain, 403, "AccessDenied", "DENIED", false, "gate_not_met", "The artifact does not meet a supply-chain rule.";
+
+    // --- storage
+    /// The upstream registry did not do its part in time.
+    UpstreamUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "upstream_unavailable", "The storage behind this service is not available. Please try again.";
+    /// The index did not do its part in time.
+    IndexUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "index_unavailable", "The index behind this service is not available. Please try again.";
+    /// S3 writes are refused because the upstream's configuration would lose them.
+    WritesRefused: Storage, 503, "ServiceUnavailable", "DENIED", true, "writes_refused", "Writes are refused until the registry's configuration is safe for them.";
+
+    // --- internal
+    /// Too much at once.
+    SlowDown: Validation, 503, "SlowDown", "TOOMANYREQUESTS", true, "slow_down", "Please reduce your request rate.";
+    /// The process is about to end.
+    ShuttingDown: Validation, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "shutting_down", "The service is shutting down. Please try again.";
+    /// A fault of ours.
+    InternalError: Internal, 500, "InternalError", "UNKNOWN", true, "internal_error", "We encountered an internal error. Please try again.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn metric_labels_are_unique() {
+        let labels: HashSet<_> = Code::ALL.iter().map(|code| code.row().label).collect();
+        assert_eq!(labels.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn every_status_is_a_redirection_or_an_error() {
+        for code in Code::ALL {
+            assert!((300..600).contains(&code.row().status), "{code:?}");
+        }
+    }
+}
