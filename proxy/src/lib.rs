@@ -13,3 +13,4 @@ pub mod gateway;
 pub mod identity;
 pub mod index;
 pub mod store;
+pub mod telemetry;

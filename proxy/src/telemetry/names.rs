@@ -1,0 +1,120 @@
+//! Every metric: its name, its kind, its labels, its help text. Nothing else in the crate spells a metric's name.
+
+/// What a metric counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution in buckets.
+    Histogram,
+}
+
+/// One metric as operators read it.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// The name.
+    pub name: &'static str,
+    /// What it counts.
+    pub kind: Kind,
+    /// The labels.
+    pub labels: &'static [&'static str],
+    /// The help text.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($const:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
+        $(#[doc = $help] pub const $const: &str = $name;)+
+
+        /// Every metric.
+        pub const ALL: &[Metric] = &[
+            $(Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help }),+
+        ];
+    };
+}
+
+metrics! {
+    // --- requests
+    REQUESTS: Counter "zas_requests_total" ["door", "operation", "status"] "Requests that ended, by door (s3, oci, rest), operation and HTTP status.";
+    REQUEST_SECONDS: Histogram "zas_request_duration_seconds" ["door", "operation"] "Seconds from the end of a request's header to the end of its answer.";
+    IN_FLIGHT: Gauge "zas_requests_in_flight" [] "Requests that are being served.";
+    ERRORS: Counter "zas_errors_total" ["kind", "code"] "Errors told to clients, by kind and code of the error table.";
+
+    // --- connections
+    CONNECTIONS: Gauge "zas_connections" [] "Client connections that are open.";
+    CONNECTIONS_ACCEPTED: Counter "zas_connections_accepted_total" [] "Client connections that were accepted.";
+    CONNECTIONS_REFUSED: Counter "zas_connections_refused_total" ["reason"] "Client connections that were closed before their first request, by reason.";
+    CERTIFICATE_EXPIRY: Gauge "zas_tls_certificate_expiry_timestamp_seconds" [] "When the served certificate lapses, in seconds since 1970.";
+    CERTIFICATE_RELOADS: Counter "zas_tls_certificate_reloads_total" ["outcome"] "Certificate files read again after a change, by outcome (ok, error).";
+
+    // --- objects
+    UPLOADS: Counter "zas_uploads_total" ["bucket", "type"] "Uploads that were acknowledged, by bucket and content type family.";
+    UPLOAD_BYTES: Counter "zas_upload_bytes_total" ["bucket", "type"] "Bytes of uploads that were acknowledged.";
+    UPLOAD_SIZE: Histogram "zas_upload_size_bytes" ["bucket"] "Sizes of uploads in bytes.";
+    UPLOAD_SECONDS: Histogram "zas_upload_duration_seconds" ["bucket"] "Seconds that uploads took.";
+    DOWNLOADS: Counter "zas_downloads_total" ["bucket", "type"] "Downloads that were served, by bucket and content type family.";
+    DOWNLOAD_BYTES: Counter "zas_download_bytes_total" ["bucket", "type"] "Bytes of downloads that were served.";
+    DOWNLOAD_SIZE: Histogram "zas_download_size_bytes" ["bucket"] "Sizes of downloads in bytes.";
+    DOWNLOAD_SECONDS: Histogram "zas_download_duration_seconds" ["bucket"] "Seconds that downloads took.";
+
+    // --- the upstream registry
+    UPSTREAM_SECONDS: Histogram "zas_upstream_request_seconds" ["store", "operation", "outcome"] "Seconds until the upstream registry answered, by operation and outcome.";
+    UPSTREAM_RETRIES: Counter "zas_upstream_retries_total" ["store", "operation"] "Requests to the upstream registry that were sent again.";
+    BREAKER_STATE: Gauge "zas_upstream_breaker_state" ["store"] "Circuit breaker of the upstream registry: 0 closed, 1 half open, 2 open.";
+
+    // --- the index
+    POOL_CONNECTIONS: Gauge "zas_index_pool_connections" ["state"] "Connections to Postgres, by state (idle, used).";
+
+    // --- the life of blobs
+    SWEEP_BLOBS: Counter "zas_sweep_blobs_total" ["outcome"] "Blobs that the sweeper looked at, by outcome.";
+    SWEEP_SESSIONS: Counter "zas_sweep_sessions_total" ["outcome"] "Abandoned upload sessions at the upstream, by outcome.";
+    SWEEP_UPLOADS: Counter "zas_sweep_uploads_total" [] "Abandoned multipart uploads that were given up.";
+    SWEEP_SECONDS: Histogram "zas_sweep_duration_seconds" [] "Seconds that one round of the sweeper took.";
+
+    // --- the process
+    BUILD_INFO: Gauge "zas_build_info" ["version"] "Always 1; the version of this process is in the label.";
+}
+
+/// Upper bounds of the histograms of seconds, as OpenTelemetry's HTTP conventions have them.
+pub(super) const SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Upper bounds of the histograms of transfers, which may take long: from 5 ms to 10 minutes.
+pub(super) const TRANSFER_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
+
+/// Upper bounds of the histograms of sizes: from 1 KiB to 64 GiB, each eight times the last where it matters.
+pub(super) const BYTES: &[f64] = &[
+    1024.0,
+    8192.0,
+    65_536.0,
+    524_288.0,
+    1_048_576.0,
+    8_388_608.0,
+    67_108_864.0,
+    536_870_912.0,
+    5_368_709_120.0,
+    68_719_476_736.0,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_follow_the_conventions_of_prometheus() {
+        for metric in ALL {
+            assert!(metric.name.starts_with("zas_"), "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert!(metric.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+
+    #[test]
+    fn no_name_is_there_twice() {
+        let names: HashSet<_> = ALL.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+}
