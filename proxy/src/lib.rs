@@ -12,5 +12,6 @@ pub mod error;
 pub mod gateway;
 pub mod identity;
 pub mod index;
+pub mod postgres;
 pub mod store;
 pub mod telemetry;
