@@ -12,6 +12,7 @@ mod pin;
 mod session;
 mod types;
 mod upload;
+mod upload_target;
 
 pub use bucket::{Bucket, BucketPage, NewBucket};
 pub use database::{Index, migrate};
@@ -21,3 +22,4 @@ pub use pin::{DuePin, PinRequest, PinnedBlob};
 pub use session::StoreSession;
 pub use types::{BlobRef, ChecksumType, Checksums, Headers, Metadata, Placement, Repository, Segment, Segments, slice};
 pub use upload::{CompleteUpload, CompletedPart, NewPart, NewUpload, Part, PartPage, Upload, UploadPage};
+pub use upload_target::UploadTarget;

@@ -82,6 +82,8 @@ pub struct BlobRef {
 pub struct Segment {
     /// The blob.
     pub blob: BlobRef,
+    /// The size of the whole blob: a read of all of it needs no range, and can be checked against the digest.
+    pub blob_size: u64,
     /// First byte within the blob.
     pub blob_offset: u64,
     /// Number of bytes, at least 1.
