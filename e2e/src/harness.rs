@@ -1,0 +1,108 @@
+//! Starts the real parts as child processes, waits until they are ready, and stops them when dropped.
+//!
+//! [`on_each_backend`](crate::on_each_backend) makes one test function into a test per kind of server: the sidecar with the
+//! embedded registry, the sidecar with a stock Zot, and a server that the environment names. How processes are started and
+//! ended is in [`crate::process`].
+
+mod backend;
+mod dev_server;
+mod probe;
+mod reference_registry;
+mod tour;
+mod zot;
+
+use std::{
+    collections::BTreeSet,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+
+pub use self::{
+    backend::{Backend, run_on},
+    dev_server::{DevServer, Options, Upstream, proxy_binary},
+    reference_registry::ReferenceRegistry,
+    tour::Tour,
+    zot::Zot,
+};
+
+/// Where a server listens, and the access key that opens both its doors: S3, and OCI by Basic authentication.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// `http://HOST:PORT`, without a slash at the end.
+    pub url: String,
+    /// The access key id, which is the Basic user name too. Empty where the server asks for none.
+    pub access_key: String,
+    /// The secret of the access key, which is the Basic password too.
+    pub secret_key: String,
+}
+
+impl Endpoint {
+    /// `HOST:PORT`, as OCI clients name a registry.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.url.split_once("://").map_or(self.url.as_str(), |(_, authority)| authority)
+    }
+
+    /// Whether it is spoken to by TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.url.starts_with("https://")
+    }
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint").field("url", &self.url).field("access_key", &self.access_key).finish_non_exhaustive()
+    }
+}
+
+/// A port of the loopback interface that nobody listens on now and that this process has not handed out before.
+///
+/// # Errors
+/// When the system has none left.
+pub fn free_port() -> Result<u16> {
+    static HANDED_OUT: LazyLock<Mutex<BTreeSet<u16>>> = LazyLock::new(Mutex::default);
+    let mut handed_out = HANDED_OUT.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let port = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?.local_addr()?.port();
+        if handed_out.insert(port) {
+            return Ok(port);
+        }
+    }
+}
+
+/// A server's folder: a temporary one that goes with it, or one that the caller keeps.
+#[derive(Debug)]
+enum Folder {
+    Temporary(TempDir),
+    Kept(PathBuf),
+}
+
+impl Folder {
+    /// A temporary folder that other users may enter: a server that drops root keeps its database below it.
+    fn temporary() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("zas-e2e-").tempdir()?;
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+        Ok(Self::Temporary(folder))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(folder) => folder.path(),
+            Self::Kept(folder) => folder,
+        }
+    }
+
+    /// What the guardian may remove.
+    fn scratch(&self) -> Option<&Path> {
+        match self {
+            Self::Temporary(folder) => Some(folder.path()),
+            Self::Kept(_) => None,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The programs that the tests drive, each in one pinned version: found in a cache folder, or installed there on first use
+//! with the toolchains of this machine (`go install`, `pip install` into a virtual environment).
+//!
+//! The cache is `zas-tools` in cargo's target folder, so it goes with `cargo clean`. One lock file over it makes test
+//! processes that start together install each thing once, and one at a time.
+//! A stock Zot is not installed: `ZOT_BIN` names it, see [`crate::harness::Zot`].
+
+mod cache;
+mod go;
+mod python;
+
+use std::{io::Write as _, path::PathBuf};
+
+use anyhow::{Result, bail};
+
+use self::cache::Cache;
+
+/// A program or environment that [`provide`] can give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    /// The reference registry, `registry`.
+    Registry,
+    /// The OCI distribution conformance suite, `conformance`.
+    Conformance,
+    /// The OCI client `oras`.
+    Oras,
+    /// The OCI client `crane`.
+    Crane,
+    /// The S3 client `rclone`.
+    Rclone,
+    /// The S3 server `minio`, for comparing speed; no test needs it.
+    Minio,
+    /// The interpreter `python` of an environment with boto3.
+    Python,
+    /// The AWS command line, version 1: `aws`.
+    AwsCli,
+}
+
+impl Tool {
+    /// Every tool.
+    pub const ALL: [Self; 8] = [
+        Self::Registry,
+        Self::Conformance,
+        Self::Oras,
+        Self::Crane,
+        Self::Rclone,
+        Self::Minio,
+        Self::Python,
+        Self::AwsCli,
+    ];
+
+    /// The name of its executable file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Registry => "registry",
+            Self::Conformance => "conformance",
+            Self::Oras => "oras",
+            Self::Crane => "crane",
+            Self::Rclone => "rclone",
+            Self::Minio => "minio",
+            Self::Python => "python",
+            Self::AwsCli => "aws",
+        }
+    }
+}
+
+/// Why a tool cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// The toolchain that installs it is not on this machine.
+    #[error("{tool} needs {toolchain}, which is not on this machine")]
+    NoToolchain {
+        /// The tool asked for.
+        tool: &'static str,
+        /// What would install it.
+        toolchain: &'static str,
+    },
+    /// Its installation failed.
+    #[error("{tool} cannot be installed: {cause:#}")]
+    Failed {
+        /// The tool asked for.
+        tool: &'static str,
+        /// What went wrong.
+        cause: anyhow::Error,
+    },
+}
+
+/// The path of the executable of `tool`, installed first where the cache has none. May take minutes the first time.
+///
+/// # Errors
+/// See [`ToolError`].
+pub fn provide(tool: Tool) -> Result<PathBuf, ToolError> {
+    let cache = Cache::locate().map_err(|cause| ToolError::Failed { tool: tool.name(), cause })?;
+    match tool {
+        Tool::Registry => go::provide(&cache, &go::REGISTRY),
+        Tool::Conformance => go::provide(&cache, &go::CONFORMANCE),
+        Tool::Oras => go::provide(&cache, &go::ORAS),
+        Tool::Crane => go::provide(&cache, &go::CRANE),
+        Tool::Rclone => go::provide(&cache, &go::RCLONE),
+        Tool::Minio => go::provide(&cache, &go::MINIO),
+        Tool::Python | Tool::AwsCli => python::provide(&cache, tool.name()),
+    }
+}
+
+/// As [`provide`], for a test: without its toolchain the test is left out, which is said on standard error, and gives
+/// `None`. Continuous integration (`CI=true`) leaves nothing out: there it is an error.
+///
+/// # Errors
+/// When the installation failed, or the toolchain is missing under `CI=true`.
+pub fn require(tool: Tool, test: &str) -> Result<Option<PathBuf>> {
+    match provide(tool) {
+        Ok(path) => Ok(Some(path)),
+        Err(error @ ToolError::NoToolchain { .. }) => {
+            left_out(test, &error.to_string())?;
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says on standard error that `test` is left out, and why.
+///
+/// # Errors
+/// Under `CI=true`, where nothing may be left out.
+pub fn left_out(test: &str, why: &str) -> Result<()> {
+    if std::env::var_os("CI").is_some_and(|ci| ci == "true") {
+        bail!("{test} cannot be left out under CI=true: {why}");
+    }
+    say(&format!("LEFT OUT {test}: {why}"));
+    Ok(())
+}
+
+/// One line on standard error, for the person who runs the tests. Written past the test runner's capture, which would
+/// swallow what a passing test says.
+pub(crate) fn say(line: &str) {
+    if writeln!(std::io::stderr(), "{line}").is_err() {
+        // Nobody reads it: nothing is lost.
+    }
+}
