@@ -49,11 +49,12 @@ impl Report {
     }
 }
 
-/// Runs the suite (the executable `suite`) against a registry, in repositories whose names begin with `repository`.
+/// Runs the suite (the executable `suite`) against a registry. `settings` are further environment variables of the suite,
+/// which switch on what it leaves out by default.
 ///
 /// # Errors
 /// When it cannot be run to its end or reports nothing. A registry that does not conform is no error here.
-pub fn run_suite(suite: &Path, registry: &Endpoint, repository: &str) -> Result<Report> {
+pub fn run_suite(suite: &Path, registry: &Endpoint, settings: &[(&str, &str)]) -> Result<Report> {
     let results = tempfile::tempdir()?;
     let mut command = Command::new(suite);
     command.current_dir(results.path()).envs([
@@ -63,7 +64,7 @@ pub fn run_suite(suite: &Path, registry: &Endpoint, repository: &str) -> Result<
         ("OCI_PASSWORD", &registry.secret_key),
         ("OCI_VERSION", "1.1"),
     ]);
-    command.env("OCI_REPO1", format!("{repository}/one")).env("OCI_REPO2", format!("{repository}/two"));
+    command.envs(settings.iter().copied());
     command.env("OCI_RESULTS_DIR", results.path().join("results"));
     let finished = run(&mut command, DEADLINE)?;
     let outcomes = parse(&finished.stdout);
@@ -72,15 +73,20 @@ pub fn run_suite(suite: &Path, registry: &Endpoint, repository: &str) -> Result<
 }
 
 /// Reads the tree of results: a line `NAME: OUTCOME` a test, each below its parent, ended by an empty line. Groups stand in
-/// it beside their tests; they are kept, for a group can fail by itself.
+/// it beside their tests; they are kept, for a group can fail by itself. The suite repeats names (every blob of an image is
+/// one `blob-get`); the second of a name is kept as `NAME #2`, for the suite's order is always the same.
 fn parse(text: &str) -> BTreeMap<String, Outcome> {
     let lines = text.lines().skip_while(|line| *line != "Test results").skip(1).take_while(|line| !line.is_empty());
-    lines
-        .filter_map(|line| {
-            let (name, outcome) = line.trim_start().rsplit_once(": ")?;
-            Some((name.to_owned(), outcome_of(outcome)?))
-        })
-        .collect()
+    let mut seen = BTreeMap::<&str, usize>::new();
+    let mut outcomes = BTreeMap::new();
+    for line in lines {
+        let Some((name, outcome)) = line.trim_start().rsplit_once(": ") else { continue };
+        let Some(outcome) = outcome_of(outcome) else { continue };
+        let times = seen.entry(name).or_default();
+        *times += 1;
+        outcomes.insert(if *times == 1 { name.to_owned() } else { format!("{name} #{times}") }, outcome);
+    }
+    outcomes
 }
 
 fn outcome_of(word: &str) -> Option<Outcome> {
@@ -142,6 +148,13 @@ mod tests {
             ["OCI Conformance Test", "OCI Conformance Test/tag"]
         );
         assert_eq!(summary(&report), "1 passed, 2 failed, 0 skipped, 1 disabled");
+    }
+
+    #[test]
+    fn tests_of_one_name_are_kept_apart() {
+        let report = report("Test results\nT/blob-get: Pass\nT/blob-get: FAIL\n\n");
+        assert_eq!(report.named(Outcome::Pass).collect::<Vec<_>>(), ["T/blob-get"]);
+        assert_eq!(report.named(Outcome::Fail).collect::<Vec<_>>(), ["T/blob-get #2"]);
     }
 
     #[test]

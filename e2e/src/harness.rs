@@ -5,7 +5,9 @@
 //! ended is in [`crate::process`].
 
 mod backend;
+mod build;
 mod dev_server;
+mod embedded_registry;
 mod probe;
 mod reference_registry;
 mod tour;
@@ -23,8 +25,11 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 pub use self::{
-    backend::{Backend, run_on},
-    dev_server::{DevServer, Options, Upstream, proxy_binary},
+    backend::{Backend, Failure, no_zot, run_on},
+    build::proxy_binary,
+    dev_server::{DevServer, Options, Upstream},
+    embedded_registry::EmbeddedRegistry,
+    probe::http_get,
     reference_registry::ReferenceRegistry,
     tour::Tour,
     zot::Zot,

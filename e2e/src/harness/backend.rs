@@ -1,5 +1,7 @@
 //! One test body, several kinds of server behind it.
 
+use std::fmt;
+
 use anyhow::Result;
 
 use super::{DevServer, Endpoint, Options, Upstream, Zot};
@@ -17,17 +19,37 @@ pub enum Backend {
     Named,
 }
 
+/// Why a test failed, printed by the test runner as the text that a person reads: without the stack of a test body, which
+/// says nothing that the step's sentence does not.
+pub struct Failure(anyhow::Error);
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
 /// Runs `body` against a server of the kind `backend`. When it fails, the end of the server's log is shown.
 ///
 /// # Errors
 /// When the server does not start, or `body` fails.
-pub fn run_on(backend: Backend, test: &str, body: impl FnOnce(&Endpoint) -> Result<()>) -> Result<()> {
+pub fn run_on(backend: Backend, test: &str, body: impl FnOnce(&Endpoint) -> Result<()>) -> Result<(), Failure> {
+    Ok(start_and_run(backend, test, body)?)
+}
+
+fn start_and_run(backend: Backend, test: &str, body: impl FnOnce(&Endpoint) -> Result<()>) -> Result<()> {
     let upstream = match backend {
         Backend::Embedded => Upstream::Embedded,
         Backend::Zot => match Zot::binary() {
             Some(path) => Upstream::Zot(path),
             None => {
-                say(&format!("LEFT OUT {test} on a stock Zot: ZOT_BIN names none"));
+                no_zot(test);
                 return Ok(());
             }
         },
@@ -38,6 +60,11 @@ pub fn run_on(backend: Backend, test: &str, body: impl FnOnce(&Endpoint) -> Resu
     body(server.endpoint())?;
     log.passed = true;
     Ok(())
+}
+
+/// Says that `test` is left out for want of a stock Zot, which is no failure anywhere: the tests install none.
+pub fn no_zot(test: &str) {
+    say(&format!("LEFT OUT {test} on a stock Zot: ZOT_BIN names none"));
 }
 
 fn named() -> Option<Endpoint> {
@@ -69,20 +96,20 @@ impl Drop for LogOnFailure<'_> {
 macro_rules! on_each_backend {
     ($body:ident) => {
         mod $body {
-            use $crate::harness::{Backend, run_on};
+            use $crate::harness::{Backend, Failure, run_on};
 
             #[test]
-            fn on_the_embedded_registry() -> anyhow::Result<()> {
+            fn on_the_embedded_registry() -> Result<(), Failure> {
                 run_on(Backend::Embedded, stringify!($body), super::$body)
             }
 
             #[test]
-            fn on_a_stock_zot() -> anyhow::Result<()> {
+            fn on_a_stock_zot() -> Result<(), Failure> {
                 run_on(Backend::Zot, stringify!($body), super::$body)
             }
 
             #[test]
-            fn on_a_server_named_by_the_environment() -> anyhow::Result<()> {
+            fn on_a_server_named_by_the_environment() -> Result<(), Failure> {
                 run_on(Backend::Named, stringify!($body), super::$body)
             }
         }

@@ -4,13 +4,12 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
-    sync::OnceLock,
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 
-use super::{Endpoint, Folder, free_port, probe::Probe};
+use super::{Endpoint, Folder, build, free_port, probe::Probe};
 use crate::process::{self, Server};
 
 /// Longest start: a first one may fetch a Postgres.
@@ -18,9 +17,6 @@ const START_DEADLINE: Duration = Duration::from_secs(300);
 
 /// Longest stop: the grace period for transfers in flight, and Postgres' shutdown checkpoint.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
-
-/// Longest build of the binary from nothing, on two cores.
-const BUILD_DEADLINE: Duration = Duration::from_secs(45 * 60);
 
 /// What stands behind the sidecar.
 #[derive(Debug, Clone, Default)]
@@ -69,7 +65,7 @@ impl DevServer {
         let data = folder.path().join("data");
         std::fs::create_dir_all(&data)?;
         let listen = format!("127.0.0.1:{}", free_port()?);
-        let mut command = Command::new(proxy_binary()?);
+        let mut command = Command::new(build::proxy_binary()?);
         command.args(["dev", "--listen", &listen, "--data-dir"]).arg(&data).arg("--zot");
         match &options.upstream {
             Upstream::Embedded => command.arg("embedded"),
@@ -136,48 +132,6 @@ impl Drop for DevServer {
     }
 }
 
-/// The sidecar's binary: what `ZAS_PROXY_BIN` names, else a fresh build in the profile of this test.
-///
-/// # Errors
-/// When the build fails.
-pub fn proxy_binary() -> Result<&'static Path> {
-    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let found = BINARY.get_or_init(|| match std::env::var_os("ZAS_PROXY_BIN") {
-        Some(path) => Ok(path.into()),
-        None => build().map_err(|error| format!("{error:#}")),
-    });
-    found.as_deref().map_err(|error| anyhow!("no zas-proxy to test: {error}"))
-}
-
-/// Asks cargo for the binary, which is quick where nothing has changed: a test must never run a stale one.
-fn build() -> Result<PathBuf> {
-    let executable = std::env::current_exe()?;
-    let profile = executable.ancestors().nth(2).and_then(Path::file_name).context("this test has no target folder")?;
-    let profile = if profile == "debug" { "dev".into() } else { profile.to_owned() };
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
-    command.args([
-        "build",
-        "--package",
-        "zas-proxy",
-        "--bin",
-        "zas-proxy",
-        "--message-format",
-        "json-render-diagnostics",
-        "--profile",
-    ]);
-    command.arg(profile);
-    let built = process::run_ok(&mut command, BUILD_DEADLINE)?;
-    executable_in(&built.stdout).context("cargo named no executable")
-}
-
-/// The executable that cargo's messages, one JSON value a line, name last.
-fn executable_in(messages: &str) -> Option<PathBuf> {
-    let values = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    values.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from)).next_back()
-}
-
 /// The access key id and the secret of the profile `zas` in an AWS credentials file.
 fn credentials(file: &Path) -> Result<(String, String)> {
     let text = std::fs::read_to_string(file).with_context(|| format!("the server wrote no {}", file.display()))?;
@@ -242,11 +196,5 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "[default]\naws_access_key_id = a\naws_secret_access_key = b\n").unwrap();
         assert!(credentials(file.path()).unwrap_err().to_string().contains("profile `zas`"));
-    }
-
-    #[test]
-    fn the_executable_is_read_from_cargo_messages() {
-        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\n{\"executable\":\"/t/debug/zas-proxy\"}\n{\"reason\":\"build-finished\"}\n";
-        assert_eq!(executable_in(messages), Some("/t/debug/zas-proxy".into()));
     }
 }

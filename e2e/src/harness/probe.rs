@@ -1,4 +1,4 @@
-//! One small HTTP question to a server under test: what status does it answer? Whether that means ready is the caller's business.
+//! One small HTTP question to a server under test: what does it answer to a GET? Whether that means ready is the caller's business.
 
 use std::time::Duration;
 
@@ -14,8 +14,6 @@ pub(super) struct Probe {
 
 impl Probe {
     pub(super) fn new(url: impl Into<String>) -> Self {
-        // The first provider wins, and any will do for a probe.
-        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         Self { url: url.into() }
     }
 
@@ -25,18 +23,27 @@ impl Probe {
     }
 
     fn status(&self) -> Result<u16> {
-        std::thread::scope(|scope| scope.spawn(|| self.ask()).join())
-            .map_err(|_| anyhow::anyhow!("the probe panicked"))?
+        Ok(http_get(&self.url)?.0)
     }
+}
 
-    fn ask(&self) -> Result<u16> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            // Servers under test sign their own certificates.
-            let client =
-                reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().timeout(TIMEOUT).build()?;
-            let response = client.get(&self.url).send().await.with_context(|| format!("GET {}", self.url))?;
-            Ok(response.status().as_u16())
-        })
-    }
+/// One plain GET: its status and its body. On a thread of its own, as [`Probe`] does it.
+///
+/// # Errors
+/// When there is no answer.
+pub fn http_get(url: &str) -> Result<(u16, Vec<u8>)> {
+    std::thread::scope(|scope| scope.spawn(|| get(url)).join()).map_err(|_| anyhow::anyhow!("GET {url} panicked"))?
+}
+
+fn get(url: &str) -> Result<(u16, Vec<u8>)> {
+    // The first provider wins, and any will do here.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // Servers under test sign their own certificates.
+        let client =
+            reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().timeout(TIMEOUT).build()?;
+        let response = client.get(url).send().await.with_context(|| format!("GET {url}"))?;
+        Ok((response.status().as_u16(), response.bytes().await?.to_vec()))
+    })
 }

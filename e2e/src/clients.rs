@@ -1,0 +1,185 @@
+//! Command line clients in a clean room: a home folder of their own, nothing from the user's environment that changes what
+//! they do, and a deadline on each command. What they are told to do is in the tests.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::{
+    harness::Endpoint,
+    process::{Finished, run, run_ok, run_ok_with_input},
+};
+
+/// Longest run of one command.
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// A folder to work in, and one server to talk to.
+#[derive(Debug)]
+pub struct Room<'a> {
+    /// The server that the clients talk to.
+    pub server: &'a Endpoint,
+    home: TempDir,
+}
+
+impl<'a> Room<'a> {
+    /// An empty room.
+    ///
+    /// # Errors
+    /// When no folder can be made.
+    pub fn new(server: &'a Endpoint) -> Result<Self> {
+        Ok(Self { server, home: tempfile::Builder::new().prefix("zas-e2e-room-").tempdir()? })
+    }
+
+    /// The path of `name` in the room.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Writes the file `name`, and the folders that lead to it.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let path = self.path(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(&path, bytes)?;
+        Ok(path)
+    }
+
+    /// Reads the file `name`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn read(&self, name: &str) -> Result<Vec<u8>> {
+        std::fs::read(self.path(name)).with_context(|| format!("no {name}"))
+    }
+
+    /// A command of `program`, in this room, with the server's access key as AWS clients take it.
+    #[must_use]
+    pub fn command<I: IntoIterator<Item = S>, S: AsRef<str>>(&self, program: &Path, arguments: I) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        command.current_dir(self.home.path()).env_clear();
+        for name in ["PATH", "TMPDIR", "LANG", "LC_ALL"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("HOME", self.home.path()).env("DOCKER_CONFIG", self.path(".docker"));
+        command.env("AWS_ENDPOINT_URL", &self.server.url).env("AWS_DEFAULT_REGION", "us-east-1");
+        command.env("AWS_ACCESS_KEY_ID", &self.server.access_key).env("AWS_SECRET_ACCESS_KEY", &self.server.secret_key);
+        command.env("AWS_EC2_METADATA_DISABLED", "true");
+        command
+    }
+
+    /// Runs `program`, which must succeed, and gives its standard output.
+    ///
+    /// # Errors
+    /// When it fails; the error shows what it wrote.
+    pub fn ok(&self, program: &Path, arguments: &[&str]) -> Result<String> {
+        Ok(run_ok(&mut self.command(program, arguments), DEADLINE)?.stdout)
+    }
+
+    /// As [`Room::ok`], with `input` on its standard input.
+    ///
+    /// # Errors
+    /// As [`Room::ok`].
+    pub fn ok_with_input(&self, program: &Path, arguments: &[&str], input: &[u8]) -> Result<String> {
+        Ok(run_ok_with_input(&mut self.command(program, arguments), input, DEADLINE)?.stdout)
+    }
+
+    /// Runs `program` and gives back how it ended and all it wrote.
+    ///
+    /// # Errors
+    /// When it cannot be run to its end.
+    pub fn run(&self, program: &Path, arguments: &[&str]) -> Result<Finished> {
+        run(&mut self.command(program, arguments), DEADLINE)
+    }
+
+    /// Runs `program`, which must fail and say `told` on either output.
+    ///
+    /// # Errors
+    /// When it succeeds, or fails for another reason.
+    pub fn refused(&self, program: &Path, arguments: &[&str], told: &str) -> Result<()> {
+        let finished = self.run(program, arguments)?;
+        if finished.status.success() {
+            bail!("`{}` succeeded, it must fail with {told:?}", arguments.join(" "));
+        }
+        let said = format!("{}{}", finished.stdout, finished.stderr);
+        ensure!(said.contains(told), "`{}` failed without saying {told:?}: {said}", arguments.join(" "));
+        Ok(())
+    }
+}
+
+/// Bytes that differ from place to place and from `seed` to `seed`, so that a piece in the wrong place is seen.
+#[must_use]
+pub fn pattern(size: usize, seed: u64) -> Vec<u8> {
+    // splitmix64: a few operations a word, and no run repeats.
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut bytes = Vec::with_capacity(size + 8);
+    while bytes.len() < size {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = state;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bytes.extend_from_slice(&(word ^ (word >> 31)).to_le_bytes());
+    }
+    bytes.truncate(size);
+    bytes
+}
+
+/// Fails unless both are the same, without printing megabytes.
+///
+/// # Errors
+/// When they differ; it says where first.
+pub fn ensure_same(found: &[u8], expected: &[u8]) -> Result<()> {
+    if found != expected {
+        let place = found.iter().zip(expected).position(|(a, b)| a != b);
+        bail!("{} bytes found, {} expected, the first difference at {place:?}", found.len(), expected.len());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server() -> Endpoint {
+        Endpoint { url: "http://127.0.0.1:1".into(), access_key: "key".into(), secret_key: "secret".into() }
+    }
+
+    #[test]
+    fn a_command_sees_the_room_and_not_the_users_environment() {
+        let server = server();
+        let room = Room::new(&server).unwrap();
+        let environment = room.ok(Path::new("env"), &[]).unwrap();
+        assert!(environment.contains(&format!("HOME={}", room.path("").display().to_string().trim_end_matches('/'))));
+        assert!(environment.contains("AWS_ACCESS_KEY_ID=key") && !environment.contains("CARGO"), "{environment}");
+    }
+
+    #[test]
+    fn a_command_that_must_fail_for_a_reason_is_held_to_it() {
+        let server = server();
+        let room = Room::new(&server).unwrap();
+        let shell = Path::new("sh");
+        room.refused(shell, &["-c", "echo no such bucket >&2; exit 1"], "no such bucket").unwrap();
+        assert!(room.refused(shell, &["-c", "echo something else; exit 1"], "no such bucket").is_err());
+        assert!(room.refused(shell, &["-c", "echo no such bucket"], "no such bucket").is_err());
+    }
+
+    #[test]
+    fn patterns_have_the_size_asked_for_and_differ_by_seed() {
+        assert_eq!(pattern(1001, 1).len(), 1001);
+        assert_eq!(pattern(64, 1), pattern(64, 1));
+        assert_ne!(pattern(64, 1), pattern(64, 2));
+        assert!(ensure_same(&pattern(64, 1), &pattern(64, 2)).unwrap_err().to_string().contains("Some(0)"));
+    }
+}
