@@ -2,6 +2,8 @@
 --
 -- The blob invariant stands on foreign keys: every row that names a blob references `blobs`, so that Postgres itself
 -- refuses to forget a blob that a committed row names; naming one takes a key-share lock that the sweeper's lock excludes.
+--
+-- Keys, upload ids and bucket names are COLLATE "C": they compare byte by byte, which is the order that S3 lists in.
 
 CREATE TABLE stores (
     id          smallint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -42,17 +44,20 @@ CREATE TABLE blobs (
     repository_id bigint NOT NULL REFERENCES repositories,
     digest        bytea NOT NULL CHECK (octet_length(digest) = 32),
     size          bigint NOT NULL CHECK (size >= 0),
+    condemned_at  timestamptz,
     created_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (repository_id, digest)
 );
+CREATE INDEX blobs_condemned ON blobs (condemned_at) WHERE condemned_at IS NOT NULL;
 COMMENT ON TABLE blobs IS 'Every blob that may be at a store: pinned before it is uploaded, forgotten after it is deleted there.';
+COMMENT ON COLUMN blobs.condemned_at IS 'Set when a sweeper has found that nothing names or pins the blob, and before it asks the store to delete it. From then on nothing may name or pin it: a delete request may be on its way, and no lock outlives a crash.';
 
 CREATE TABLE blob_pins (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     repository_id bigint NOT NULL,
     digest        bytea NOT NULL,
     due_at        timestamptz NOT NULL,
-    FOREIGN KEY (repository_id, digest) REFERENCES blobs
+    CONSTRAINT blob_pins_blob_fkey FOREIGN KEY (repository_id, digest) REFERENCES blobs
 );
 CREATE INDEX blob_pins_by_blob ON blob_pins (repository_id, digest);
 CREATE INDEX blob_pins_by_due ON blob_pins (due_at);
@@ -72,6 +77,7 @@ CREATE TABLE objects (
     repository_id     bigint,
     digest            bytea,
     blob_offset       bigint,
+    part_number       integer NOT NULL DEFAULT 1,
     inline_bytes      bytea,
     -- 0 for an object put in one piece, else the number of parts of its multipart upload.
     part_count        integer NOT NULL DEFAULT 0,
@@ -88,28 +94,32 @@ CREATE TABLE objects (
     retain_until      timestamptz,
     legal_hold        boolean NOT NULL DEFAULT false,
     last_modified     timestamptz NOT NULL DEFAULT date_trunc('milliseconds', clock_timestamp()),
-    UNIQUE (bucket_id, key, version_id),
-    FOREIGN KEY (repository_id, digest) REFERENCES blobs,
+    CONSTRAINT objects_blob_fkey FOREIGN KEY (repository_id, digest) REFERENCES blobs,
     CHECK ((segment_count = 1) = (digest IS NOT NULL AND repository_id IS NOT NULL AND blob_offset IS NOT NULL)),
     CHECK (NOT is_delete_marker OR (size = 0 AND segment_count = 0))
 );
 -- The one index that reads and listings walk: one row a key, in byte order.
 CREATE UNIQUE INDEX objects_latest ON objects (bucket_id, key) WHERE is_latest;
+-- Older versions. Two partial indexes instead of one over all versions: a PUT writes the key once, not twice. Whoever
+-- makes a version holds the lock of the latest row, so that a version id cannot stand in both.
+CREATE UNIQUE INDEX objects_older ON objects (bucket_id, key, version_id) WHERE NOT is_latest;
+-- For the foreign key alone: without it deleting a bucket would read every object there is.
+CREATE INDEX objects_by_bucket ON objects (bucket_id);
 CREATE INDEX objects_by_blob ON objects (repository_id, digest) WHERE digest IS NOT NULL;
+COMMENT ON COLUMN objects.part_number IS 'Part of a multipart upload that the one segment is; object_segments says it where there are more.';
 COMMENT ON COLUMN objects.headers IS 'Standard headers that are given back on a read: content-type, cache-control, and so on.';
 COMMENT ON COLUMN objects.checksums IS 'Algorithm in lower case -> base64 value, as the client or the server computed it.';
 
 CREATE TABLE object_segments (
     object_id     bigint NOT NULL REFERENCES objects ON DELETE CASCADE,
-    ordinal       integer NOT NULL,
-    part_number   integer NOT NULL,
     object_offset bigint NOT NULL,
+    part_number   integer NOT NULL,
     size          bigint NOT NULL CHECK (size > 0),
     repository_id bigint NOT NULL,
     digest        bytea NOT NULL,
     blob_offset   bigint NOT NULL,
-    PRIMARY KEY (object_id, ordinal),
-    FOREIGN KEY (repository_id, digest) REFERENCES blobs
+    PRIMARY KEY (object_id, object_offset),
+    CONSTRAINT object_segments_blob_fkey FOREIGN KEY (repository_id, digest) REFERENCES blobs
 );
 CREATE INDEX object_segments_by_blob ON object_segments (repository_id, digest);
 
@@ -158,8 +168,9 @@ CREATE TABLE upload_segments (
     digest        bytea NOT NULL,
     blob_offset   bigint NOT NULL,
     PRIMARY KEY (upload_id, part_number, ordinal),
-    FOREIGN KEY (upload_id, part_number) REFERENCES upload_parts ON DELETE CASCADE,
-    FOREIGN KEY (repository_id, digest) REFERENCES blobs
+    -- Not to upload_parts: ten thousand parts would fire as many triggers when an upload goes.
+    FOREIGN KEY (upload_id) REFERENCES uploads ON DELETE CASCADE,
+    CONSTRAINT upload_segments_blob_fkey FOREIGN KEY (repository_id, digest) REFERENCES blobs
 );
 CREATE INDEX upload_segments_by_blob ON upload_segments (repository_id, digest);
 
@@ -167,9 +178,12 @@ CREATE TABLE completed_uploads (
     id           text COLLATE "C" PRIMARY KEY,
     bucket_id    bigint NOT NULL REFERENCES buckets ON DELETE CASCADE,
     key          text COLLATE "C" NOT NULL,
+    object_id    bigint NOT NULL,
     etag         text NOT NULL,
+    last_modified timestamptz NOT NULL,
     completed_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX completed_uploads_by_bucket ON completed_uploads (bucket_id);
 CREATE INDEX completed_uploads_by_age ON completed_uploads (completed_at);
 COMMENT ON TABLE completed_uploads IS 'A repeated CompleteMultipartUpload gets the same answer for a while.';
 
