@@ -5,21 +5,35 @@
 //! What does not live here: bytes (`store`), the life of blobs (`blobs`), S3 texts and limits (`s3`).
 
 mod bucket;
+mod convert;
+mod copy;
 mod database;
+mod delete;
+mod failure;
 mod list;
+mod list_uploads;
+mod multipart;
 mod object;
+mod part;
 mod pin;
 mod session;
+mod sweep;
 mod types;
 mod upload;
 mod upload_target;
 
 pub use bucket::{Bucket, BucketPage, NewBucket};
+pub use copy::CopySource;
 pub use database::{Index, migrate};
+pub use delete::Deleted;
 pub use list::{ListEntry, ListPage, ListRequest};
-pub use object::{Committed, CopySource, Deleted, NewObject, Object, ObjectHead, Preconditions, WriteConditions};
-pub use pin::{DuePin, PinRequest, PinnedBlob};
+pub use list_uploads::UploadPage;
+pub use multipart::{CompleteUpload, CompletedPart};
+pub use object::{Committed, NewObject, Object, ObjectHead, Preconditions, WriteConditions};
+pub use part::{NewPart, Part, PartPage};
+pub use pin::{PinRequest, PinnedBlob};
 pub use session::StoreSession;
+pub use sweep::{DuePin, SweepGuard};
 pub use types::{BlobRef, ChecksumType, Checksums, Headers, Metadata, Placement, Repository, Segment, Segments, slice};
-pub use upload::{CompleteUpload, CompletedPart, NewPart, NewUpload, Part, PartPage, Upload, UploadPage};
+pub use upload::{NewUpload, Upload};
 pub use upload_target::UploadTarget;

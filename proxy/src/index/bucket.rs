@@ -1,9 +1,13 @@
 //! Buckets.
 
+use std::time::Duration;
+
 use time::OffsetDateTime;
 
+use super::convert::{check, seconds, to_u64};
+use super::list::{Bounds, cut};
 use super::{Index, Placement};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 /// A bucket's row.
 #[derive(Debug, Clone)]
@@ -48,39 +52,127 @@ pub struct NewBucket<'a> {
     pub shards: u16,
 }
 
+const CREATE: &str = "SELECT status, bucket_id, placement, created FROM create_bucket($1, $2, $3, $4, $5, $6)";
+
+const LIST: &str = "
+    SELECT b.id, b.name, b.region, b.owner, b.created_at, p.id AS placement_id, p.shards, s.name AS store
+    FROM buckets b JOIN placements p ON p.id = b.placement_id JOIN stores s ON s.id = p.store_id
+    WHERE b.name >= $1 AND b.name < $2
+    ORDER BY b.name
+    LIMIT $3";
+
+const ONE: &str = "
+    SELECT b.id, b.name, b.region, b.owner, b.created_at, p.id AS placement_id, p.shards, s.name AS store
+    FROM buckets b JOIN placements p ON p.id = b.placement_id JOIN stores s ON s.id = p.store_id
+    WHERE b.name = $1";
+
+#[derive(sqlx::FromRow)]
+struct BucketRow {
+    id: i64,
+    name: String,
+    region: String,
+    owner: String,
+    created_at: OffsetDateTime,
+    placement_id: i64,
+    shards: i16,
+    store: String,
+}
+
+impl From<BucketRow> for Bucket {
+    fn from(row: BucketRow) -> Self {
+        let placement = Placement {
+            id: row.placement_id,
+            store: row.store,
+            // The schema has shards between 1 and 256.
+            shards: row.shards.unsigned_abs(),
+        };
+        Self { id: row.id, name: row.name, placement, region: row.region, owner: row.owner, created_at: row.created_at }
+    }
+}
+
 impl Index {
     /// Makes a bucket with its placement and repositories.
     /// # Errors
-    /// `BucketAlreadyOwnedByYou` where the name is taken.
+    /// `BucketAlreadyOwnedByYou` where the name is taken; `InternalError` where the shards are no power of two up to 256.
     pub async fn create_bucket(&self, bucket: NewBucket<'_>) -> Result<Bucket> {
-        Err(Error::internal(bucket.name))
+        if !bucket.shards.is_power_of_two() || bucket.shards > 256 {
+            return Err(Error::internal(format!("{} shards: not a power of two up to 256", bucket.shards)));
+        }
+        let (status, id, placement, created_at): (String, Option<i64>, Option<i64>, Option<OffsetDateTime>) = self
+            .fetch_one(|| {
+                sqlx::query_as(CREATE)
+                    .bind(bucket.name)
+                    .bind(bucket.region)
+                    .bind(bucket.owner)
+                    .bind(bucket.store)
+                    .bind(bucket.prefix)
+                    .bind(i32::from(bucket.shards))
+            })
+            .await
+            .map_err(|failure| match failure.constraint() {
+                Some("buckets_name_key") => Code::BucketAlreadyOwnedByYou.into(),
+                _ => Error::from(failure),
+            })?;
+        check(&status)?;
+        let (Some(id), Some(placement), Some(created_at)) = (id, placement, created_at) else {
+            return Err(Error::internal("create_bucket answered without a row"));
+        };
+        Ok(Bucket {
+            id,
+            name: bucket.name.to_owned(),
+            placement: Placement { id: placement, store: bucket.store.to_owned(), shards: bucket.shards },
+            region: bucket.region.to_owned(),
+            owner: bucket.owner.to_owned(),
+            created_at,
+        })
     }
 
     /// A bucket by name.
     /// # Errors
     /// `NoSuchBucket`.
     pub async fn bucket(&self, name: &str) -> Result<Bucket> {
-        Err(Error::internal(name))
+        let row: Option<BucketRow> = self.fetch_optional(|| sqlx::query_as(ONE).bind(name)).await?;
+        row.map(Bucket::from).ok_or_else(|| Code::NoSuchBucket.into())
     }
 
     /// Buckets whose names start with `prefix` and come after `after`.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn list_buckets(&self, prefix: &str, after: &str, limit: u32) -> Result<BucketPage> {
-        Err(Error::internal(format!("{prefix}{after}{limit}")))
+        let bounds = Bounds::new(prefix, None, after);
+        let rows: Vec<BucketRow> = self
+            .fetch_all(|| {
+                sqlx::query_as(LIST)
+                    .bind(&bounds.lower)
+                    .bind(&bounds.upper)
+                    .bind(i64::from(limit) + i64::from(limit > 0))
+            })
+            .await?;
+        let (buckets, truncated) = cut(rows.into_iter().map(Bucket::from).collect(), limit);
+        Ok(BucketPage { buckets, truncated })
     }
 
     /// Deletes a bucket that holds no object and no upload.
     /// # Errors
     /// `NoSuchBucket`, `BucketNotEmpty`.
     pub async fn delete_bucket(&self, name: &str) -> Result<()> {
-        Err(Error::internal(name))
+        let (status,): (String,) = self.fetch_one(|| sqlx::query_as("SELECT delete_bucket($1)").bind(name)).await?;
+        check(&status)
     }
 
     /// Deletes up to `limit` objects and uploads of a bucket, whatever they are; 0 when it is empty. The caller goes on until then.
     /// # Errors
     /// `NoSuchBucket`.
-    pub async fn empty_bucket(&self, name: &str, limit: u32, grace: std::time::Duration) -> Result<u64> {
-        Err(Error::internal(format!("{name}{limit}{grace:?}")))
+    pub async fn empty_bucket(&self, name: &str, limit: u32, grace: Duration) -> Result<u64> {
+        let (status, emptied): (String, Option<i64>) = self
+            .fetch_one(|| {
+                sqlx::query_as("SELECT status, emptied FROM empty_bucket($1, $2, $3)")
+                    .bind(name)
+                    .bind(i64::from(limit))
+                    .bind(seconds(grace))
+            })
+            .await?;
+        check(&status)?;
+        Ok(to_u64(emptied.unwrap_or_default()))
     }
 }

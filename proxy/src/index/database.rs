@@ -1,14 +1,49 @@
-//! The pool, migrations, and what database failures mean to a client.
+//! The pool, the schema, and how statements are run.
 
-use sqlx::PgPool;
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::query::QueryAs;
+use sqlx::{FromRow, PgPool, Postgres};
+
+use super::Repository;
+use super::failure::Failure;
 use crate::config::Database;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
+/// How often a transaction that was in another one's way is tried.
+const ATTEMPTS: u32 = 3;
+
+/// A connection that was idle for longer is asked whether it still stands before it is used; a busy one is not, so that a
+/// read stays one round trip.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// How much longer than Postgres we wait for a statement: a server that has gone silent does not keep its own timeout.
+const DEADLINE_SLACK: Duration = Duration::from_secs(5);
+
+/// How long [`Index::ping`] waits.
+const PING_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long a condemned blob is left to the sweeper that condemned it; must be longer than a delete request may stay on
+/// its way to the store.
+const RECLAIM_AFTER: Duration = Duration::from_secs(600);
+
+/// A statement with its arguments, ready to run.
+pub(super) type Statement<'q, T> = QueryAs<'q, Postgres, T, PgArguments>;
 
 /// The index: a pool of connections to Postgres. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Index {
     pool: PgPool,
+    deadline: Duration,
+    pub(super) reclaim_after: Duration,
+    pub(super) repositories: Arc<RwLock<HashMap<i64, Arc<Repository>>>>,
 }
 
 impl Index {
@@ -16,13 +51,41 @@ impl Index {
     /// # Errors
     /// The URL cannot be read.
     pub fn open(config: &Database) -> Result<Self> {
-        Err(Error::internal(config.max_connections))
+        // The text of sqlx's error may repeat parts of the URL, so that it is not told.
+        let options = PgConnectOptions::from_str(config.url.expose())
+            .map_err(|_| {
+                Error::internal("database.url is not a Postgres URL (postgres://user:password@host:port/database)")
+            })?
+            .application_name("zas-proxy")
+            .options(session_settings(config.statement_timeout));
+        let pool = PgPoolOptions::new()
+            .max_connections(config.max_connections)
+            .acquire_timeout(config.acquire_timeout)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED_IDLE {
+                        sqlx::Connection::ping(connection).await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(options);
+        Ok(Self { deadline: config.statement_timeout.saturating_add(DEADLINE_SLACK), ..Self::from_pool(pool) })
     }
 
     /// Wraps a pool; for tests.
     #[must_use]
-    pub const fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+    pub fn from_pool(pool: PgPool) -> Self {
+        let deadline = Database::default().statement_timeout.saturating_add(DEADLINE_SLACK);
+        Self { pool, deadline, reclaim_after: RECLAIM_AFTER, repositories: Arc::default() }
+    }
+
+    /// Changes how long a condemned blob is left to the sweeper that condemned it; for tests of crashed sweepers.
+    #[must_use]
+    pub fn with_reclaim_after(mut self, reclaim_after: Duration) -> Self {
+        self.reclaim_after = reclaim_after;
+        self
     }
 
     /// The pool, for the other files of this folder.
@@ -34,7 +97,11 @@ impl Index {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn ping(&self) -> Result<()> {
-        Err(Error::internal(""))
+        let ask = sqlx::query("SELECT 1").execute(&self.pool);
+        match tokio::time::timeout(PING_DEADLINE, ask).await {
+            Ok(answer) => answer.map(drop).map_err(|error| Failure::from(error).into()),
+            Err(_) => Err(Failure::Deadline(PING_DEADLINE).into()),
+        }
     }
 
     /// Pool use for metrics: (connections, idle).
@@ -42,11 +109,107 @@ impl Index {
     pub fn pool_use(&self) -> (u32, usize) {
         (self.pool.size(), self.pool.num_idle())
     }
+
+    /// Runs one statement, which is one transaction; tries again where another transaction was in its way.
+    pub(super) async fn fetch_all<'q, T>(
+        &self,
+        statement: impl Fn() -> Statement<'q, T> + Send + Sync,
+    ) -> Result<Vec<T>, Failure>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin + 'q,
+    {
+        let mut attempt = 1;
+        loop {
+            match self.attempt(statement()).await {
+                Err(failure) if failure.is_conflict() && attempt < ATTEMPTS => {
+                    let pause = rand::random_range(5..25) * u64::from(attempt);
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                    attempt += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// As [`Self::fetch_all`], for statements that give at most one row.
+    pub(super) async fn fetch_optional<'q, T>(
+        &self,
+        statement: impl Fn() -> Statement<'q, T> + Send + Sync,
+    ) -> Result<Option<T>, Failure>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin + 'q,
+    {
+        Ok(self.fetch_all(statement).await?.pop())
+    }
+
+    /// As [`Self::fetch_all`], for statements that always give one row.
+    pub(super) async fn fetch_one<'q, T>(
+        &self,
+        statement: impl Fn() -> Statement<'q, T> + Send + Sync,
+    ) -> Result<T, Failure>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin + 'q,
+    {
+        self.fetch_optional(statement).await?.ok_or(Failure::Database(sqlx::Error::RowNotFound))
+    }
+
+    async fn attempt<'q, T>(&self, statement: Statement<'q, T>) -> Result<Vec<T>, Failure>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin + 'q,
+    {
+        let mut connection = self.pool.acquire().await?;
+        match tokio::time::timeout(self.deadline, statement.fetch_all(&mut *connection)).await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => {
+                // Whatever answers on it some day answers a question that nobody asks any more.
+                connection.close_on_drop();
+                Err(Failure::Deadline(self.deadline))
+            }
+        }
+    }
+}
+
+/// What holds for every connection.
+fn session_settings(statement_timeout: Duration) -> Vec<(&'static str, String)> {
+    let timeout = format!("{}ms", statement_timeout.as_millis().clamp(1, 2_147_483_647));
+    vec![
+        ("statement_timeout", timeout.clone()),
+        ("idle_in_transaction_session_timeout", timeout),
+        // Postgres gives up on us when we are gone without a word.
+        ("tcp_keepalives_idle", "30".to_owned()),
+        ("tcp_keepalives_interval", "10".to_owned()),
+        ("tcp_keepalives_count", "3".to_owned()),
+        // The SQL functions look again after they have waited for a lock; a frozen snapshot would not let them.
+        ("default_transaction_isolation", "read committed".to_owned()),
+        // Every statement is meant to walk an index in order. A plan that was made while a table was small, or before its
+        // first statistics, must not read or sort whole tables later.
+        ("enable_seqscan", "off".to_owned()),
+        ("enable_bitmapscan", "off".to_owned()),
+        ("jit", "off".to_owned()),
+    ]
 }
 
 /// Brings the schema up to date, under an advisory lock so that replicas that start together do not collide.
 /// # Errors
 /// `IndexUnavailable`, or a fault of a migration.
 pub async fn migrate(index: &Index) -> Result<()> {
-    index.ping().await
+    let mut connection = index.pool.acquire().await.map_err(Failure::from)?;
+    // A migration may take longer than a request; afterwards the connection is not fit for requests any more.
+    connection.close_on_drop();
+    sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await.map_err(Failure::from)?;
+    MIGRATIONS.run_direct(None, &mut *connection, false).await.map_err(migration_error)
+}
+
+fn migration_error(error: MigrateError) -> Error {
+    match error {
+        MigrateError::Execute(error) => Failure::from(error).into(),
+        MigrateError::VersionMissing(version) => {
+            Error::new(Code::InternalError, "the database was brought up to date by a newer version of this program")
+                .detail(format!("it has migration {version}, which this version does not know"))
+        }
+        MigrateError::VersionMismatch(version) => Error::internal(format!(
+            "migration {version} stands in the database with another text than in this program; was it made by an unreleased version?"
+        )),
+        error => Error::internal("the database could not be brought up to date").source(error),
+    }
 }

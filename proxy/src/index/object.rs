@@ -3,11 +3,12 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use sqlx::types::Json;
 use time::OffsetDateTime;
 
-use super::{ChecksumType, Checksums, Headers, Index, Metadata, Segments};
-use crate::error::{Error, Result};
-use crate::index::PinnedBlob;
+use super::convert::{SegmentRow, check, seconds, to_digest, to_i64, to_u64};
+use super::{BlobRef, ChecksumType, Checksums, Headers, Index, Metadata, PinnedBlob, Segment, Segments, slice};
+use crate::error::{Code, Error, Result};
 
 /// Everything about an object but where its bytes are.
 #[derive(Debug, Clone)]
@@ -81,7 +82,7 @@ pub struct NewObject<'a> {
 pub struct WriteConditions<'a> {
     /// `If-None-Match: *`: there is none.
     pub absent: bool,
-    /// `If-Match`: its ETag, without quotes.
+    /// `If-Match`: its ETag, without quotes; `*` for any.
     pub etag: Option<&'a str>,
 }
 
@@ -92,13 +93,6 @@ pub struct Committed {
     pub id: i64,
     /// When it was written.
     pub last_modified: OffsetDateTime,
-}
-
-/// What a delete did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deleted {
-    /// Whether there was anything. S3 answers 204 either way.
-    pub existed: bool,
 }
 
 /// The If-* headers of a read, or of a copy's source.
@@ -114,25 +108,121 @@ pub struct Preconditions {
     pub if_unmodified_since: Option<OffsetDateTime>,
 }
 
-/// A copy: no bytes move, the new version names the same segments.
-#[derive(Debug, Clone)]
-pub struct CopySource<'a> {
-    /// The source's row, as the caller read it ([`ObjectHead::id`]): if it is gone or replaced meanwhile, `NoSuchKey`.
-    pub object_id: i64,
-    /// The destination's bucket.
-    pub bucket: &'a str,
-    /// The destination's key.
-    pub key: &'a str,
-    /// New headers and metadata, or `None` to keep the source's.
-    pub replace: Option<(&'a Headers, &'a Metadata)>,
-    /// Storage class of the destination.
-    pub storage_class: &'a str,
-    /// Who copies.
-    pub owner: &'a str,
-    /// What must hold of the destination.
-    pub conditions: WriteConditions<'a>,
-    /// As in [`NewObject::grace`].
-    pub grace: Duration,
+/// The columns of [`HeadRow`], of a table that is called `o`.
+macro_rules! head_columns {
+    () => {
+        "o.id, o.key, o.size, o.etag, o.part_count, o.checksums, o.checksum_type, o.headers, o.metadata, \
+         o.storage_class, o.owner, o.last_modified"
+    };
+}
+pub(super) use head_columns;
+
+/// The left join gives a row of nothing where the bucket has no such key, and no row where there is no bucket.
+const ONE: &str = concat!(
+    "SELECT ",
+    head_columns!(),
+    ", o.segment_count, o.repository_id, o.digest, o.blob_offset, o.part_number
+    FROM buckets b
+    LEFT JOIN objects o ON o.bucket_id = b.id AND o.key = $2 AND o.is_latest AND NOT o.is_delete_marker
+    WHERE b.name = $1"
+);
+
+/// The first segment is the last one that begins at or before the range.
+const SEGMENTS: &str = "
+    SELECT object_offset, part_number, size, repository_id, digest, blob_offset
+    FROM object_segments
+    WHERE object_id = $1 AND object_offset < $3 AND object_offset >= (
+        SELECT object_offset FROM object_segments
+        WHERE object_id = $1 AND object_offset <= $2
+        ORDER BY object_offset DESC LIMIT 1
+    )
+    ORDER BY object_offset";
+
+const COMMIT: &str = "
+    SELECT status, object_id, modified_at
+    FROM commit_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+
+/// An object's columns, all of them nothing where there is none.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct HeadRow {
+    id: Option<i64>,
+    key: Option<String>,
+    size: Option<i64>,
+    etag: Option<String>,
+    part_count: Option<i32>,
+    checksums: Option<Json<Checksums>>,
+    checksum_type: Option<String>,
+    headers: Option<Json<Headers>>,
+    metadata: Option<Json<Metadata>>,
+    storage_class: Option<String>,
+    owner: Option<String>,
+    last_modified: Option<OffsetDateTime>,
+}
+
+impl HeadRow {
+    pub(super) fn into_head(self) -> Option<ObjectHead> {
+        Some(ObjectHead {
+            id: self.id?,
+            key: self.key?,
+            size: to_u64(self.size?),
+            etag: self.etag?,
+            part_count: self.part_count?,
+            checksums: self.checksums?.0,
+            checksum_type: self.checksum_type.as_deref().and_then(ChecksumType::parse),
+            headers: self.headers?.0,
+            metadata: self.metadata?.0,
+            storage_class: self.storage_class?,
+            owner: self.owner?,
+            last_modified: self.last_modified?,
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct ObjectRow {
+    #[sqlx(flatten)]
+    head: HeadRow,
+    segment_count: Option<i32>,
+    repository_id: Option<i64>,
+    digest: Option<Vec<u8>>,
+    blob_offset: Option<i64>,
+    part_number: Option<i32>,
+}
+
+impl ObjectRow {
+    fn into_object(self) -> Result<Option<Object>> {
+        let (Some(head), Some(segment_count)) = (self.head.into_head(), self.segment_count) else {
+            return Ok(None);
+        };
+        let segment = match (self.repository_id, self.digest, self.blob_offset) {
+            (Some(repository_id), Some(digest), Some(blob_offset)) => Some(Segment {
+                blob: BlobRef { repository_id, digest: to_digest(&digest)? },
+                blob_offset: to_u64(blob_offset),
+                size: head.size,
+                part_number: self.part_number.unwrap_or(1),
+            }),
+            _ => None,
+        };
+        Ok(Some(Object { head, segment_count, segment }))
+    }
+}
+
+/// The answer of the functions that commit a version.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct CommittedRow {
+    status: String,
+    object_id: Option<i64>,
+    modified_at: Option<OffsetDateTime>,
+}
+
+impl CommittedRow {
+    pub(super) fn into_committed(self) -> Result<Committed> {
+        check(&self.status)?;
+        match (self.object_id, self.modified_at) {
+            (Some(id), Some(last_modified)) => Ok(Committed { id, last_modified }),
+            _ => Err(Error::internal("a commit answered without a row")),
+        }
+    }
 }
 
 impl Index {
@@ -140,41 +230,59 @@ impl Index {
     /// # Errors
     /// `NoSuchBucket`, `NoSuchKey`.
     pub async fn object(&self, bucket: &str, key: &str) -> Result<Object> {
-        Err(Error::internal(format!("{bucket}{key}")))
+        let row: Option<ObjectRow> = self.fetch_optional(|| sqlx::query_as(ONE).bind(bucket).bind(key)).await?;
+        let Some(row) = row else {
+            return Err(Code::NoSuchBucket.into());
+        };
+        row.into_object()?.ok_or_else(|| Code::NoSuchKey.into())
     }
 
     /// The segments of a version that hold `range` of its bytes, cut to it. Only needed where `segment_count` is above 1.
     /// # Errors
     /// `NoSuchKey` where the version is gone.
     pub async fn segments(&self, object_id: i64, range: Range<u64>) -> Result<Segments> {
-        Err(Error::internal(format!("{object_id}{range:?}")))
+        if range.is_empty() {
+            return Ok(Segments::new());
+        }
+        let (start, end) = (to_i64(range.start)?, to_i64(range.end)?);
+        let rows: Vec<SegmentRow> =
+            self.fetch_all(|| sqlx::query_as(SEGMENTS).bind(object_id).bind(start).bind(end)).await?;
+        let Some(offset) = rows.first().map(|row| to_u64(row.object_offset)) else {
+            return Err(Code::NoSuchKey.into());
+        };
+        let segments = rows.into_iter().map(SegmentRow::into_segment).collect::<Result<Segments>>()?;
+        Ok(slice(&segments, &(range.start.saturating_sub(offset)..range.end.saturating_sub(offset))))
     }
 
     /// Commits a new version and lets go of the one it replaces and of the writer's pin; one round trip, one transaction.
     /// # Errors
     /// `NoSuchBucket`, `PreconditionFailed`, `NoSuchKey` for `If-Match` on nothing, `OperationAborted` where the pin had lapsed and the blob is gone.
     pub async fn commit_object(&self, object: NewObject<'_>) -> Result<Committed> {
-        Err(Error::internal(object.key))
-    }
-
-    /// Commits a copy.
-    /// # Errors
-    /// As [`Self::commit_object`]; `NoSuchKey` where the source is gone.
-    pub async fn copy_object(&self, copy: CopySource<'_>) -> Result<Committed> {
-        Err(Error::internal(copy.key))
-    }
-
-    /// Deletes an object.
-    /// # Errors
-    /// `NoSuchBucket`.
-    pub async fn delete_object(&self, bucket: &str, key: &str, grace: Duration) -> Result<Deleted> {
-        Err(Error::internal(format!("{bucket}{key}{grace:?}")))
-    }
-
-    /// Deletes up to 1,000 objects in one transaction; the answers stand in the order of `keys`.
-    /// # Errors
-    /// `NoSuchBucket`.
-    pub async fn delete_objects(&self, bucket: &str, keys: &[String], grace: Duration) -> Result<Vec<Deleted>> {
-        Err(Error::internal(format!("{bucket}{keys:?}{grace:?}")))
+        let size = to_i64(object.blob.map_or(0, |pinned| pinned.size))?;
+        let row: CommittedRow = self
+            .fetch_one(|| {
+                sqlx::query_as(COMMIT)
+                    .bind(object.bucket)
+                    .bind(object.key)
+                    .bind(size)
+                    .bind(object.etag)
+                    .bind(object.blob.map(|pinned| pinned.blob.repository_id))
+                    .bind(object.blob.map(|pinned| pinned.blob.digest.as_bytes().as_slice()))
+                    .bind(object.blob.map(|pinned| pinned.pin_id))
+                    .bind(Json(object.checksums))
+                    .bind(Json(object.headers))
+                    .bind(Json(object.metadata))
+                    .bind(object.storage_class)
+                    .bind(object.owner)
+                    .bind(object.conditions.absent)
+                    .bind(object.conditions.etag)
+                    .bind(seconds(object.grace))
+            })
+            .await
+            .map_err(|failure| match failure.is_blob_gone() {
+                true => Error::from(Code::OperationAborted).source(failure),
+                false => failure.into(),
+            })?;
+        row.into_committed()
     }
 }

@@ -1,11 +1,13 @@
-//! Multipart uploads and their parts.
+//! Multipart uploads: begun, looked up, given up. Their parts are in `part.rs`, their completion in `multipart.rs`.
 
 use std::time::Duration;
 
+use sqlx::types::Json;
 use time::OffsetDateTime;
 
-use super::{ChecksumType, Checksums, Committed, Headers, Index, Metadata, PinnedBlob, Segment, WriteConditions};
-use crate::error::{Error, Result};
+use super::convert::{check, seconds, to_u64};
+use super::{ChecksumType, Headers, Index, Metadata};
+use crate::error::{Code, Error, Result};
 
 /// A new upload.
 #[derive(Debug, Clone)]
@@ -47,102 +49,57 @@ pub struct Upload {
     pub initiated_at: OffsetDateTime,
 }
 
-/// A part that was uploaded, or a copied range of an object.
-#[derive(Debug, Clone)]
-pub struct NewPart<'a> {
-    /// The bucket's name.
-    pub bucket: &'a str,
-    /// The key; the upload must be of it.
-    pub key: &'a str,
-    /// The upload.
-    pub upload_id: &'a str,
-    /// 1 to 10,000.
-    pub part_number: i32,
-    /// Bytes.
-    pub size: u64,
-    /// Without quotes.
-    pub etag: &'a str,
-    /// Checksums by algorithm.
-    pub checksums: &'a Checksums,
-    /// Where the bytes are; several for a copy of a multipart object's range.
-    pub segments: &'a [Segment],
-    /// The pin of a fresh upload; the commit removes it. A copy has none: its segments are named by its source, which must still be there.
-    pub pin: Option<&'a PinnedBlob>,
-    /// How long bytes of a replaced part stay.
-    pub grace: Duration,
+/// The columns of [`UploadRow`], of a table that is called `u`.
+macro_rules! upload_columns {
+    () => {
+        "u.id, u.key, u.checksum_algorithm, u.checksum_type, u.storage_class, u.owner, u.initiated_at"
+    };
+}
+pub(super) use upload_columns;
+
+const CREATE: &str = "SELECT status, initiated FROM create_upload($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+/// No row: no bucket. A row of nothing: no upload.
+const ONE: &str = concat!(
+    "SELECT ",
+    upload_columns!(),
+    " FROM buckets b LEFT JOIN uploads u ON u.id = $3 AND u.bucket_id = b.id AND u.key = $2 WHERE b.name = $1"
+);
+
+/// Answers of completions are kept for a day.
+const FORGET_COMPLETED: &str = "
+    WITH old AS (
+        SELECT id FROM completed_uploads WHERE completed_at < clock_timestamp() - interval '1 day'
+        ORDER BY completed_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    ), forgotten AS (
+        DELETE FROM completed_uploads USING old WHERE completed_uploads.id = old.id RETURNING 1
+    )
+    SELECT count(*) FROM forgotten";
+
+/// An upload's columns, all of them nothing where there is none.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct UploadRow {
+    id: Option<String>,
+    key: Option<String>,
+    checksum_algorithm: Option<String>,
+    checksum_type: Option<String>,
+    storage_class: Option<String>,
+    owner: Option<String>,
+    initiated_at: Option<OffsetDateTime>,
 }
 
-/// A part of an upload.
-#[derive(Debug, Clone)]
-pub struct Part {
-    /// 1 to 10,000.
-    pub part_number: i32,
-    /// Bytes.
-    pub size: u64,
-    /// Without quotes.
-    pub etag: String,
-    /// Checksums by algorithm.
-    pub checksums: Checksums,
-    /// When it was uploaded.
-    pub last_modified: OffsetDateTime,
-}
-
-/// A page of parts in order.
-#[derive(Debug, Clone)]
-pub struct PartPage {
-    /// The upload.
-    pub upload: Upload,
-    /// The parts.
-    pub parts: Vec<Part>,
-    /// Whether there are more.
-    pub truncated: bool,
-}
-
-/// A page of uploads, by key and then by id, rolled up by a delimiter as objects are.
-#[derive(Debug, Clone)]
-pub struct UploadPage {
-    /// The uploads.
-    pub uploads: Vec<Upload>,
-    /// Common prefixes.
-    pub prefixes: Vec<String>,
-    /// Whether there are more.
-    pub truncated: bool,
-    /// Key marker of the next page.
-    pub next_key: String,
-    /// Upload id marker of the next page; empty behind a common prefix.
-    pub next_id: String,
-}
-
-/// The object that an upload becomes; the caller has checked the parts against [`Index::parts`].
-#[derive(Debug, Clone)]
-pub struct CompletedPart {
-    /// The part.
-    pub part_number: i32,
-    /// Its ETag as it was checked: if the part was replaced meanwhile the completion fails with `InvalidPart`.
-    pub etag: String,
-}
-
-/// A completion.
-#[derive(Debug, Clone)]
-pub struct CompleteUpload<'a> {
-    /// The bucket's name.
-    pub bucket: &'a str,
-    /// The key.
-    pub key: &'a str,
-    /// The upload.
-    pub upload_id: &'a str,
-    /// The parts to use, in order; others are let go.
-    pub parts: &'a [CompletedPart],
-    /// `md5-of-md5s-N`.
-    pub etag: &'a str,
-    /// Checksums of the object.
-    pub checksums: &'a Checksums,
-    /// What they cover.
-    pub checksum_type: Option<ChecksumType>,
-    /// What must hold of the version that is replaced.
-    pub conditions: WriteConditions<'a>,
-    /// As in `NewObject`.
-    pub grace: Duration,
+impl UploadRow {
+    pub(super) fn into_upload(self) -> Option<Upload> {
+        Some(Upload {
+            id: self.id?,
+            key: self.key?,
+            checksum_algorithm: self.checksum_algorithm,
+            checksum_type: self.checksum_type.as_deref().and_then(ChecksumType::parse),
+            storage_class: self.storage_class?,
+            owner: self.owner?,
+            initiated_at: self.initiated_at?,
+        })
+    }
 }
 
 impl Index {
@@ -150,62 +107,74 @@ impl Index {
     /// # Errors
     /// `NoSuchBucket`.
     pub async fn create_upload(&self, upload: NewUpload<'_>) -> Result<Upload> {
-        Err(Error::internal(upload.key))
+        // Version 7 grows with time: uploads of one key are listed in the order in which they began.
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let (status, initiated_at): (String, Option<OffsetDateTime>) = self
+            .fetch_one(|| {
+                sqlx::query_as(CREATE)
+                    .bind(&id)
+                    .bind(upload.bucket)
+                    .bind(upload.key)
+                    .bind(upload.checksum_algorithm)
+                    .bind(upload.checksum_type.map(ChecksumType::as_str))
+                    .bind(Json(upload.headers))
+                    .bind(Json(upload.metadata))
+                    .bind(upload.storage_class)
+                    .bind(upload.owner)
+            })
+            .await?;
+        check(&status)?;
+        Ok(Upload {
+            id,
+            key: upload.key.to_owned(),
+            checksum_algorithm: upload.checksum_algorithm.map(str::to_owned),
+            checksum_type: upload.checksum_type,
+            storage_class: upload.storage_class.to_owned(),
+            owner: upload.owner.to_owned(),
+            initiated_at: initiated_at.ok_or_else(|| Error::internal("create_upload answered without a row"))?,
+        })
     }
 
     /// An upload by bucket, key and id.
     /// # Errors
     /// `NoSuchBucket`, `NoSuchUpload`.
     pub async fn upload(&self, bucket: &str, key: &str, upload_id: &str) -> Result<Upload> {
-        Err(Error::internal(format!("{bucket}{key}{upload_id}")))
-    }
-
-    /// Commits a part, replacing one of the same number.
-    /// # Errors
-    /// `NoSuchUpload`; `NoSuchKey` where the blob of a copied segment is gone; `OperationAborted` where the pin had lapsed and the blob is gone.
-    pub async fn put_part(&self, part: NewPart<'_>) -> Result<OffsetDateTime> {
-        Err(Error::internal(part.key))
-    }
-
-    /// Parts behind `after`, at most `limit`.
-    /// # Errors
-    /// `NoSuchBucket`, `NoSuchUpload`.
-    pub async fn parts(&self, bucket: &str, key: &str, upload_id: &str, after: i32, limit: u32) -> Result<PartPage> {
-        Err(Error::internal(format!("{bucket}{key}{upload_id}{after}{limit}")))
-    }
-
-    /// Uploads in progress behind (`after_key`, `after_id`).
-    /// # Errors
-    /// `NoSuchBucket`.
-    pub async fn list_uploads(&self, request: super::ListRequest<'_>, after_id: &str) -> Result<UploadPage> {
-        Err(Error::internal(format!("{request:?}{after_id}")))
-    }
-
-    /// Turns an upload into an object: no byte moves. Repeating it after success gives the same answer for a day.
-    /// # Errors
-    /// `NoSuchUpload`, `InvalidPart`, `PreconditionFailed`.
-    pub async fn complete_upload(&self, upload: CompleteUpload<'_>) -> Result<Committed> {
-        Err(Error::internal(upload.key))
-    }
-
-    /// The answer of a completion that has been: the object's ETag.
-    /// # Errors
-    /// `NoSuchUpload`.
-    pub async fn completed_upload(&self, bucket: &str, key: &str, upload_id: &str) -> Result<String> {
-        Err(Error::internal(format!("{bucket}{key}{upload_id}")))
+        let row: Option<UploadRow> =
+            self.fetch_optional(|| sqlx::query_as(ONE).bind(bucket).bind(key).bind(upload_id)).await?;
+        let row = row.ok_or(Code::NoSuchBucket)?;
+        row.into_upload().ok_or_else(|| Code::NoSuchUpload.into())
     }
 
     /// Gives an upload up and lets its parts go.
     /// # Errors
     /// `NoSuchBucket`, `NoSuchUpload`.
     pub async fn abort_upload(&self, bucket: &str, key: &str, upload_id: &str, grace: Duration) -> Result<()> {
-        Err(Error::internal(format!("{bucket}{key}{upload_id}{grace:?}")))
+        let (status,): (String,) = self
+            .fetch_one(|| {
+                sqlx::query_as("SELECT abort_upload($1, $2, $3, $4)")
+                    .bind(bucket)
+                    .bind(key)
+                    .bind(upload_id)
+                    .bind(seconds(grace))
+            })
+            .await?;
+        check(&status)
     }
 
-    /// Gives up to `limit` uploads up that began more than `ttl` ago; how many it was.
+    /// Gives up to `limit` uploads up that began more than `ttl` ago; how many it was. Forgets as many old completions.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn abort_stale_uploads(&self, ttl: Duration, limit: u32, grace: Duration) -> Result<u64> {
-        Err(Error::internal(format!("{ttl:?}{limit}{grace:?}")))
+        let limit = i64::from(limit);
+        let (aborted,): (i64,) = self
+            .fetch_one(|| {
+                sqlx::query_as("SELECT abort_stale_uploads($1, $2, $3)")
+                    .bind(seconds(ttl))
+                    .bind(limit)
+                    .bind(seconds(grace))
+            })
+            .await?;
+        let _: (i64,) = self.fetch_one(|| sqlx::query_as(FORGET_COMPLETED).bind(limit)).await?;
+        Ok(to_u64(aborted))
     }
 }

@@ -1,0 +1,62 @@
+//! Copies: a new version that names the segments of another one.
+
+use std::time::Duration;
+
+use sqlx::types::Json;
+
+use super::object::CommittedRow;
+use super::{Committed, Headers, Index, Metadata, WriteConditions};
+use crate::error::{Code, Error, Result};
+use crate::index::convert::seconds;
+
+/// A copy: no bytes move, the new version names the same segments.
+#[derive(Debug, Clone)]
+pub struct CopySource<'a> {
+    /// The source's row, as the caller read it ([`ObjectHead::id`]): if it is gone or replaced meanwhile, `NoSuchKey`.
+    pub object_id: i64,
+    /// The destination's bucket.
+    pub bucket: &'a str,
+    /// The destination's key.
+    pub key: &'a str,
+    /// New headers and metadata, or `None` to keep the source's.
+    pub replace: Option<(&'a Headers, &'a Metadata)>,
+    /// Storage class of the destination.
+    pub storage_class: &'a str,
+    /// Who copies.
+    pub owner: &'a str,
+    /// What must hold of the destination.
+    pub conditions: WriteConditions<'a>,
+    /// As in [`NewObject::grace`].
+    pub grace: Duration,
+}
+
+const COPY: &str = "
+    SELECT status, object_id, modified_at FROM copy_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
+impl Index {
+    /// Commits a copy.
+    /// # Errors
+    /// As [`Self::commit_object`]; `NoSuchKey` where the source is gone.
+    pub async fn copy_object(&self, copy: CopySource<'_>) -> Result<Committed> {
+        let row: CommittedRow = self
+            .fetch_one(|| {
+                sqlx::query_as(COPY)
+                    .bind(copy.object_id)
+                    .bind(copy.bucket)
+                    .bind(copy.key)
+                    .bind(copy.replace.map(|(headers, _)| Json(headers)))
+                    .bind(copy.replace.map(|(_, metadata)| Json(metadata)))
+                    .bind(copy.storage_class)
+                    .bind(copy.owner)
+                    .bind(copy.conditions.absent)
+                    .bind(copy.conditions.etag)
+                    .bind(seconds(copy.grace))
+            })
+            .await
+            .map_err(|failure| match failure.is_blob_gone() {
+                true => Error::from(Code::NoSuchKey).source(failure),
+                false => failure.into(),
+            })?;
+        row.into_committed()
+    }
+}
