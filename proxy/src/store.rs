@@ -4,29 +4,65 @@
 //! Zot does otherwise is written down in `docs/zot.md`. Retry (`retry.rs`) and breaker (`breaker.rs`) stand around every request.
 //! What does not live here: which blob belongs to whom (`index`), and when it may go (`blobs`).
 
-use std::ops::Range;
+mod blob;
+mod breaker;
+mod call;
+mod client;
+mod connect;
+mod failure;
+mod manifest;
+mod origin;
+mod read;
+mod referrers;
+mod request_body;
+mod response;
+mod retry;
+mod target;
+mod upload;
+pub mod zot_config;
+
+use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Stream;
+use http::{Method, StatusCode};
 
+use self::breaker::Breaker;
+use self::client::{Client, Head};
+use self::request_body::RequestBody;
+use self::retry::Retry;
 use crate::config;
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::Result;
+
+pub use self::upload::UploadSession;
 
 /// Bytes on their way; an error ends them.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send + 'static>>;
 
+/// How long [`Store::ping`] waits.
+const PING_PATIENCE: Duration = Duration::from_secs(2);
+
 /// One upstream registry. Cheap to clone; clones share connections, breaker and retry budget.
 #[derive(Debug, Clone)]
 pub struct Store {
-    config: config::Store,
+    inner: Arc<Inner>,
 }
 
-/// An upload session that is open at the registry.
-#[derive(Debug)]
-pub struct UploadSession {
-    location: String,
+/// What the clones share.
+struct Inner {
+    config: config::Store,
+    client: Client,
+    breaker: Breaker,
+    retry: Retry,
+    /// Whether the registry is taken to know `POST ?digest=`: until it answers one with 202.
+    single_post: AtomicBool,
+    /// Held while a list of referrers is changed, for registries that leave that to clients.
+    listing: tokio::sync::Mutex<()>,
 }
 
 /// A manifest as the registry keeps it.
@@ -61,139 +97,42 @@ pub struct Descriptor {
 impl Store {
     /// A client by configuration; opens no connection yet.
     /// # Errors
-    /// The URL or the TLS setup cannot be used.
+    /// The URL, the credentials or the TLS setup cannot be used.
     pub fn new(config: &config::Store) -> Result<Self> {
-        Ok(Self { config: config.clone() })
+        let inner = Inner {
+            client: Client::new(config)?,
+            breaker: Breaker::new(&config.name, config.breaker.clone()),
+            retry: Retry::new(config.retry.clone()),
+            single_post: AtomicBool::new(true),
+            listing: tokio::sync::Mutex::new(()),
+            config: config.clone(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The store's name in the index.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.config.name
-    }
-
-    /// Stores a body held in memory by one `POST ?digest=`; safe to repeat. A 202 is followed by PUT as the specification says.
-    /// # Errors
-    /// `UpstreamUnavailable`; `InternalError` where the registry finds another digest.
-    pub async fn put_blob(&self, repository: &str, digest: &Digest, body: Bytes) -> Result<()> {
-        Err(Error::internal(format!("{repository}{digest}{body:?}")))
-    }
-
-    /// Opens an upload session.
-    /// # Errors
-    /// `UpstreamUnavailable`.
-    pub async fn start_upload(&self, repository: &str) -> Result<UploadSession> {
-        Err(Error::internal(repository))
-    }
-
-    /// Cancels a session by its location; one that is gone counts as cancelled.
-    /// # Errors
-    /// `UpstreamUnavailable`.
-    pub async fn cancel_upload(&self, location: &str) -> Result<()> {
-        Err(Error::internal(location))
-    }
-
-    /// Streams `range` of a blob of `size` bytes. A body that ends early, or a wrong length, is an error at the end of the stream, never a short success.
-    /// Whole-blob reads are checked against the digest as they pass.
-    /// # Errors
-    /// `BlobUnknown`, `UpstreamUnavailable`.
-    pub async fn get_blob(
-        &self,
-        repository: &str,
-        digest: &Digest,
-        size: u64,
-        range: Range<u64>,
-    ) -> Result<ByteStream> {
-        Err(Error::internal(format!("{repository}{digest}{size}{range:?}")))
-    }
-
-    /// A blob's size, `None` where it is not there.
-    /// # Errors
-    /// `UpstreamUnavailable`.
-    pub async fn head_blob(&self, repository: &str, digest: &Digest) -> Result<Option<u64>> {
-        Err(Error::internal(format!("{repository}{digest}")))
-    }
-
-    /// Deletes a blob; whether it was there.
-    /// # Errors
-    /// `UpstreamUnavailable`, or `InternalError` where the registry refuses.
-    pub async fn delete_blob(&self, repository: &str, digest: &Digest) -> Result<bool> {
-        Err(Error::internal(format!("{repository}{digest}")))
-    }
-
-    /// Stores a manifest under a tag or its digest.
-    /// # Errors
-    /// `UpstreamUnavailable`, `InternalError` where the registry refuses.
-    pub async fn put_manifest(
-        &self,
-        repository: &str,
-        reference: &str,
-        media_type: &str,
-        bytes: Bytes,
-    ) -> Result<Digest> {
-        Err(Error::internal(format!("{repository}{reference}{media_type}{bytes:?}")))
-    }
-
-    /// A manifest by tag or digest.
-    /// # Errors
-    /// `UpstreamUnavailable`.
-    pub async fn get_manifest(&self, repository: &str, reference: &str) -> Result<Option<Manifest>> {
-        Err(Error::internal(format!("{repository}{reference}")))
-    }
-
-    /// Deletes a manifest or a tag; whether it was there.
-    /// # Errors
-    /// `UpstreamUnavailable`.
-    pub async fn delete_manifest(&self, repository: &str, reference: &str) -> Result<bool> {
-        Err(Error::internal(format!("{repository}{reference}")))
-    }
-
-    /// What refers to a manifest, filtered by artifact type where one is given.
-    /// # Errors
-    /// `UpstreamUnavailable`.
-    pub async fn referrers(
-        &self,
-        repository: &str,
-        subject: &Digest,
-        artifact_type: Option<&str>,
-    ) -> Result<Vec<Descriptor>> {
-        Err(Error::internal(format!("{repository}{subject}{artifact_type:?}")))
-    }
-
-    /// A page of repository names behind `last`, at most `limit`, and whether there are more.
-    /// # Errors
-    /// `UpstreamUnavailable`.
-    pub async fn catalog(&self, last: &str, limit: u32) -> Result<(Vec<String>, bool)> {
-        Err(Error::internal(format!("{last}{limit}")))
+        &self.inner.config.name
     }
 
     /// Asks the registry for an answer, within two seconds, past retry and breaker.
     /// # Errors
-    /// `UpstreamUnavailable`.
+    /// `UpstreamUnavailable`; `InternalError` where it answers, but not as a registry that lets us in.
     pub async fn ping(&self) -> Result<()> {
-        Err(Error::internal(""))
+        let store = &self.inner;
+        let head = Head { method: &Method::GET, target: "/v2/", headers: &[] };
+        let answer = store.client.send(head, RequestBody::Bytes(Bytes::new()), PING_PATIENCE).await;
+        let response = answer.map_err(|failure| store.error(failure, "ping", 1))?;
+        match response.status() {
+            StatusCode::OK => Ok(()),
+            _ => Err(response::refused(response, "ping").await),
+        }
     }
 }
 
-impl UploadSession {
-    /// Path and query at the registry: what [`Store::cancel_upload`] takes.
-    #[must_use]
-    pub fn location(&self) -> &str {
-        &self.location
-    }
-
-    /// Sends bytes as they come; how many it was. After an error the session cannot be used again.
-    /// # Errors
-    /// The stream's own error, or `UpstreamUnavailable`.
-    pub async fn append(&mut self, bytes: ByteStream) -> Result<u64> {
-        drop(bytes);
-        Err(Error::internal(""))
-    }
-
-    /// Finishes the upload: when it returns the blob is durable.
-    /// # Errors
-    /// `UpstreamUnavailable`; `InternalError` where the registry finds another digest.
-    pub async fn finish(self, digest: &Digest, size: u64) -> Result<()> {
-        Err(Error::internal(format!("{digest}{size}")))
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("name", &self.config.name).field("url", &self.config.url).finish_non_exhaustive()
     }
 }

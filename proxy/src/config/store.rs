@@ -45,6 +45,10 @@ pub struct Store {
     /// The slowest rate at which the registry may hash a finished upload, in bytes a second; it adds to `response_timeout`.
     #[schemars(with = "String")]
     pub finalize_rate: ByteSize,
+    /// Reads of a whole blob up to this size are checked against its digest as they pass; `0 B` checks none. Larger blobs
+    /// and ranges are read as the registry gives them: hashing every byte would halve what one core can deliver.
+    #[schemars(with = "String")]
+    pub verify_reads: ByteSize,
     /// How failed requests are tried again.
     pub retry: Retry,
     /// When the registry is left alone for a while.
@@ -66,6 +70,7 @@ impl Default for Store {
             response_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(30),
             finalize_rate: ByteSize::mib(50),
+            verify_reads: ByteSize::kib(256),
             retry: Retry::default(),
             breaker: Breaker::default(),
         }
@@ -90,6 +95,10 @@ pub struct Retry {
     pub factor: f64,
     /// The share of requests that may be retries, over all requests: keeps retries from multiplying an outage.
     pub budget: f64,
+    /// How long one request may take with all its attempts and pauses; the time that `finalize_rate` allows is added.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub deadline: Duration,
 }
 
 impl Default for Retry {
@@ -100,6 +109,7 @@ impl Default for Retry {
             max_delay: Duration::from_secs(2),
             factor: 2.0,
             budget: 0.2,
+            deadline: Duration::from_secs(20),
         }
     }
 }
