@@ -12,6 +12,7 @@ pub mod error;
 pub mod gateway;
 pub mod identity;
 pub mod index;
+pub mod listener;
 pub mod postgres;
 pub mod store;
 pub mod telemetry;
