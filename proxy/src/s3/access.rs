@@ -1,0 +1,144 @@
+//! Who may do what: between the signature that `s3s` has checked and the operation that it will call.
+//!
+//! [`Access`] asks the policy for each request and puts the [`Permit`] into the request's extensions, where `dispatch`
+//! takes it out: an operation without a permit cannot be called. Copies need a second permit, to read their source.
+//! DeleteObjects is asked for key by key, by the operation itself, on behalf of the [`Caller`].
+
+use std::sync::Arc;
+
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::dto::CopySource;
+use s3s::path::S3Path;
+use s3s::{S3Error, S3ErrorCode, S3Result};
+use zas_policy::{Action, Principal, Resource};
+
+use super::call::Call;
+use super::operation::Operation;
+use super::{checksum, names, unsupported};
+use crate::app::App;
+use crate::authz::{self, Permit};
+use crate::error::{Code, Error, Result};
+
+/// Finds the secret of an access key.
+pub(super) struct Auth(pub(super) Arc<App>);
+
+#[async_trait::async_trait]
+impl S3Auth for Auth {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        match self.0.access_keys.secret(access_key) {
+            Some(secret) if !secret.is_empty() => Ok(SecretKey::from(secret.expose())),
+            _ => Err(S3Error::new(S3ErrorCode::InvalidAccessKeyId)),
+        }
+    }
+}
+
+/// Asks the policy.
+pub(super) struct Access(pub(super) Arc<App>);
+
+#[async_trait::async_trait]
+impl S3Access for Access {
+    async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let Some(call) = cx.extensions_mut().get::<Call>().cloned() else {
+            return Err(S3Error::new(S3ErrorCode::InternalError));
+        };
+        check(&self.0, cx, &call).map_err(|error| call.fail(error))
+    }
+}
+
+/// The right to write, and what is copied.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    /// The right to read it.
+    pub(super) permit: Permit,
+    /// The bucket it is in.
+    pub(super) bucket: String,
+    /// Its key.
+    pub(super) key: String,
+}
+
+/// On whose behalf DeleteObjects asks for each of its keys.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(pub(super) Principal);
+
+fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<()> {
+    let principal = match cx.credentials() {
+        Some(credentials) => Principal::root(&credentials.access_key),
+        None => Principal::Anonymous,
+    };
+    let name = cx.s3_op().name();
+    let Some(operation) = Operation::parse(name) else { return Err(not_implemented(&principal, name)) };
+    call.set_operation(operation.name());
+    let resource = resource(cx.s3_path())?;
+    let permit = authorize(&principal, action(operation, cx), resource)?;
+    unsupported::check(operation, cx.headers(), cx.uri().query())?;
+    if operation.writes() {
+        app.check_writes()?;
+    }
+    if matches!(operation, Operation::CopyObject | Operation::UploadPartCopy) {
+        let source = source(&principal, cx)?;
+        cx.extensions_mut().insert(source);
+    }
+    if operation == Operation::DeleteObjects {
+        call.body().check_document(checksum::Expected::of(cx.headers())?);
+        cx.extensions_mut().insert(Caller(principal));
+    }
+    cx.extensions_mut().insert(permit);
+    Ok(())
+}
+
+/// S3 has one answer for those who may not and those who did not say who they are: 403.
+pub(super) fn authorize(principal: &Principal, action: Action, resource: Resource) -> Result<Permit> {
+    authz::authorize(principal, action, resource).map_err(|error| match error.code() {
+        Code::Unauthenticated => Code::AccessDenied.into(),
+        _ => error,
+    })
+}
+
+/// Anonymous requests do not learn what exists.
+fn not_implemented(principal: &Principal, name: &str) -> Error {
+    match principal {
+        Principal::Anonymous => Code::AccessDenied.into(),
+        Principal::Root { .. } => Error::new(Code::NotImplemented, format!("{name} is not implemented.")),
+    }
+}
+
+/// A bucket that is deleted with all it holds needs another right than an empty one.
+fn action(operation: Operation, cx: &S3AccessContext<'_>) -> Action {
+    let forced = cx.headers().get("x-zas-force-delete").is_some_and(|value| value == "true");
+    match operation {
+        Operation::DeleteBucket if forced => Action::ForceDeleteBucket,
+        _ => operation.action(),
+    }
+}
+
+fn resource(path: &S3Path) -> Result<Resource> {
+    Ok(match path {
+        S3Path::Root => Resource::Service,
+        S3Path::Bucket { bucket } => Resource::bucket(&**bucket),
+        S3Path::Object { bucket, key } => {
+            names::check_key(key)?;
+            Resource::object(&**bucket, &**key)
+        }
+    })
+}
+
+fn source(principal: &Principal, cx: &S3AccessContext<'_>) -> Result<Source> {
+    let invalid = |what: &'static str| Error::new(Code::InvalidArgument, what);
+    let value = cx.headers().get("x-amz-copy-source").and_then(|value| value.to_str().ok());
+    let parsed = CopySource::parse(value.unwrap_or_default());
+    let (bucket, key, version) = match parsed {
+        Ok(CopySource::Bucket { bucket, key, version_id }) => (bucket, key, version_id),
+        Ok(_) => return Err(Error::new(Code::NotImplemented, "Access points are not implemented.")),
+        Err(_) => return Err(invalid("Copy Source must mention the source bucket and key: sourcebucket/sourcekey.")),
+    };
+    if version.is_some_and(|version| &*version != "null") {
+        return Err(Error::new(Code::NotImplemented, "Versions of a copy's source are not implemented."));
+    }
+    if !names::is_bucket_name(&bucket) {
+        return Err(Code::InvalidBucketName.into());
+    }
+    names::check_key(&key)?;
+    let permit = authorize(principal, Action::GetObject, Resource::object(&*bucket, &*key))?;
+    Ok(Source { permit, bucket: bucket.into(), key: key.into() })
+}

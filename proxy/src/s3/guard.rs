@@ -1,0 +1,147 @@
+//! What must hold of a request before its signature is looked at: the holes of `s3s` 0.14, closed.
+//!
+//! `s3s` lets headers take effect that no signature covers, accepts Signature Version 2 and any lifetime of a presigned
+//! URL, prefers one of two credentials silently, and does not know session tokens or regions. Here each of these is
+//! refused, on the request's head alone.
+//! What does not live here: the signature itself (`s3s`), and who may do what (`access`).
+
+mod credentials;
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+use crate::config;
+use crate::error::{Code, Error, Result};
+use credentials::{Signed, Source};
+
+/// Headers that need no signature: `x-amz-content-sha256` is bound to the body and, with header authentication, part of
+/// what is signed; browsers' SDKs add `x-amz-user-agent`, which means nothing.
+const EXEMPT: [&str; 2] = ["x-amz-content-sha256", "x-amz-user-agent"];
+
+/// Refuses what must not reach `s3s`; moves signed query parameters that stand for headers to where `s3s` reads them.
+///
+/// # Errors
+/// A code of the authentication family, `InvalidRequest`, or `NotImplemented` for form uploads.
+pub(super) fn check(parts: &mut Parts, config: &config::S3) -> Result<()> {
+    refuse_forms(parts)?;
+    let query: Vec<(String, String)> = parts
+        .uri
+        .query()
+        .map(|query| url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        .unwrap_or_default();
+    refuse_session_tokens(&parts.headers, &query)?;
+    refuse_ambiguous_headers(&parts.headers)?;
+    let Some(signed) = credentials::of(&parts.headers, &query)? else {
+        return refuse_anonymous_overrides(&query);
+    };
+    signed.check_scope(config)?;
+    check_signed_headers(parts, &signed)?;
+    if let Source::Query { .. } = signed.source {
+        signed.check_lifetime(config)?;
+        hoist(&mut parts.headers, &query)?;
+    }
+    Ok(())
+}
+
+/// Browser forms need POST policies, which do not exist here; anywhere else than on a bucket they are an attack.
+fn refuse_forms(parts: &Parts) -> Result<()> {
+    let content_type = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let is_form = content_type.trim_ascii_start().get(..9).is_some_and(|kind| kind.eq_ignore_ascii_case(b"multipart"));
+    if parts.method == Method::POST && is_form {
+        return Err(Error::new(Code::NotImplemented, "Uploads by browser form (POST policy) are not implemented."));
+    }
+    Ok(())
+}
+
+fn refuse_session_tokens(headers: &HeaderMap, query: &[(String, String)]) -> Result<()> {
+    let in_query = query.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-amz-security-token"));
+    if in_query || headers.contains_key("x-amz-security-token") {
+        return Err(Code::InvalidToken.into());
+    }
+    Ok(())
+}
+
+/// Two values of one header could be signed as one and read as the other; a value that is no text is not signed at all.
+fn refuse_ambiguous_headers(headers: &HeaderMap) -> Result<()> {
+    for name in headers.keys() {
+        if !matters(name) && !matches!(name.as_str(), "host" | "content-length" | "content-md5" | "range") {
+            continue;
+        }
+        let mut values = headers.get_all(name).iter();
+        let is_text = values.next().is_none_or(|value| std::str::from_utf8(value.as_bytes()).is_ok());
+        if values.next().is_some() {
+            return Err(Error::new(Code::InvalidRequest, format!("The header {name} was sent more than once.")));
+        }
+        if !is_text {
+            return Err(Error::new(Code::InvalidArgument, format!("The value of the header {name} is no UTF-8.")));
+        }
+    }
+    Ok(())
+}
+
+/// Overrides let a link dress any object as any content: AWS wants to know who made the link.
+fn refuse_anonymous_overrides(query: &[(String, String)]) -> Result<()> {
+    if query.iter().any(|(name, _)| name.starts_with("response-")) {
+        return Err(Error::new(
+            Code::InvalidRequest,
+            "Request specific response headers cannot be used for anonymous GET requests.",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a header changes what a request does.
+fn matters(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("x-amz-") || name.starts_with("x-zas-")
+}
+
+fn check_signed_headers(parts: &Parts, signed: &Signed) -> Result<()> {
+    let covers = |name: &str| signed.headers.iter().any(|header| header == name);
+    if !covers("host") {
+        return Err(Error::new(Code::UnsignedHeader, "The Host header must be signed.").with("HeadersNotSigned", "host"));
+    }
+    let mut unsigned: Vec<&str> = parts
+        .headers
+        .keys()
+        .filter(|name| matters(name) && !EXEMPT.contains(&name.as_str()) && !covers(name.as_str()))
+        .map(HeaderName::as_str)
+        .collect();
+    if !unsigned.is_empty() {
+        unsigned.sort_unstable();
+        return Err(Error::from(Code::UnsignedHeader).with("HeadersNotSigned", unsigned.join(", ")));
+    }
+    // `s3s` leaves a signed header that is not there out of what it computes; so a name could be added to the list.
+    let absent = |name: &&String| *name != "host" && !parts.headers.contains_key(name.as_str());
+    match signed.headers.iter().find(absent) {
+        Some(name) => {
+            Err(Error::new(Code::SignatureDoesNotMatch, format!("The signed header {name} is not in the request.")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// SDKs put headers into the query of a presigned URL (`x-amz-meta-a=1`), where they are signed with it. S3 reads them
+/// as headers; without this they would be lost in silence.
+fn hoist(headers: &mut HeaderMap, query: &[(String, String)]) -> Result<()> {
+    for (name, value) in query {
+        let name = name.to_ascii_lowercase();
+        if !name.starts_with("x-amz-") || credentials::PARAMETERS.iter().any(|own| own.eq_ignore_ascii_case(&name)) {
+            continue;
+        }
+        let invalid = || Error::new(Code::InvalidArgument, "A query parameter that stands for a header is no header.");
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+        let value = HeaderValue::from_str(value).map_err(|_| invalid())?;
+        match headers.get(&header) {
+            Some(same) if *same == value => {}
+            Some(_) => {
+                return Err(Error::new(Code::InvalidRequest, format!("{header} differs between query and header.")));
+            }
+            None => drop(headers.insert(header, value)),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! Headers that an object keeps: the standard ones, user metadata, checksums.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use s3s::dto;
+use time::OffsetDateTime;
+
+use super::checksum::Algorithm;
+use crate::error::{Code, Error, Result};
+use crate::index::{Checksums, Headers, Metadata, ObjectHead};
+
+/// All names and values of user metadata together (AWS, *Working with object metadata*).
+const MAX_METADATA_BYTES: usize = 2048;
+
+/// What a read says where the writer said nothing.
+pub(super) const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
+
+/// The headers that are kept.
+const KEPT: [HeaderName; 6] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_LANGUAGE,
+    header::CACHE_CONTROL,
+    header::EXPIRES,
+];
+
+/// The standard headers of a write, as the client sent them; `aws-chunked` is taken off `Content-Encoding`, for it is
+/// about the transfer.
+///
+/// # Errors
+/// `InvalidArgument` for a value that is no UTF-8.
+pub(super) fn kept(headers: &HeaderMap) -> Result<Headers> {
+    let mut out = Headers::new();
+    for name in KEPT {
+        let Some(value) = headers.get(&name) else { continue };
+        let value = std::str::from_utf8(value.as_bytes())
+            .map_err(|_| Error::new(Code::InvalidArgument, format!("The value of the header {name} is no UTF-8.")))?;
+        let value = if name == header::CONTENT_ENCODING { without_aws_chunked(value) } else { value.to_owned() };
+        if !value.is_empty() {
+            out.insert(name.as_str().to_owned(), value);
+        }
+    }
+    Ok(out)
+}
+
+fn without_aws_chunked(value: &str) -> String {
+    let codings = value.split(',').map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked"));
+    codings.collect::<Vec<_>>().join(",")
+}
+
+/// User metadata of a write.
+///
+/// # Errors
+/// `MetadataTooLarge`; `InvalidArgument` for a value that cannot be given back as a header.
+pub(super) fn metadata(given: Option<dto::Metadata>) -> Result<Metadata> {
+    let metadata: Metadata = given.unwrap_or_default().into_iter().collect();
+    let bytes: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > MAX_METADATA_BYTES {
+        return Err(Error::from(Code::MetadataTooLarge).with("Size", bytes).with("MaxSizeAllowed", MAX_METADATA_BYTES));
+    }
+    // An encoded word (RFC 2047) can hold what no header can.
+    if metadata.values().any(|value| value.contains(char::is_control)) {
+        return Err(Error::new(Code::InvalidArgument, "A metadata value has a control character."));
+    }
+    Ok(metadata)
+}
+
+/// `Expires` as it was written: it need not be a date.
+pub(super) fn expires(head: &ObjectHead) -> HeaderMap {
+    let value = head.headers.get("expires").and_then(|value| HeaderValue::from_str(value).ok());
+    value.map(|value| (header::EXPIRES, value)).into_iter().collect()
+}
+
+/// A strong ETag.
+pub(super) fn etag(value: &str) -> dto::ETag {
+    dto::ETag::Strong(value.to_owned())
+}
+
+/// A time as S3 documents write it.
+pub(super) fn timestamp(at: OffsetDateTime) -> dto::Timestamp {
+    dto::Timestamp::from(at)
+}
+
+/// Sets the five checksum fields that many answers share.
+macro_rules! with_checksums {
+    ($output:expr, $checksums:expr) => {{
+        let (mut output, checksums) = ($output, $checksums);
+        output.checksum_crc32 = checksums.get("crc32").cloned();
+        output.checksum_crc32c = checksums.get("crc32c").cloned();
+        output.checksum_crc64nvme = checksums.get("crc64nvme").cloned();
+        output.checksum_sha1 = checksums.get("sha1").cloned();
+        output.checksum_sha256 = checksums.get("sha256").cloned();
+        output
+    }};
+}
+
+/// What GetObject and HeadObject say about an object, but for the range and the body.
+macro_rules! describe {
+    ($output:ident, $head:expr) => {{
+        let head: &$crate::index::ObjectHead = $head;
+        let kept = |name: &str| head.headers.get(name).cloned();
+        s3s::dto::$output {
+            accept_ranges: Some("bytes".to_owned()),
+            cache_control: kept("cache-control"),
+            content_disposition: kept("content-disposition"),
+            content_encoding: kept("content-encoding"),
+            content_language: kept("content-language"),
+            content_type: kept("content-type").or_else(|| Some($crate::s3::headers::DEFAULT_CONTENT_TYPE.to_owned())),
+            e_tag: Some($crate::s3::headers::etag(&head.etag)),
+            last_modified: Some($crate::s3::headers::timestamp(head.last_modified)),
+            metadata: Some(head.metadata.clone().into_iter().collect()),
+            ..Default::default()
+        }
+    }};
+}
+
+pub(super) use {describe, with_checksums};
+
+/// The name of the checksum's type, where the object has a checksum.
+pub(super) fn checksum_type(head: &ObjectHead) -> Option<dto::ChecksumType> {
+    let name = head.checksum_type.map_or("FULL_OBJECT", |kind| kind.as_str());
+    (!head.checksums.is_empty()).then(|| dto::ChecksumType::from_static(name))
+}
+
+/// The algorithms that an object has checksums of.
+pub(super) fn algorithms(checksums: &Checksums) -> Vec<dto::ChecksumAlgorithm> {
+    let known = Algorithm::ALL.into_iter().filter(|algorithm| checksums.contains_key(algorithm.key()));
+    known.map(|algorithm| dto::ChecksumAlgorithm::from_static(algorithm.name())).collect()
+}
+
+/// Whoever owns something.
+pub(super) fn owner(name: &str) -> dto::Owner {
+    dto::Owner { display_name: Some(name.to_owned()), id: Some(name.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_headers_are_kept_as_they_were_sent() {
+        let headers = HeaderMap::from_iter([
+            (header::CONTENT_TYPE, "text/plain; charset=UTF-8".parse().unwrap()),
+            (header::EXPIRES, "next week".parse().unwrap()),
+            (header::CONTENT_ENCODING, "gzip, aws-chunked".parse().unwrap()),
+            (header::USER_AGENT, "x".parse().unwrap()),
+        ]);
+        let kept = kept(&headers).unwrap();
+        assert_eq!(kept.len(), 3);
+        assert_eq!(kept["content-type"], "text/plain; charset=UTF-8");
+        assert_eq!(kept["expires"], "next week");
+        assert_eq!(kept["content-encoding"], "gzip");
+    }
+
+    #[test]
+    fn aws_chunked_alone_is_no_encoding() {
+        let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, "aws-chunked".parse().unwrap())]);
+        assert!(kept(&headers).unwrap().is_empty());
+    }
+
+    #[test]
+    fn metadata_is_counted_with_its_names() {
+        let of = |bytes: usize| Some(dto::Metadata::from([("abcd".to_owned(), "x".repeat(bytes))]));
+        assert!(metadata(of(2044)).is_ok());
+        assert_eq!(metadata(of(2045)).unwrap_err().code(), Code::MetadataTooLarge);
+        assert!(metadata(None).unwrap().is_empty());
+    }
+
+    #[test]
+    fn metadata_that_no_header_can_carry_is_refused() {
+        let given = dto::Metadata::from([("a".to_owned(), "x\r\ny".to_owned())]);
+        assert_eq!(metadata(Some(given)).unwrap_err().code(), Code::InvalidArgument);
+        let given = dto::Metadata::from([("a".to_owned(), "grün".to_owned())]);
+        assert_eq!(metadata(Some(given)).unwrap()["a"], "grün");
+    }
+}
