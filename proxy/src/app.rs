@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::identity::AccessKeys;
 use crate::index::Index;
+use crate::s3::Budget;
 use crate::store::Store;
 
 /// Everything that requests share.
@@ -22,6 +23,8 @@ pub struct App {
     pub store: Store,
     /// The life of blobs.
     pub blobs: Blobs,
+    /// Memory for bodies that are held whole before they are stored.
+    pub buffers: Budget,
     /// Why S3 writes are refused, one finding a line; empty: they are not.
     pub write_refusals: Vec<String>,
 }
@@ -36,7 +39,8 @@ impl App {
         let store = Store::new(&config.store)?;
         let blobs = Blobs::new(index.clone(), store.clone(), config.blobs.clone());
         let access_keys = AccessKeys::new(&config.access_keys);
-        Ok(Arc::new(Self { config, access_keys, index, store, blobs, write_refusals }))
+        let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
+        Ok(Arc::new(Self { config, access_keys, index, store, blobs, buffers, write_refusals }))
     }
 
     /// Whether S3 may write.

@@ -14,5 +14,6 @@ pub mod identity;
 pub mod index;
 pub mod listener;
 pub mod postgres;
+pub mod s3;
 pub mod store;
 pub mod telemetry;

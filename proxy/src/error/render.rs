@@ -24,11 +24,17 @@ impl RequestId {
     }
 }
 
-/// An S3 error document (AWS, "REST error responses"). `resource` is the path that was asked for.
+/// An S3 error document (AWS, "REST error responses"). `resource` is the path that was asked for. Details whose names
+/// begin with a capital letter are elements of S3's own (`Region`, `MinSizeAllowed`).
 #[must_use]
 pub fn s3_xml(error: &Error, resource: &str, request_id: &RequestId) -> Response<Bytes> {
+    let elements: String = error
+        .details()
+        .filter(|(name, _)| name.starts_with(|c: char| c.is_ascii_uppercase()))
+        .map(|(name, value)| format!("<{name}>{}</{name}>", escape_xml(value)))
+        .collect();
     let body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message><Resource>{}</Resource><RequestId>{}</RequestId></Error>",
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message>{elements}<Resource>{}</Resource><RequestId>{}</RequestId></Error>",
         error.row().s3,
         escape_xml(error.message()),
         escape_xml(resource),

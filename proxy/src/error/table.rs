@@ -103,6 +103,8 @@ table! {
     AuthorizationQueryParametersError: Authentication, 400, "AuthorizationQueryParametersError", "UNAUTHORIZED", false, "authorization_query_parameters_error", "The authorization query parameters are not valid.";
     /// A signing method that is not accepted.
     UnsupportedSignature: Authentication, 400, "InvalidRequest", "UNAUTHORIZED", false, "unsupported_signature", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+    /// A session token; there are none yet.
+    InvalidToken: Authentication, 400, "InvalidToken", "UNAUTHORIZED", false, "invalid_token", "The provided token is malformed or otherwise invalid.";
     /// An `x-amz-*` header that the signature does not cover.
     UnsignedHeader: Authentication, 403, "AccessDenied", "UNAUTHORIZED", false, "unsigned_header", "There were headers present in the request which were not signed.";
 
@@ -119,6 +121,12 @@ table! {
     InvalidUri: Validation, 400, "InvalidURI", "NAME_INVALID", false, "invalid_uri", "The specified URI could not be parsed.";
     /// XML that cannot be read.
     MalformedXml: Validation, 400, "MalformedXML", "UNSUPPORTED", false, "malformed_xml", "The XML you provided was not well-formed or did not validate against our published schema.";
+    /// A document where none was sent.
+    MissingRequestBody: Validation, 400, "MissingRequestBodyError", "UNSUPPORTED", false, "missing_request_body", "Request body is empty.";
+    /// A document above its limit.
+    MaxMessageLengthExceeded: Validation, 400, "MaxMessageLengthExceeded", "SIZE_INVALID", false, "max_message_length_exceeded", "Your request was too big.";
+    /// A region that is not ours.
+    InvalidLocationConstraint: Validation, 400, "InvalidLocationConstraint", "UNSUPPORTED", false, "invalid_location_constraint", "The specified location-constraint is not valid.";
     /// A bucket name that S3 forbids.
     InvalidBucketName: Validation, 400, "InvalidBucketName", "NAME_INVALID", false, "invalid_bucket_name", "The specified bucket is not valid.";
     /// A key of more than 1,024 bytes.
@@ -185,6 +193,8 @@ table! {
     InvalidDigest: Integrity, 400, "InvalidDigest", "DIGEST_INVALID", false, "invalid_digest", "The Content-MD5 or checksum value you specified is not valid.";
     /// The signed SHA-256 differs from the bytes.
     ContentSha256Mismatch: Integrity, 400, "XAmzContentSHA256Mismatch", "DIGEST_INVALID", false, "content_sha256_mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed.";
+    /// The trailer of an `aws-chunked` body is missing, unreadable, or was not announced.
+    MalformedTrailer: Integrity, 400, "MalformedTrailerError", "BLOB_UPLOAD_INVALID", false, "malformed_trailer", "The request contained trailing data that was not well-formed or did not conform to our published schema.";
     /// The body ended early.
     IncompleteBody: Integrity, 400, "IncompleteBody", "BLOB_UPLOAD_INVALID", false, "incomplete_body", "You did not provide the number of bytes specified by the Content-Length HTTP header.";
 

@@ -46,15 +46,19 @@ impl S3Access for Access {
     }
 }
 
-/// The right to write, and what is copied.
+/// The right to read what is copied: the source is what this permit names, and nothing else.
 #[derive(Debug, Clone)]
-pub(super) struct Source {
-    /// The right to read it.
-    pub(super) permit: Permit,
-    /// The bucket it is in.
-    pub(super) bucket: String,
-    /// Its key.
-    pub(super) key: String,
+pub(super) struct Source(Permit);
+
+impl Source {
+    /// Bucket and key.
+    pub(super) fn object(&self) -> (&str, &str) {
+        match self.0.resource() {
+            Resource::Object { bucket, key } => (bucket, key),
+            // Made below, from a bucket and a key.
+            Resource::Service | Resource::Bucket { .. } | Resource::Repository { .. } => ("", ""),
+        }
+    }
 }
 
 /// On whose behalf DeleteObjects asks for each of its keys.
@@ -139,6 +143,5 @@ fn source(principal: &Principal, cx: &S3AccessContext<'_>) -> Result<Source> {
         return Err(Code::InvalidBucketName.into());
     }
     names::check_key(&key)?;
-    let permit = authorize(principal, Action::GetObject, Resource::object(&*bucket, &*key))?;
-    Ok(Source { permit, bucket: bucket.into(), key: key.into() })
+    authorize(principal, Action::GetObject, Resource::object(&*bucket, &*key)).map(Source)
 }

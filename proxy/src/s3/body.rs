@@ -191,9 +191,10 @@ fn hashing(
         Ok(piece)
     });
     // The length is checked as the stream's last word, so that a short body is never finished at the store.
-    pieces.chain(futures::stream::once(async move { with(&end, |hashes| hashes.check_length(length)) }).filter_map(
-        |result| async move { result.err().map(Err) },
-    ))
+    pieces.chain(
+        futures::stream::once(async move { with(&end, |hashes| hashes.check_length(length)) })
+            .filter_map(|result| async move { result.err().map(Err) }),
+    )
 }
 
 fn with(hashes: &Mutex<Option<Hashes>>, act: impl FnOnce(&mut Hashes) -> Result<()>) -> Result<()> {
@@ -269,9 +270,10 @@ impl Hashes {
     /// The hashes, where they are what the client expects.
     pub(super) fn finish(self, expected: &Expected, trailers: Option<&TrailingHeaders>) -> Result<Summary> {
         let sha256 = self.sha256.map(Sha256::finish);
-        let checksum = self.checksum.map(|(algorithm, hasher)| (algorithm, hasher.finish())).or_else(|| {
-            Some((Algorithm::Sha256, STANDARD.encode(sha256?.as_bytes())))
-        });
+        let checksum = self
+            .checksum
+            .map(|(algorithm, hasher)| (algorithm, hasher.finish()))
+            .or_else(|| Some((Algorithm::Sha256, STANDARD.encode(sha256?.as_bytes()))));
         let summary = Summary { md5: self.md5.finalize().into(), sha256, checksum, size: self.size };
         summary.check(expected, trailers)?;
         Ok(summary)

@@ -139,10 +139,7 @@ fn decode_crc(algorithm: Algorithm, value: &str) -> Option<u64> {
 }
 
 /// The checksum of the whole from the values and sizes of its parts; `None` where the algorithm cannot, or a value is none.
-pub(super) fn full_object<'a>(
-    algorithm: Algorithm,
-    parts: impl IntoIterator<Item = (&'a str, u64)>,
-) -> Option<String> {
+pub(super) fn full_object<'a>(algorithm: Algorithm, parts: impl IntoIterator<Item = (&'a str, u64)>) -> Option<String> {
     let crc = algorithm.crc()?;
     let mut whole = None;
     for (value, size) in parts {
@@ -279,8 +276,7 @@ mod tests {
     }
 
     fn expected(pairs: &[(&'static str, &str)]) -> Result<Expected> {
-        let map =
-            pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();
+        let map = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();
         Expected::of(&map)
     }
 
@@ -316,7 +312,8 @@ mod tests {
 
     #[test]
     fn what_a_client_states_is_read() {
-        let trailer = expected(&[("x-amz-trailer", "x-amz-checksum-crc32c"), ("x-amz-sdk-checksum-algorithm", "CRC32C")]);
+        let trailer =
+            expected(&[("x-amz-trailer", "x-amz-checksum-crc32c"), ("x-amz-sdk-checksum-algorithm", "CRC32C")]);
         assert_eq!(trailer.unwrap().checksum, Some(Stated::Trailer(Algorithm::Crc32c)));
         let value = expected(&[("x-amz-checksum-crc32", "AAAAAA==")]).unwrap();
         assert_eq!(value.checksum, Some(Stated::Value(Algorithm::Crc32, "AAAAAA==".into())));

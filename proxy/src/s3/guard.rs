@@ -99,7 +99,9 @@ fn matters(name: &HeaderName) -> bool {
 fn check_signed_headers(parts: &Parts, signed: &Signed) -> Result<()> {
     let covers = |name: &str| signed.headers.iter().any(|header| header == name);
     if !covers("host") {
-        return Err(Error::new(Code::UnsignedHeader, "The Host header must be signed.").with("HeadersNotSigned", "host"));
+        return Err(
+            Error::new(Code::UnsignedHeader, "The Host header must be signed.").with("HeadersNotSigned", "host")
+        );
     }
     let mut unsigned: Vec<&str> = parts
         .headers

@@ -51,7 +51,9 @@ pub(super) fn check(operation: Operation, headers: &HeaderMap, query: Option<&st
             return Err(refused("header", name.as_str()));
         }
     }
-    if operation == Operation::DeleteObject && (headers.contains_key("if-match") || headers.contains_key("if-none-match")) {
+    if operation == Operation::DeleteObject
+        && (headers.contains_key("if-match") || headers.contains_key("if-none-match"))
+    {
         return Err(refused("header", "if-match on a delete"));
     }
     for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {

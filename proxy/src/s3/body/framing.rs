@@ -184,7 +184,15 @@ mod tests {
 
     #[test]
     fn sizes_that_are_none_are_refused() {
-        for body in [&b"FFFFFFFFFFFFFFFF\r\n"[..], b"xyz\r\n", b"-1\r\n", b"+3\r\nabc\r\n", b"\r\n", b"3\nabc\n", b"3\r\nabcd\r\n"] {
+        for body in [
+            &b"FFFFFFFFFFFFFFFF\r\n"[..],
+            b"xyz\r\n",
+            b"-1\r\n",
+            b"+3\r\nabc\r\n",
+            b"\r\n",
+            b"3\nabc\n",
+            b"3\r\nabcd\r\n",
+        ] {
             assert_eq!(reframed(false, &[body]).unwrap_err().code(), Code::InvalidRequest, "{body:?}");
         }
         let huge = format!("{:x};chunk-signature=ab\r\n", MAX_SIGNED_CHUNK + 1);

@@ -75,8 +75,7 @@ fn from_header(value: &str) -> Result<Signed> {
         let first = found.next();
         if found.next().is_some() { None } else { first }
     };
-    let credential =
-        field("Credential").ok_or_else(|| malformed("The authorization header needs one Credential."))?;
+    let credential = field("Credential").ok_or_else(|| malformed("The authorization header needs one Credential."))?;
     let headers =
         field("SignedHeaders").ok_or_else(|| malformed("The authorization header needs one SignedHeaders."))?;
     field("Signature").ok_or_else(|| malformed("The authorization header needs one Signature."))?;
@@ -167,4 +166,3 @@ impl Signed {
 fn printable(text: &str) -> String {
     text.chars().filter(char::is_ascii_graphic).take(64).collect()
 }
-

@@ -39,10 +39,15 @@ fn a_plainly_signed_request_passes() {
 #[test]
 fn headers_that_matter_must_be_signed() {
     let value = authorization("host");
-    for name in ["x-amz-copy-source", "x-amz-acl", "x-amz-meta-a", "x-amz-tagging", "x-amz-date", "x-zas-force-delete"] {
+    for name in ["x-amz-copy-source", "x-amz-acl", "x-amz-meta-a", "x-amz-tagging", "x-amz-date", "x-zas-force-delete"]
+    {
         let headers = &[("host", "h"), ("authorization", value.as_str()), (name, "v")];
         assert_eq!(code("/b/k", headers), Some(Code::UnsignedHeader), "{name}");
-        assert_eq!(code(&presigned("host", "60", ""), &[("host", "h"), (name, "v")]), Some(Code::UnsignedHeader), "{name}");
+        assert_eq!(
+            code(&presigned("host", "60", ""), &[("host", "h"), (name, "v")]),
+            Some(Code::UnsignedHeader),
+            "{name}"
+        );
         let all = format!("host%3B{name}");
         assert_eq!(code(&presigned(&all, "60", ""), &[("host", "h"), (name, "v")]), None, "{name}");
     }
@@ -76,7 +81,8 @@ fn signature_version_2_is_refused() {
 
 #[test]
 fn other_schemes_are_refused() {
-    for value in ["Basic YTpi", "Bearer x", "AWS4-ECDSA-P256-SHA256 Credential=x", "", "AWS4-HMAC-SHA256,Credential=x"] {
+    for value in ["Basic YTpi", "Bearer x", "AWS4-ECDSA-P256-SHA256 Credential=x", "", "AWS4-HMAC-SHA256,Credential=x"]
+    {
         assert_eq!(code("/b/k", &[("authorization", value)]), Some(Code::UnsupportedSignature), "{value}");
     }
 }

@@ -1,0 +1,149 @@
+//! The S3 API: one file an operation, named as S3 names it.
+//!
+//! A request passes `guard` (what must hold before a signature is looked at), `s3s` (signature, parsing), `access` (the
+//! policy; makes the permit), `dispatch` (hands permit and input to the operation) and its operation. Whatever goes
+//! wrong on the way is written by `answer`. Bytes are read by `body` alone.
+//! What does not live here: names and versions (`index`), the life of bytes (`blobs`), connections (`listener`).
+
+mod abort_multipart_upload;
+mod access;
+mod answer;
+mod body;
+mod budget;
+mod call;
+mod checksum;
+mod complete_multipart_upload;
+mod conditions;
+mod copy_object;
+mod create_bucket;
+mod create_multipart_upload;
+mod delete_bucket;
+mod delete_object;
+mod delete_objects;
+mod dispatch;
+mod get_bucket_location;
+mod get_object;
+mod guard;
+mod head_bucket;
+mod head_object;
+mod headers;
+mod host;
+mod list_buckets;
+mod list_multipart_uploads;
+mod list_objects;
+mod list_objects_v2;
+mod list_parts;
+mod listing;
+mod multipart;
+mod names;
+mod operation;
+mod put_object;
+mod range;
+#[cfg(test)]
+mod testing;
+mod unsupported;
+mod upload_part;
+mod upload_part_copy;
+
+use std::sync::Arc;
+
+use http::{Method, Request, Response};
+use http_body_util::BodyExt;
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::service::{S3Service, S3ServiceBuilder};
+
+use crate::app::App;
+use crate::config;
+use crate::error::{Error, RequestId, Result};
+use crate::gateway::{Body, RequestContext};
+use answer::Asked;
+use body::RawBody;
+use call::Call;
+
+pub use budget::{Budget, Taken};
+
+/// What an S3 answer's extensions say about the request, for logs and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperationName(pub &'static str);
+
+/// The S3 API as a function of a request. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Service {
+    inner: S3Service,
+    app: Arc<App>,
+}
+
+/// Builds the S3 API.
+#[must_use]
+pub fn service(app: Arc<App>) -> Service {
+    let mut builder = S3ServiceBuilder::new(dispatch::Dispatch(Arc::clone(&app)));
+    builder.set_auth(access::Auth(Arc::clone(&app)));
+    builder.set_access(access::Access(Arc::clone(&app)));
+    builder.set_validation(names::BucketNames);
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(settings(&app.config.limits)))));
+    if !app.config.s3.domains.is_empty() {
+        builder.set_host(host::Domains::new(&app.config.s3.domains));
+    }
+    Service { inner: builder.build(), app }
+}
+
+fn settings(limits: &config::Limits) -> S3Config {
+    let mut settings = S3Config::default();
+    settings.xml_max_body_size = usize::try_from(limits.document_bytes.as_u64()).unwrap_or(usize::MAX);
+    settings
+}
+
+/// Answers one request. Every answer carries `x-amz-request-id`, and the operation's [`OperationName`] in its extensions.
+/// A fault of ours is logged here, once; a client's mistake at debug level only.
+pub async fn call(service: &Service, request: Request<Body>) -> Response<Body> {
+    let (mut parts, body) = request.into_parts();
+    let asked = Asked {
+        method: parts.method.clone(),
+        path: parts.uri.path().to_owned(),
+        request_id: parts
+            .extensions
+            .get::<RequestContext>()
+            .map_or_else(RequestId::generate, |cx| cx.request_id.clone()),
+    };
+    parts.extensions.insert(asked.request_id.clone());
+    let checked = guard::check(&mut parts, &service.app.config.s3);
+    let call = Call::new(RawBody::new(body, &parts.headers));
+    let result = match checked {
+        Ok(()) => {
+            parts.extensions.insert(call.clone());
+            ask_s3s(service, Request::from_parts(parts, call.body().for_s3s()), &call).await
+        }
+        Err(error) => Err(error),
+    };
+    let mut answer = result.map_or_else(
+        |error| {
+            error.log(asked.request_id.as_str(), call.operation());
+            answer::failure(&error, &asked)
+        },
+        |answer| success(answer, &asked),
+    );
+    answer.extensions_mut().insert(OperationName(call.operation()));
+    answer
+}
+
+async fn ask_s3s(service: &Service, request: Request<s3s::Body>, call: &Call) -> Result<s3s::HttpResponse> {
+    let answer = service.inner.call(request).await.map_err(|error| {
+        let cause: crate::gateway::BoxError = error.into();
+        Error::internal("s3s could not write its answer").source(cause)
+    })?;
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    match call.take_failure() {
+        Some(error) => Err(error),
+        None => Err(answer::error_of_s3s(answer).await),
+    }
+}
+
+fn success(answer: s3s::HttpResponse, asked: &Asked) -> Response<Body> {
+    let (mut parts, body) = answer.into_parts();
+    answer::add_request_id(&mut parts.headers, &asked.request_id);
+    // `s3s` leaves Content-Length to the server below it; a HEAD has the length of what a GET would send.
+    let body = if asked.method == Method::HEAD { answer::empty() } else { body.boxed_unsync() };
+    Response::from_parts(parts, body)
+}

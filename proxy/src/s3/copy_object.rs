@@ -1,0 +1,109 @@
+//! CopyObject: the new object names the bytes of the old one; none of them moves.
+
+use s3s::{S3Request, S3Response, dto};
+
+use super::access::Source;
+use super::checksum::Algorithm;
+use super::dispatch::extension;
+use super::put_object::STORAGE_CLASS;
+use super::{conditions, headers};
+use crate::app::App;
+use crate::authz::Permit;
+use crate::error::{Code, Error, Result};
+use crate::index::{CopySource, Headers, Metadata, ObjectHead};
+
+/// The largest object that one request copies (AWS: 5 GiB); larger ones are copied part by part.
+const MAX_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+
+/// How often a copy starts again because its source was replaced while it was looked up.
+const ATTEMPTS: u32 = 3;
+
+pub(super) async fn copy_object(
+    app: &App,
+    permit: &Permit,
+    mut request: S3Request<dto::CopyObjectInput>,
+) -> Result<S3Response<dto::CopyObjectOutput>> {
+    let source: Source = extension(&request)?;
+    let replacement = replacement(&mut request)?;
+    let onto_itself = source.object() == (request.input.bucket.as_str(), request.input.key.as_str());
+    if onto_itself && replacement.is_none() {
+        return Err(Error::new(
+            Code::InvalidRequest,
+            "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+        ));
+    }
+    let mut attempt = 1;
+    loop {
+        match copy(app, permit, &request, &source, replacement.as_ref()).await {
+            Err(error) if error.code() == Code::NoSuchKey && attempt < ATTEMPTS => attempt += 1,
+            result => return result,
+        }
+    }
+}
+
+async fn copy(
+    app: &App,
+    permit: &Permit,
+    request: &S3Request<dto::CopyObjectInput>,
+    source: &Source,
+    replacement: Option<&(Headers, Metadata)>,
+) -> Result<S3Response<dto::CopyObjectOutput>> {
+    let (bucket, key) = source.object();
+    let head = app.index.object(bucket, key).await?.head;
+    check_source(request, &head)?;
+    let copy = CopySource {
+        object_id: head.id,
+        bucket: &request.input.bucket,
+        key: &request.input.key,
+        replace: replacement.map(|(headers, metadata)| (headers, metadata)),
+        storage_class: STORAGE_CLASS,
+        owner: &permit.principal().to_string(),
+        conditions: conditions::write(&request.headers)?,
+        grace: app.config.blobs.sweep_grace,
+    };
+    let committed = app.index.copy_object(copy).await?;
+    let result = dto::CopyObjectResult {
+        checksum_type: headers::checksum_type(&head),
+        e_tag: Some(headers::etag(&head.etag)),
+        last_modified: Some(headers::timestamp(committed.last_modified)),
+        ..Default::default()
+    };
+    Ok(S3Response::new(dto::CopyObjectOutput {
+        copy_object_result: Some(headers::with_checksums!(result, &head.checksums)),
+        ..Default::default()
+    }))
+}
+
+fn check_source(request: &S3Request<dto::CopyObjectInput>, head: &ObjectHead) -> Result<()> {
+    conditions::check_copy_source(&conditions::read(&request.headers, conditions::COPY_SOURCE), head)?;
+    if head.size > MAX_BYTES {
+        return Err(Error::new(
+            Code::InvalidRequest,
+            format!(
+                "The specified copy source is larger than the maximum allowable size for a copy source: {MAX_BYTES}"
+            ),
+        ));
+    }
+    let Some(asked) = &request.input.checksum_algorithm else { return Ok(()) };
+    // The bytes are not read, so there is no checksum but those that the source has.
+    match Algorithm::parse(asked.as_str()) {
+        Some(algorithm) if head.checksums.contains_key(algorithm.key()) => Ok(()),
+        Some(_) => {
+            Err(Error::new(Code::NotImplemented, "A copy keeps the source's checksum; another one is not implemented."))
+        }
+        None => Err(Error::new(Code::InvalidRequest, "Checksum algorithm provided is unsupported.")),
+    }
+}
+
+/// New headers and metadata, where the client replaces them.
+fn replacement(request: &mut S3Request<dto::CopyObjectInput>) -> Result<Option<(Headers, Metadata)>> {
+    let directive = request.input.metadata_directive.as_ref().map_or(dto::MetadataDirective::COPY, |d| d.as_str());
+    match directive {
+        dto::MetadataDirective::COPY => Ok(None),
+        dto::MetadataDirective::REPLACE => {
+            let metadata = headers::metadata(request.input.metadata.take())?;
+            Ok(Some((headers::kept(&request.headers)?, metadata)))
+        }
+        _ => Err(Error::new(Code::InvalidArgument, "Unknown metadata directive.")),
+    }
+}

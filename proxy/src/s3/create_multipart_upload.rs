@@ -1,0 +1,43 @@
+//! CreateMultipartUpload.
+
+use s3s::{S3Request, S3Response, dto};
+
+use super::put_object::STORAGE_CLASS;
+use super::{headers, multipart};
+use crate::app::App;
+use crate::authz::Permit;
+use crate::error::Result;
+use crate::index::NewUpload;
+
+pub(super) async fn create_multipart_upload(
+    app: &App,
+    permit: &Permit,
+    request: S3Request<dto::CreateMultipartUploadInput>,
+) -> Result<S3Response<dto::CreateMultipartUploadOutput>> {
+    let input = request.input;
+    let kept = headers::kept(&request.headers)?;
+    let metadata = headers::metadata(input.metadata)?;
+    let declared = multipart::declared(
+        input.checksum_algorithm.as_ref().map(dto::ChecksumAlgorithm::as_str),
+        input.checksum_type.as_ref().map(dto::ChecksumType::as_str),
+    )?;
+    let upload = NewUpload {
+        bucket: &input.bucket,
+        key: &input.key,
+        checksum_algorithm: declared.map(|(algorithm, _)| algorithm.key()),
+        checksum_type: declared.map(|(_, kind)| kind),
+        headers: &kept,
+        metadata: &metadata,
+        storage_class: STORAGE_CLASS,
+        owner: &permit.principal().to_string(),
+    };
+    let upload = app.index.create_upload(upload).await?;
+    Ok(S3Response::new(dto::CreateMultipartUploadOutput {
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        upload_id: Some(upload.id),
+        checksum_algorithm: declared.map(|(algorithm, _)| dto::ChecksumAlgorithm::from_static(algorithm.name())),
+        checksum_type: declared.map(|(_, kind)| dto::ChecksumType::from_static(kind.as_str())),
+        ..Default::default()
+    }))
+}

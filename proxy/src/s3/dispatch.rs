@@ -1,0 +1,71 @@
+//! From `s3s` to the operations: each line takes the permit out of the request and hands it on. No permit, no call.
+
+use std::sync::Arc;
+
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, dto};
+
+use super::call::Call;
+use crate::app::App;
+use crate::authz::Permit;
+use crate::error::{Error, Result};
+
+/// The operations as `s3s` calls them; what is not among them it answers with 501.
+pub(super) struct Dispatch(pub(super) Arc<App>);
+
+macro_rules! dispatch {
+    ($($operation:ident: $input:ident -> $output:ident;)+) => {
+        #[async_trait::async_trait]
+        impl s3s::S3 for Dispatch {
+            $(async fn $operation(&self, mut request: S3Request<dto::$input>) -> S3Result<S3Response<dto::$output>> {
+                let (call, permit) = permitted(&mut request)?;
+                let answer = Box::pin(super::$operation::$operation(&self.0, &permit, request)).await;
+                answer.map_err(|error| call.fail(error))
+            })+
+        }
+    };
+}
+
+dispatch! {
+    list_buckets: ListBucketsInput -> ListBucketsOutput;
+    create_bucket: CreateBucketInput -> CreateBucketOutput;
+    head_bucket: HeadBucketInput -> HeadBucketOutput;
+    delete_bucket: DeleteBucketInput -> DeleteBucketOutput;
+    get_bucket_location: GetBucketLocationInput -> GetBucketLocationOutput;
+    list_objects: ListObjectsInput -> ListObjectsOutput;
+    list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output;
+    put_object: PutObjectInput -> PutObjectOutput;
+    get_object: GetObjectInput -> GetObjectOutput;
+    head_object: HeadObjectInput -> HeadObjectOutput;
+    delete_object: DeleteObjectInput -> DeleteObjectOutput;
+    delete_objects: DeleteObjectsInput -> DeleteObjectsOutput;
+    copy_object: CopyObjectInput -> CopyObjectOutput;
+    create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput;
+    upload_part: UploadPartInput -> UploadPartOutput;
+    upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput;
+    complete_multipart_upload: CompleteMultipartUploadInput -> CompleteMultipartUploadOutput;
+    abort_multipart_upload: AbortMultipartUploadInput -> AbortMultipartUploadOutput;
+    list_parts: ListPartsInput -> ListPartsOutput;
+    list_multipart_uploads: ListMultipartUploadsInput -> ListMultipartUploadsOutput;
+}
+
+fn permitted<T>(request: &mut S3Request<T>) -> S3Result<(Call, Permit)> {
+    let Some(call) = request.extensions.get::<Call>().cloned() else {
+        return Err(S3Error::new(S3ErrorCode::InternalError));
+    };
+    match request.extensions.remove::<Permit>() {
+        Some(permit) => Ok((call, permit)),
+        None => Err(call.fail(Error::internal("an operation was called without a permit"))),
+    }
+}
+
+/// Something that `access` has put into the request's extensions.
+///
+/// # Errors
+/// `InternalError` where it has not.
+pub(super) fn extension<T: Clone + Send + Sync + 'static, I>(request: &S3Request<I>) -> Result<T> {
+    request
+        .extensions
+        .get::<T>()
+        .cloned()
+        .ok_or_else(|| Error::internal(format!("the request has no {}", std::any::type_name::<T>())))
+}

@@ -1,0 +1,62 @@
+//! PutObject.
+
+use std::time::Instant;
+
+use s3s::{S3Request, S3Response, dto};
+
+use super::body::Upload;
+use super::call::Call;
+use super::checksum::Algorithm;
+use super::dispatch::extension;
+use super::{conditions, headers};
+use crate::app::App;
+use crate::authz::Permit;
+use crate::error::Result;
+use crate::index::NewObject;
+use crate::telemetry;
+
+/// What S3 computes where the client states no checksum.
+pub(super) const DEFAULT_ALGORITHM: Algorithm = Algorithm::Crc64Nvme;
+
+/// The one storage class that there is.
+pub(super) const STORAGE_CLASS: &str = "STANDARD";
+
+pub(super) async fn put_object(
+    app: &App,
+    permit: &Permit,
+    mut request: S3Request<dto::PutObjectInput>,
+) -> Result<S3Response<dto::PutObjectOutput>> {
+    let begun = Instant::now();
+    let call: Call = extension(&request)?;
+    let kept = headers::kept(&request.headers)?;
+    let metadata = headers::metadata(request.input.metadata.take())?;
+    let body = request.input.body.take();
+    let upload = Upload::of(app, &call, &request, body)?;
+    let conditions = conditions::write(&request.headers)?;
+    let (bucket, key) = (&request.input.bucket, &request.input.key);
+
+    let stored = upload.store(app, bucket, DEFAULT_ALGORITHM).await?;
+    let object = NewObject {
+        bucket,
+        key,
+        blob: stored.blob.as_ref(),
+        etag: &stored.etag,
+        checksums: &stored.checksums,
+        headers: &kept,
+        metadata: &metadata,
+        storage_class: STORAGE_CLASS,
+        owner: &permit.principal().to_string(),
+        conditions,
+        grace: app.config.blobs.sweep_grace,
+    };
+    app.index.commit_object(object).await?;
+
+    let content_type = kept.get("content-type").map_or(headers::DEFAULT_CONTENT_TYPE, String::as_str);
+    telemetry::upload(bucket, content_type, stored.size, begun.elapsed());
+    let output = dto::PutObjectOutput {
+        checksum_type: Some(dto::ChecksumType::from_static(dto::ChecksumType::FULL_OBJECT)),
+        e_tag: Some(headers::etag(&stored.etag)),
+        ..Default::default()
+    };
+    Ok(S3Response::new(headers::with_checksums!(output, &stored.checksums)))
+}
