@@ -99,3 +99,6 @@ async fn lock_blobs(repository: &Repository) -> Result<OwnedRwLockReadGuard<()>,
 fn busy() -> ApiError {
     ApiError::too_many("the repository is busy").status(StatusCode::SERVICE_UNAVAILABLE)
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,9 @@ async fn single(name: RepositoryName, digest: Digest, call: Call<'_>) -> Answer 
     let _slot = call.inner.upload_slot()?;
     check_announced_length(&call, 0)?;
     let first = call.body.piece().await?;
+    if first.length > call.inner.options.max_blob_bytes {
+        return Err(too_large());
+    }
     if !call.body.is_ended() {
         return single_streamed(name, digest, first, call).await;
     }
