@@ -71,11 +71,14 @@ fn not_allowed(target: &Target, method: &Method) -> ApiError {
         Target::UploadStart(_) => "POST",
         Target::Upload(..) => "GET, PATCH, PUT, DELETE",
     };
-    ApiError::new(Code::Unsupported, format!("{method} is not supported here")).header(ALLOW, HeaderValue::from_static(allowed))
+    ApiError::new(Code::Unsupported, format!("{method} is not supported here"))
+        .header(ALLOW, HeaderValue::from_static(allowed))
 }
 
 /// Runs what touches the disk.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, ApiError> + Send + 'static) -> Result<T, ApiError> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => Err(std::io::Error::other(error).into()),

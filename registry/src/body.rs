@@ -157,8 +157,12 @@ impl RequestBody {
             }
             let frame = tokio::time::timeout(self.idle_timeout, self.inner.frame()).await;
             let data = match frame {
-                Err(_) => return Err(self.broken(StatusCode::REQUEST_TIMEOUT, "no more of the request body arrived in time")),
-                Ok(Some(Err(_))) => return Err(self.broken(StatusCode::BAD_REQUEST, "the request body ended too early")),
+                Err(_) => {
+                    return Err(self.broken(StatusCode::REQUEST_TIMEOUT, "no more of the request body arrived in time"));
+                }
+                Ok(Some(Err(_))) => {
+                    return Err(self.broken(StatusCode::BAD_REQUEST, "the request body ended too early"));
+                }
                 Ok(None) => None,
                 Ok(Some(Ok(frame))) => Some(frame.into_data().unwrap_or_default()),
             };

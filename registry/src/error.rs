@@ -81,7 +81,9 @@ impl Code {
     /// The status that goes with the code unless a place says otherwise.
     fn status(self) -> StatusCode {
         match self {
-            Self::BlobUnknown | Self::BlobUploadUnknown | Self::ManifestUnknown | Self::NameUnknown => StatusCode::NOT_FOUND,
+            Self::BlobUnknown | Self::BlobUploadUnknown | Self::ManifestUnknown | Self::NameUnknown => {
+                StatusCode::NOT_FOUND
+            }
             Self::BlobUploadInvalid
             | Self::DigestInvalid
             | Self::ManifestInvalid

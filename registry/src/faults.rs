@@ -267,9 +267,9 @@ mod tests {
     #[test]
     fn a_fault_skips_strikes_and_is_used_up() {
         let faults = Faults::default();
-        let injected = faults.inject(Fault::on(Route::Blob, FaultKind::Status(500)).method(Method::GET).skip(1).times(2));
-        let struck: Vec<bool> =
-            (0..5).map(|_| faults.meet(Route::Blob, &Method::GET).instead().is_some()).collect();
+        let injected =
+            faults.inject(Fault::on(Route::Blob, FaultKind::Status(500)).method(Method::GET).skip(1).times(2));
+        let struck: Vec<bool> = (0..5).map(|_| faults.meet(Route::Blob, &Method::GET).instead().is_some()).collect();
         assert_eq!(struck, [false, true, true, false, false]);
         assert_eq!(injected.hits(), 2);
         assert!(faults.meet(Route::Blob, &Method::HEAD).instead().is_none());

@@ -65,7 +65,9 @@ pub(crate) fn parse(content_type: Option<&str>, bytes: &[u8]) -> Result<Manifest
         serde_json::from_slice(bytes).map_err(|error| invalid(format!("the manifest cannot be read: {error}")))?;
     let sent = content_type.and_then(|value| value.split(';').next()).map(|value| value.trim().to_ascii_lowercase());
     let media_type = match (sent, document.media_type.clone()) {
-        (Some(sent), Some(own)) if sent != own => return Err(invalid("the manifest's mediaType is not its Content-Type")),
+        (Some(sent), Some(own)) if sent != own => {
+            return Err(invalid("the manifest's mediaType is not its Content-Type"));
+        }
         (Some(media_type), _) | (None, Some(media_type)) => media_type,
         (None, None) => return Err(invalid("the manifest has neither a Content-Type nor a mediaType")),
     };
@@ -106,7 +108,13 @@ impl Document {
             (false, ..) => return Err(invalid("an index has manifests, and neither config nor layers")),
         };
         let artifact_type = self.artifact_type.filter(|text| !text.is_empty()).or(config_type);
-        Ok(Manifest { media_type, artifact_type, subject, references, annotations: self.annotations.unwrap_or_default() })
+        Ok(Manifest {
+            media_type,
+            artifact_type,
+            subject,
+            references,
+            annotations: self.annotations.unwrap_or_default(),
+        })
     }
 }
 

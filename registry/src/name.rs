@@ -91,7 +91,9 @@ pub enum InvalidReference {
     #[error(transparent)]
     Digest(#[from] InvalidDigest),
     /// It was meant as a tag.
-    #[error("a tag is at most 128 letters, digits, underscores, periods and dashes, and starts with none of the last two")]
+    #[error(
+        "a tag is at most 128 letters, digits, underscores, periods and dashes, and starts with none of the last two"
+    )]
     Tag,
 }
 
@@ -159,13 +161,15 @@ mod tests {
 
     use super::*;
 
-    const NAME: &str = "[a-z0-9]{1,4}((\\.|_|__|-{1,3})[a-z0-9]{1,3}){0,2}(/[a-z0-9]{1,4}((\\.|_|__|-{1,3})[a-z0-9]{1,3}){0,2}){0,3}";
+    const NAME: &str =
+        "[a-z0-9]{1,4}((\\.|_|__|-{1,3})[a-z0-9]{1,3}){0,2}(/[a-z0-9]{1,4}((\\.|_|__|-{1,3})[a-z0-9]{1,3}){0,2}){0,3}";
 
     #[test]
     fn names_that_could_leave_the_folder_are_refused() {
-        for name in ["", "/", "a/", "/a", "a//b", ".", "..", "a/../b", "a/..", "A", "a%2fb", "a\\b", "a\0b", "_uploads", ".x",
-            "a._b", "a___b", "a..b", "a-", "é"]
-        {
+        for name in [
+            "", "/", "a/", "/a", "a//b", ".", "..", "a/../b", "a/..", "A", "a%2fb", "a\\b", "a\0b", "_uploads", ".x",
+            "a._b", "a___b", "a..b", "a-", "é",
+        ] {
             assert_eq!(name.parse::<RepositoryName>(), Err(InvalidName), "{name:?}");
         }
         assert!("a".repeat(255).parse::<RepositoryName>().is_ok());

@@ -111,9 +111,16 @@ mod tests {
 
     #[test]
     fn nonsense_is_told_from_what_may_be_ignored() {
-        for header in ["bytes=500-0", "bytes=", "bytes=-", "bytes=a-b", "bytes=+1-2", "bytes=1", "bytes=1-2-3",
-            "bytes=99999999999999999999-"]
-        {
+        for header in [
+            "bytes=500-0",
+            "bytes=",
+            "bytes=-",
+            "bytes=a-b",
+            "bytes=+1-2",
+            "bytes=1",
+            "bytes=1-2-3",
+            "bytes=99999999999999999999-",
+        ] {
             assert_eq!(RangeRequest::parse(header), RangeRequest::Malformed, "{header}");
         }
         assert_eq!(RangeRequest::parse("lines=1-2"), RangeRequest::Ignored);
@@ -123,7 +130,9 @@ mod tests {
     #[test]
     fn a_content_range_has_neither_unit_nor_size() {
         assert_eq!(ContentRange::parse("0-0"), Some(ContentRange { first: 0, length: 1 }));
-        for text in ["bytes 0-1", "0-1/2", "1-0", "-1", "0-", "+0-1", "0-99999999999999999999", "0-18446744073709551615"] {
+        for text in
+            ["bytes 0-1", "0-1/2", "1-0", "-1", "0-", "+0-1", "0-99999999999999999999", "0-18446744073709551615"]
+        {
             assert_eq!(ContentRange::parse(text), None, "{text}");
         }
     }

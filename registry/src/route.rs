@@ -148,11 +148,30 @@ mod tests {
 
     #[test]
     fn no_other_path_is_served() {
-        for path in ["", "/", "/v1/", "/v2x", "/v2//", "/v2/a", "/v2/a/", "/v2/a/blobs/uploads", "/v2/tags/list",
-            "/v2/../v2/a/tags/list", "/v2/a/../b/tags/list", "/v2/a//b/tags/list", "/v2/%61/tags/list",
-            "/v2/a%2fb/tags/list", "/v2/a/manifests/%2e%2e", "/v2/a/manifests/..", "/v2/a/blobs/..", "/v2/A/tags/list",
-            "/v2/a/blobs/uploads/../x", "/v2/a/blobs/uploads/%2e%2e", "/v2/_uploads/tags/list", "/v2/a\\b/tags/list"]
-        {
+        for path in [
+            "",
+            "/",
+            "/v1/",
+            "/v2x",
+            "/v2//",
+            "/v2/a",
+            "/v2/a/",
+            "/v2/a/blobs/uploads",
+            "/v2/tags/list",
+            "/v2/../v2/a/tags/list",
+            "/v2/a/../b/tags/list",
+            "/v2/a//b/tags/list",
+            "/v2/%61/tags/list",
+            "/v2/a%2fb/tags/list",
+            "/v2/a/manifests/%2e%2e",
+            "/v2/a/manifests/..",
+            "/v2/a/blobs/..",
+            "/v2/A/tags/list",
+            "/v2/a/blobs/uploads/../x",
+            "/v2/a/blobs/uploads/%2e%2e",
+            "/v2/_uploads/tags/list",
+            "/v2/a\\b/tags/list",
+        ] {
             assert!(parse(path).1.is_err(), "{path}");
         }
     }

@@ -51,7 +51,13 @@ impl Storage {
         disk::remove_temporary_files(&uploads).map_err(failed(&uploads))?;
         let mut found = BTreeMap::new();
         find_repositories(root, "", &uploads, &mut found).map_err(failed(root))?;
-        Ok(Self { root: root.to_owned(), uploads, repositories: RwLock::new(found), making: Mutex::new(()), _lock: lock })
+        Ok(Self {
+            root: root.to_owned(),
+            uploads,
+            repositories: RwLock::new(found),
+            making: Mutex::new(()),
+            _lock: lock,
+        })
     }
 
     /// The folder of unfinished bytes.

@@ -63,7 +63,8 @@ fn open(mut file: File, size: u64, range: Option<RangeRequest>) -> Result<Opened
 
 fn respond(opened: Opened, digest: &Digest) -> Answer {
     let Opened { file, size, range, length, first } = opened;
-    let body = if first.len() as u64 == length { body::full(first) } else { FileBody::new(file, first, length).boxed() };
+    let body =
+        if first.len() as u64 == length { body::full(first) } else { FileBody::new(file, first, length).boxed() };
     let mut response = Response::new(body);
     if let Some((start, length)) = range {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -86,7 +87,8 @@ fn unknown() -> ApiError {
 }
 
 fn unsatisfiable(size: u64) -> ApiError {
-    let error = ApiError::new(Code::SizeInvalid, "the range does not lie within the blob").status(StatusCode::RANGE_NOT_SATISFIABLE);
+    let error = ApiError::new(Code::SizeInvalid, "the range does not lie within the blob")
+        .status(StatusCode::RANGE_NOT_SATISFIABLE);
     match header_value(format!("bytes */{size}")) {
         Ok(value) => error.header(CONTENT_RANGE, value),
         Err(error) => error,

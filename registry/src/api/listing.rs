@@ -47,7 +47,10 @@ fn limit(call: &Call<'_>) -> Result<Option<usize>, ApiError> {
 pub(super) fn catalog(call: &Call<'_>) -> Answer {
     let (limit, last) = (limit(call)?, call.query.get("last"));
     let all = call.inner.storage.repositories();
-    let after = all.iter().map(|repository| repository.name().as_str()).skip_while(|name| last.is_some_and(|last| *name <= last));
+    let after = all
+        .iter()
+        .map(|repository| repository.name().as_str())
+        .skip_while(|name| last.is_some_and(|last| *name <= last));
     let page = Page::take(after.map(str::to_owned), limit);
     page.respond("/v2/_catalog", limit, &json!({ "repositories": page.names }))
 }

@@ -15,8 +15,8 @@ use crate::{
     digest::{Algorithm, Digest},
     error::{ApiError, Code},
     manifest::{self, Manifest},
-    registry::Inner,
     name::{Reference, RepositoryName, Tag},
+    registry::Inner,
     response::{self, Answer, DOCKER_CONTENT_DIGEST, OCI_SUBJECT, OCI_TAG, WithHeader},
     storage::{
         index::Entry,
@@ -59,7 +59,12 @@ pub(super) async fn put(name: RepositoryName, reference: Reference, call: Call<'
     let manifest = manifest::parse(content_type.as_deref(), &bytes)?;
     let digest = verify(&reference, &bytes)?;
     let subject = manifest.subject.clone();
-    store(call.inner.clone(), name.clone(), NewManifestParts { digest: digest.clone(), bytes, manifest, tags: tags.clone() }).await?;
+    store(
+        call.inner.clone(),
+        name.clone(),
+        NewManifestParts { digest: digest.clone(), bytes, manifest, tags: tags.clone() },
+    )
+    .await?;
 
     let mut response = response::status(StatusCode::CREATED)
         .with(LOCATION, format!("/v2/{name}/manifests/{digest}"))?
@@ -87,7 +92,8 @@ fn tags(reference: &Reference, call: &Call<'_>) -> Result<Vec<Tag>, ApiError> {
 
 async fn read(limit: u64, parts: &http::request::Parts, body: &mut body::RequestBody) -> Result<Bytes, ApiError> {
     let too_large = || {
-        ApiError::new(Code::SizeInvalid, "the manifest is larger than the registry accepts").status(StatusCode::PAYLOAD_TOO_LARGE)
+        ApiError::new(Code::SizeInvalid, "the manifest is larger than the registry accepts")
+            .status(StatusCode::PAYLOAD_TOO_LARGE)
     };
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit) {

@@ -52,14 +52,16 @@ struct Filter {
 
 impl Filter {
     fn admits(&self, artifact_type: Option<&str>) -> bool {
-        self.artifact_types.is_empty() || self.artifact_types.iter().any(|wanted| Some(wanted.as_str()) == artifact_type)
+        self.artifact_types.is_empty()
+            || self.artifact_types.iter().any(|wanted| Some(wanted.as_str()) == artifact_type)
     }
 }
 
 /// An unknown repository has no referrers: the specification forbids 404 here.
 pub(super) async fn list(name: RepositoryName, subject: Digest, call: Call<'_>) -> Answer {
     let artifact_types: Vec<String> = call.query.all("artifactType").map(str::to_owned).collect();
-    let filter = Filter { artifact_types: artifact_types.clone(), last: call.query.get("last").map(str::parse).transpose()? };
+    let filter =
+        Filter { artifact_types: artifact_types.clone(), last: call.query.get("last").map(str::parse).transpose()? };
     let of = subject.clone();
     let page = match call.inner.storage.repository(&name) {
         Some(repository) => blocking(move || page(&repository, &of, &filter)).await?,
@@ -70,7 +72,10 @@ pub(super) async fn list(name: RepositoryName, subject: Digest, call: Call<'_>) 
         response = response.with(OCI_FILTERS_APPLIED, "artifactType")?;
     }
     if let (true, Some(last)) = (page.more, page.manifests.last()) {
-        let filters: String = artifact_types.iter().map(|t| format!("&artifactType={}", utf8_percent_encode(t, NON_ALPHANUMERIC))).collect();
+        let filters: String = artifact_types
+            .iter()
+            .map(|t| format!("&artifactType={}", utf8_percent_encode(t, NON_ALPHANUMERIC)))
+            .collect();
         let next = format!("</v2/{name}/referrers/{subject}?last={}{filters}>; rel=\"next\"", last.digest);
         response = response.with(LINK, next)?;
     }
@@ -102,7 +107,9 @@ fn page(repository: &Repository, subject: &Digest, filter: &Filter) -> Result<Re
 
 /// `None` for a manifest that went meanwhile, or that cannot be read any more.
 fn descriptor(repository: &Repository, index: &Index, digest: &Digest) -> Result<Option<Descriptor>, ApiError> {
-    let (Some(entry), Some(bytes)) = (index.manifest(digest), repository.read_manifest(digest)?) else { return Ok(None) };
+    let (Some(entry), Some(bytes)) = (index.manifest(digest), repository.read_manifest(digest)?) else {
+        return Ok(None);
+    };
     Ok(manifest::read_stored(&entry.media_type, &bytes).map(|manifest| Descriptor {
         media_type: manifest.media_type,
         digest: digest.to_string(),

@@ -30,7 +30,9 @@ async fn another_method_is_refused_with_those_that_are_allowed() {
 #[tokio::test]
 async fn paths_that_are_ambiguous_or_unknown_reach_nothing() {
     let registry = Fixture::new();
-    for path in ["/", "/v2/a", "/v2/../etc/passwd", "/v2/a/..%2f..%2fb/tags/list", "/v2//a/tags/list", "/v2/a/blobs/uploads"] {
+    for path in
+        ["/", "/v2/a", "/v2/../etc/passwd", "/v2/a/..%2f..%2fb/tags/list", "/v2//a/tags/list", "/v2/a/blobs/uploads"]
+    {
         let got = registry.get(path).await;
         assert!(got.status.is_client_error(), "{path}: {got:?}");
         assert!(!got.code().is_empty());

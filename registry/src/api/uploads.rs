@@ -41,7 +41,12 @@ pub(super) async fn start(name: RepositoryName, call: Call<'_>) -> Answer {
 }
 
 /// Takes over a blob of another repository, of any when none is named. `false` when there is none to be had.
-async fn mount(inner: &Arc<Inner>, name: &RepositoryName, digest: &Digest, from: Option<RepositoryName>) -> Result<bool, ApiError> {
+async fn mount(
+    inner: &Arc<Inner>,
+    name: &RepositoryName,
+    digest: &Digest,
+    from: Option<RepositoryName>,
+) -> Result<bool, ApiError> {
     let sources = match from {
         Some(from) => inner.storage.repository(&from).into_iter().collect(),
         None => inner.storage.repositories(),
@@ -49,7 +54,9 @@ async fn mount(inner: &Arc<Inner>, name: &RepositoryName, digest: &Digest, from:
     let (inner, name, digest) = (inner.clone(), name.clone(), digest.clone());
     blocking(move || {
         for source in sources {
-            if source.blob_size(&digest)?.is_some() && inner.storage.ensure_repository(&name)?.link_blob(&digest, &source)? {
+            if source.blob_size(&digest)?.is_some()
+                && inner.storage.ensure_repository(&name)?.link_blob(&digest, &source)?
+            {
                 return Ok(true);
             }
         }
@@ -239,7 +246,8 @@ fn check_announced_length(call: &Call<'_>, before: u64) -> Result<(), ApiError> 
 }
 
 fn too_large() -> ApiError {
-    ApiError::new(Code::SizeInvalid, "the blob is larger than the registry accepts").status(StatusCode::PAYLOAD_TOO_LARGE)
+    ApiError::new(Code::SizeInvalid, "the blob is larger than the registry accepts")
+        .status(StatusCode::PAYLOAD_TOO_LARGE)
 }
 
 fn other_digest(actual: &Digest) -> ApiError {

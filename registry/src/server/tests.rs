@@ -92,7 +92,11 @@ async fn a_shutdown_does_not_wait_for_ever() {
 #[tokio::test]
 async fn a_cut_before_the_answer_hides_a_write_that_happened() {
     let running = running(Options::default()).await;
-    running.fixture.registry.faults().inject(Fault::on(Route::UploadStart, FaultKind::CutConnection { after_bytes: 0 }));
+    running
+        .fixture
+        .registry
+        .faults()
+        .inject(Fault::on(Route::UploadStart, FaultKind::CutConnection { after_bytes: 0 }));
     assert!(running.post(b"hello").await.is_err());
     let got = running.fixture.get(&format!("/v2/a/blobs/{}", sha256(b"hello"))).await;
     assert_eq!(got.body, "hello");

@@ -120,7 +120,10 @@ mod tests {
         let place = folder.path().join("place");
         drop(Unfinished::create(folder.path()).unwrap());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        Unfinished::create(folder.path()).unwrap().write_to(&[Bytes::from_static(b"who"), Bytes::from_static(b"le")], &place).unwrap();
+        Unfinished::create(folder.path())
+            .unwrap()
+            .write_to(&[Bytes::from_static(b"who"), Bytes::from_static(b"le")], &place)
+            .unwrap();
         assert_eq!(fs::read(&place).unwrap(), b"whole");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }

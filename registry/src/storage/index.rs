@@ -102,8 +102,12 @@ impl Index {
 
     pub(crate) fn to_json(&self) -> Result<Vec<u8>, InvalidIndex> {
         let tagged: BTreeSet<&Digest> = self.tags.values().collect();
-        let untagged = self.manifests.iter().filter(|(digest, _)| !tagged.contains(digest)).map(|(d, e)| descriptor(d, e, None));
-        let tags = self.tags.iter().filter_map(|(tag, digest)| Some(descriptor(digest, self.manifests.get(digest)?, Some(tag))));
+        let untagged =
+            self.manifests.iter().filter(|(digest, _)| !tagged.contains(digest)).map(|(d, e)| descriptor(d, e, None));
+        let tags = self
+            .tags
+            .iter()
+            .filter_map(|(tag, digest)| Some(descriptor(digest, self.manifests.get(digest)?, Some(tag))));
         let file = File {
             schema_version: 2,
             media_type: Some(INDEX_MEDIA_TYPE.to_owned()),

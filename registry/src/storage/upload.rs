@@ -138,7 +138,6 @@ impl Upload {
         self.finished = true;
         Ok(())
     }
-
 }
 
 impl Drop for Upload {
@@ -287,7 +286,8 @@ impl Sessions {
             }
             open.insert(id, session.clone());
         }
-        let written = serde_json::to_vec(&note).map_err(io::Error::from).and_then(|json| fs::write(self.note_path(id), json));
+        let written =
+            serde_json::to_vec(&note).map_err(io::Error::from).and_then(|json| fs::write(self.note_path(id), json));
         if let Err(error) = written {
             self.open().remove(&id);
             return Err(error.into());

@@ -26,7 +26,10 @@ async fn an_empty_blob_is_a_blob() {
     let got = registry.get(&format!("/v2/a/blobs/{digest}")).await;
     assert_eq!((got.status, got.header("content-length")), (StatusCode::OK, "0"));
     let path = format!("/v2/a/blobs/{digest}");
-    assert_eq!(registry.send_with(Method::GET, &path, &[("range", "bytes=0-")], "").await.status, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(
+        registry.send_with(Method::GET, &path, &[("range", "bytes=0-")], "").await.status,
+        StatusCode::RANGE_NOT_SATISFIABLE
+    );
 }
 
 #[tokio::test]
@@ -59,7 +62,11 @@ async fn a_range_is_a_part_and_says_which() {
     }
     for value in ["bytes=10-", "bytes=5-2", "bytes=x"] {
         let got = range(value).await;
-        assert_eq!((got.status, got.header("content-range")), (StatusCode::RANGE_NOT_SATISFIABLE, "bytes */10"), "{value}");
+        assert_eq!(
+            (got.status, got.header("content-range")),
+            (StatusCode::RANGE_NOT_SATISFIABLE, "bytes */10"),
+            "{value}"
+        );
     }
     assert_eq!(range("bytes=0-1,3-4").await.status, StatusCode::OK);
 }

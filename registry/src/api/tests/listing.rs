@@ -13,7 +13,10 @@ async fn tags_are_listed_page_by_page() {
     let list = async |query: &str| registry.get(&format!("/v2/x/tags/list{query}")).await;
     assert_eq!(list("").await.json(), json!({ "name": "x", "tags": ["B", "a", "c", "d"] }));
     let page = list("?n=2").await;
-    assert_eq!((page.json()["tags"].clone(), page.header("link")), (json!(["B", "a"]), "</v2/x/tags/list?n=2&last=a>; rel=\"next\""));
+    assert_eq!(
+        (page.json()["tags"].clone(), page.header("link")),
+        (json!(["B", "a"]), "</v2/x/tags/list?n=2&last=a>; rel=\"next\"")
+    );
     let page = list("?n=2&last=a").await;
     assert_eq!((page.json()["tags"].clone(), page.header("link")), (json!(["c", "d"]), ""));
     assert_eq!(list("?last=bb").await.json()["tags"], json!(["c", "d"]));

@@ -22,7 +22,9 @@ pub(super) fn image(extra: &Value) -> String {
 }
 
 async fn put(registry: &Fixture, name: &str, reference: &str, manifest: impl Into<bytes::Bytes>) -> Got {
-    registry.send_with(Method::PUT, &format!("/v2/{name}/manifests/{reference}"), &[("content-type", IMAGE)], manifest).await
+    registry
+        .send_with(Method::PUT, &format!("/v2/{name}/manifests/{reference}"), &[("content-type", IMAGE)], manifest)
+        .await
 }
 
 /// Puts an image, with the config that it needs, and gives its digest.
@@ -91,7 +93,10 @@ async fn a_digest_takes_tags_along() {
     let tags: Vec<_> = got.headers.get_all("oci-tag").iter().map(|tag| tag.to_str().unwrap()).collect();
     assert_eq!((got.status, tags), (StatusCode::CREATED, vec!["v1", "latest"]));
     assert_eq!(registry.get("/v2/a/manifests/latest").await.header("docker-content-digest"), digest.to_string());
-    assert_eq!(put(&registry, "a", &format!("{digest}?tag=.."), manifest.clone()).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        put(&registry, "a", &format!("{digest}?tag=.."), manifest.clone()).await.status,
+        StatusCode::BAD_REQUEST
+    );
     let many = "&tag=x".repeat(101);
     assert_eq!(put(&registry, "a", &format!("{digest}?{many}"), manifest).await.status, StatusCode::URI_TOO_LONG);
 }
@@ -101,7 +106,8 @@ async fn a_deleted_tag_leaves_the_manifest_and_a_deleted_manifest_leaves_nothing
     let registry = Fixture::new();
     let digest = put_image(&registry, "a", "v1", "{}").await;
     put_image(&registry, "a", "v2", "{}").await;
-    let delete = async |reference: &str| registry.send(Method::DELETE, &format!("/v2/a/manifests/{reference}"), "").await.status;
+    let delete =
+        async |reference: &str| registry.send(Method::DELETE, &format!("/v2/a/manifests/{reference}"), "").await.status;
     let by_digest = digest.to_string();
     assert_eq!(delete("v1").await, StatusCode::ACCEPTED);
     assert_eq!(delete("v1").await, StatusCode::NOT_FOUND);
@@ -155,8 +161,12 @@ fn referrer(subject: &Digest, kind: &str) -> String {
 async fn kinds(registry: &Fixture, path: &str) -> (Got, Vec<String>) {
     let got = registry.get(path).await;
     assert_eq!((got.status, got.header("content-type")), (StatusCode::OK, "application/vnd.oci.image.index.v1+json"));
-    let mut kinds: Vec<String> = got.json()["manifests"].as_array().unwrap().iter()
-        .map(|m| m["annotations"]["kind"].as_str().unwrap().to_owned()).collect();
+    let mut kinds: Vec<String> = got.json()["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["annotations"]["kind"].as_str().unwrap().to_owned())
+        .collect();
     kinds.sort();
     (got, kinds)
 }
@@ -205,7 +215,9 @@ async fn many_referrers_come_in_pages() {
         let (got, mut page) = kinds(&registry, &path).await;
         assert_eq!(page.len(), 1);
         all.append(&mut page);
-        let Some(link) = got.header("link").strip_prefix('<').and_then(|l| l.strip_suffix(">; rel=\"next\"")) else { break };
+        let Some(link) = got.header("link").strip_prefix('<').and_then(|l| l.strip_suffix(">; rel=\"next\"")) else {
+            break;
+        };
         path = link.to_owned();
     }
     all.sort();

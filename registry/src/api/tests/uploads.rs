@@ -69,7 +69,10 @@ async fn a_chunk_that_is_not_as_long_as_it_says_is_not_kept() {
     let headers = [("content-range", "3-4"), ("content-length", "3")];
     assert_eq!(registry.send_with(Method::PATCH, &location, &headers, "def").await.code(), "SIZE_INVALID");
     let long = vec![1; PIECE_BYTES as usize * 3];
-    assert_eq!(registry.send_with(Method::PATCH, &location, &[("content-range", "3-9")], long).await.code(), "SIZE_INVALID");
+    assert_eq!(
+        registry.send_with(Method::PATCH, &location, &[("content-range", "3-9")], long).await.code(),
+        "SIZE_INVALID"
+    );
     assert_eq!(registry.get(&location).await.header("range"), "0-2");
     assert_eq!(finish(&registry, &location, b"abcde", "de").await.status, StatusCode::CREATED);
 }
@@ -156,7 +159,10 @@ async fn a_mount_takes_the_blob_over_or_begins_an_upload() {
     assert_eq!(missing.status, StatusCode::ACCEPTED);
     assert_eq!(mount(format!("mount={digest}&from=c")).await.status, StatusCode::ACCEPTED);
     let mounted = mount(format!("mount={digest}&from=a")).await;
-    assert_eq!((mounted.status, mounted.header("location")), (StatusCode::CREATED, format!("/v2/b/blobs/{digest}").as_str()));
+    assert_eq!(
+        (mounted.status, mounted.header("location")),
+        (StatusCode::CREATED, format!("/v2/b/blobs/{digest}").as_str())
+    );
     registry.send(Method::DELETE, &format!("/v2/a/blobs/{digest}"), "").await;
     assert_eq!(registry.get(mounted.header("location")).await.body, "shared");
 }
