@@ -15,7 +15,7 @@ use crate::{
     query::Query,
     response::DOCKER_DISTRIBUTION_API_VERSION,
     route,
-    storage::{Storage, upload::Sessions},
+    storage::{Storage, session::Sessions},
 };
 
 /// How much of a body is read away after an error, so that the client can read the answer before the connection ends.

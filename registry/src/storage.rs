@@ -12,6 +12,7 @@
 pub(crate) mod disk;
 pub(crate) mod index;
 pub(crate) mod repository;
+pub(crate) mod session;
 pub(crate) mod upload;
 
 use std::{

@@ -18,7 +18,10 @@ use crate::{
     range::ContentRange,
     registry::Inner,
     response::{self, Answer, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID, WithHeader, header_value},
-    storage::upload::{CommitError, Session, Upload},
+    storage::{
+        session::Session,
+        upload::{CommitError, Upload},
+    },
 };
 
 type Guard = OwnedMutexGuard<Upload>;
