@@ -35,12 +35,14 @@ pub(super) struct SegmentRow {
     repository_id: i64,
     digest: Vec<u8>,
     blob_offset: i64,
+    blob_size: i64,
 }
 
 impl SegmentRow {
     pub(super) fn into_segment(self) -> Result<Segment> {
         Ok(Segment {
             blob: BlobRef { repository_id: self.repository_id, digest: to_digest(&self.digest)? },
+            blob_size: to_u64(self.blob_size),
             blob_offset: to_u64(self.blob_offset),
             size: to_u64(self.size),
             part_number: self.part_number,

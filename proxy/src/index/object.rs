@@ -121,16 +121,17 @@ pub(super) use head_columns;
 const ONE: &str = concat!(
     "SELECT ",
     head_columns!(),
-    ", o.segment_count, o.repository_id, o.digest, o.blob_offset, o.part_number
+    ", o.segment_count, o.repository_id, o.digest, o.blob_offset, o.part_number, l.size AS blob_size
     FROM buckets b
     LEFT JOIN objects o ON o.bucket_id = b.id AND o.key = $2 AND o.is_latest AND NOT o.is_delete_marker
+    LEFT JOIN blobs l ON l.repository_id = o.repository_id AND l.digest = o.digest
     WHERE b.name = $1"
 );
 
 /// The first segment is the last one that begins at or before the range.
 const SEGMENTS: &str = "
-    SELECT object_offset, part_number, size, repository_id, digest, blob_offset
-    FROM object_segments
+    SELECT s.object_offset, s.part_number, s.size, s.repository_id, s.digest, s.blob_offset, l.size AS blob_size
+    FROM object_segments s JOIN blobs l USING (repository_id, digest)
     WHERE object_id = $1 AND object_offset < $3 AND object_offset >= (
         SELECT object_offset FROM object_segments
         WHERE object_id = $1 AND object_offset <= $2
@@ -186,6 +187,7 @@ struct ObjectRow {
     repository_id: Option<i64>,
     digest: Option<Vec<u8>>,
     blob_offset: Option<i64>,
+    blob_size: Option<i64>,
     part_number: Option<i32>,
 }
 
@@ -194,9 +196,10 @@ impl ObjectRow {
         let (Some(head), Some(segment_count)) = (self.head.into_head(), self.segment_count) else {
             return Ok(None);
         };
-        let segment = match (self.repository_id, self.digest, self.blob_offset) {
-            (Some(repository_id), Some(digest), Some(blob_offset)) => Some(Segment {
+        let segment = match (self.repository_id, self.digest, self.blob_offset, self.blob_size) {
+            (Some(repository_id), Some(digest), Some(blob_offset), Some(blob_size)) => Some(Segment {
                 blob: BlobRef { repository_id, digest: to_digest(&digest)? },
+                blob_size: to_u64(blob_size),
                 blob_offset: to_u64(blob_offset),
                 size: head.size,
                 part_number: self.part_number.unwrap_or(1),

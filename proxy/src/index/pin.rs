@@ -98,6 +98,11 @@ pub(super) struct PlaceRow {
 }
 
 impl PlaceRow {
+    /// The shard's number.
+    pub(super) fn shard(&self) -> u8 {
+        self.shard.and_then(|shard| u8::try_from(shard).ok()).unwrap_or_default()
+    }
+
     pub(super) fn into_repository(self, id: i64) -> Repository {
         let name = format!("{}/{}/{:02x}", self.prefix, self.placement_id, self.shard.unwrap_or_default());
         Repository { id, store: self.store, name }

@@ -137,7 +137,10 @@ fn check_http(http: &Tree<'_>, findings: &mut Findings) {
         Some(text) => text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(is_public),
     };
     if is_open {
-        findings.warn(&address, "an address that only the sidecar reaches, such as 127.0.0.1: Zot lets everyone in who does");
+        findings.warn(
+            &address,
+            "an address that only the sidecar reaches, such as 127.0.0.1: Zot lets everyone in who does",
+        );
     }
     let rate = http.get("ratelimit");
     if rate.is_object() {

@@ -51,7 +51,11 @@ fn everything_that_would_lose_bytes_is_refused_by_name() {
         ("/storage/subPaths/~1s3/rootDirectory", json!("/var/lib/zot/oci/s3"), "storage.subPaths./s3.rootDirectory"),
         ("/storage/subPaths/~1s3/rootDirectory", json!("/var/lib/zot/oci/"), "storage.subPaths./s3.rootDirectory"),
         ("/storage/subPaths/~1s3/rootDirectory", json!("/var/lib"), "storage.subPaths./s3.rootDirectory"),
-        ("/storage/subPaths/~1s3/rootDirectory", json!("/srv/../var/lib/zot/oci/x"), "storage.subPaths./s3.rootDirectory"),
+        (
+            "/storage/subPaths/~1s3/rootDirectory",
+            json!("/srv/../var/lib/zot/oci/x"),
+            "storage.subPaths./s3.rootDirectory",
+        ),
         ("/storage/subPaths/~1s3/rootDirectory", Value::Null, "storage.subPaths./s3.rootDirectory"),
         ("/storage/subPaths/~1s3", Value::Null, "storage.subPaths./s3"),
         ("/storage/subPaths", Value::Null, "storage.subPaths./s3"),
@@ -175,14 +179,35 @@ fn a_stock_zot_takes_the_configuration_that_we_print() {
     let file = folder.path().join("config.json");
     std::fs::write(&file, config.to_string()).unwrap();
     let output = Command::new(zot).arg("verify").arg(&file).output().unwrap();
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// JSON with the keys that the check knows, so that it gets deep.
 fn configuration() -> impl Strategy<Value = Value> {
     let key = prop::sample::select(vec![
-        "storage", "subPaths", "/s3", "gc", "GC", "dedupe", "commit", "rootDirectory", "http", "readTimeout", "address",
-        "extensions", "search", "enable", "retention", "policies", "keepTags", "maxRepos",
+        "storage",
+        "subPaths",
+        "/s3",
+        "gc",
+        "GC",
+        "dedupe",
+        "commit",
+        "rootDirectory",
+        "http",
+        "readTimeout",
+        "address",
+        "extensions",
+        "search",
+        "enable",
+        "retention",
+        "policies",
+        "keepTags",
+        "maxRepos",
     ]);
     let leaf = prop_oneof![
         Just(Value::Null),
