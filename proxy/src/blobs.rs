@@ -5,58 +5,77 @@
 //! (`pins.rs`, many writers share one round trip), then uploads (`write.rs`), then commits a row that references the blob,
 //! which takes a key-share lock on it. The sweeper (`sweep.rs`) takes the row's update lock, looks for names and pins, and
 //! only then deletes at the store and forgets the row.
+//! An upload session at the store is written down before its first byte (`session.rs`), so that a crash leaves none for good.
 //! What does not live here: names and versions (`index`), the registry's API (`store`).
+
+mod pins;
+mod read;
+mod session;
+mod sweep;
+mod write;
+
+use std::fmt;
 
 use bytes::Bytes;
 
+use self::pins::PinQueue;
+use self::read::Source;
+pub use self::sweep::SweepReport;
 use crate::config;
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::{Index, PinnedBlob, Segments};
 use crate::store::{ByteStream, Store};
 
 /// Writes, reads and sweeps blobs. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Blobs {
     index: Index,
     store: Store,
     config: config::Blobs,
+    pins: PinQueue,
 }
 
 impl Blobs {
     /// Ties index and store together and starts the pin queue; must be called within a tokio runtime.
     #[must_use]
     pub fn new(index: Index, store: Store, config: config::Blobs) -> Self {
-        Self { index, store, config }
+        let pins = PinQueue::start(index.clone(), config.pin_ttl);
+        Self { index, store, config, pins }
     }
 
     /// Pins and stores a body held in memory; when it returns the bytes are durable, and safe until the pin is due.
     /// # Errors
-    /// `NoSuchBucket`, `IndexUnavailable`, `UpstreamUnavailable`.
+    /// `NoSuchBucket`, `IndexUnavailable`, `UpstreamUnavailable`; `OperationAborted` where the same blob is being deleted
+    /// just now, wherever it could go.
     pub async fn put_bytes(&self, bucket: &str, body: Bytes, digest: Digest) -> Result<PinnedBlob> {
-        Err(Error::internal(format!("{bucket}{body:?}{digest}{:?}{:?}{:?}", self.index, self.store, self.config)))
+        self.store_bytes(bucket, body, digest).await
     }
 
     /// Streams a body of unknown digest to the store while hashing it, pins it before it is finalised; memory stays flat.
     /// `verify` is called with nothing when the whole body has been read and before it becomes a blob: an error from it (a
-    /// wrong checksum, say) cancels the upload.
+    /// wrong checksum, say) cancels the upload. After any error, and when the future is dropped, nothing stays at the store.
     /// # Errors
-    /// The stream's or `verify`'s own error, `NoSuchBucket`, `IndexUnavailable`, `UpstreamUnavailable`.
+    /// The stream's or `verify`'s own error, `NoSuchBucket`, `IndexUnavailable`, `UpstreamUnavailable`, `OperationAborted`
+    /// as in [`Self::put_bytes`].
     pub async fn put_stream(
         &self,
         bucket: &str,
         body: ByteStream,
         verify: impl FnOnce() -> Result<()> + Send,
     ) -> Result<PinnedBlob> {
-        drop(body);
-        verify()?;
-        Err(Error::internal(bucket))
+        self.store_stream(bucket, body, verify).await
     }
 
     /// Reads segments one after the other; the next one is asked for while the last one flows.
     #[must_use]
     pub fn read(&self, segments: Segments) -> ByteStream {
-        drop(segments);
-        Box::pin(futures::stream::empty())
+        read::read(Source { index: self.index.clone(), store: self.store.clone() }, segments)
+    }
+}
+
+impl fmt::Debug for Blobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blobs").field("store", &self.store).field("config", &self.config).finish_non_exhaustive()
     }
 }
