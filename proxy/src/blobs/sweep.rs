@@ -4,6 +4,8 @@
 //! the store or the index is in trouble, and the next one comes after the usual interval, so that a sweeper neither spins nor
 //! stands in the way of recovery.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use metrics::{counter, histogram};
 use tokio::time::{Instant, sleep};
@@ -16,6 +18,9 @@ use crate::telemetry::names;
 
 /// Deletions under way at once: enough to hide the store's latency, too few to crowd out clients.
 const CONCURRENCY: usize = 4;
+
+/// How long a blob that the store refuses to delete is left alone.
+const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
 /// What one round did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -131,6 +136,11 @@ impl Blobs {
 
         self.index.drop_settled_pins(limit).await?;
         let due = self.index.due_pins(limit).await?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        // Nothing is condemned for a store that cannot delete it: its writers would have to go round it for long.
+        self.store.ping().await?;
         report.is_backlogged |= is_full(due.len(), limit);
         self.sweep_blobs(due, stop, report).await;
         Ok(())
@@ -160,10 +170,16 @@ impl Blobs {
     async fn sweep_blob(&self, due: &DuePin) -> Outcome {
         let swept = async {
             let Some(guard) = self.index.begin_sweep(due.blob).await? else { return Ok(Outcome::Kept) };
-            // Forgotten only when the store has said so: after any doubt the blob stays condemned, and is deleted once more.
-            self.store.delete_blob(&due.repository.name, &due.blob.digest).await?;
-            guard.forget().await?;
-            Ok(Outcome::Done)
+            match self.store.delete_blob(&due.repository.name, &due.blob.digest).await {
+                Ok(_) => guard.forget().await.map(|()| Outcome::Done),
+                // The store may still delete it, even later: the blob stays condemned, and is deleted once more after a while.
+                Err(error) if error.code() == Code::UpstreamUnavailable => Err(error),
+                // The store has answered, and refused.
+                Err(error) => {
+                    guard.release(self.config.sweep_grace.max(REFUSED_PAUSE)).await?;
+                    Err(error)
+                }
+            }
         };
         swept.await.unwrap_or_else(|error| failed(&error, "delete a blob", &due.blob.digest.to_string()))
     }

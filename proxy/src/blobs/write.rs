@@ -16,41 +16,21 @@ use crate::error::{Code, Error, Result};
 use crate::index::{PinRequest, PinnedBlob};
 use crate::store::ByteStream;
 
-/// How often a blob that is being deleted just now is put into another shard instead.
-const OTHER_SHARDS: u16 = 3;
-
 /// How long a streamed blob, whose shard is fixed, waits for the end of a deletion that is under way.
 const DELETION_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The pause between two looks whether that deletion has ended, at first; it doubles up to a second.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 impl Blobs {
     pub(super) async fn store_bytes(&self, bucket: &str, body: Bytes, digest: Digest) -> Result<PinnedBlob> {
         let size = body.len() as u64;
         let request = PinRequest { bucket: bucket.to_owned(), digest, size, shard: None };
-        let pinned = match self.pins.pin(request.clone()).await {
-            Err(error) if error.code() == Code::OperationAborted => self.pin_elsewhere(request, error).await?,
-            other => other?,
-        };
         let limit = self.upload_deadline();
+        let pinned = self.pins.pin(request).await?;
         let upload = self.store.put_blob(&pinned.repository.name, &digest, body);
         timeout_at(limit, upload).await.unwrap_or_else(|_| Err(too_slow()))?;
         Ok(pinned)
-    }
-
-    /// Pins in other shards than the digest's own, where the same blob is being deleted just now.
-    async fn pin_elsewhere(&self, request: PinRequest, mut error: Error) -> Result<PinnedBlob> {
-        let shards = self.index.bucket(&request.bucket).await?.placement.shards;
-        for step in 1..shards.min(OTHER_SHARDS + 1) {
-            let shard = (u16::from(request.digest.shard(shards)) + step) % shards;
-            let shard = u8::try_from(shard).map_err(|e| Error::internal("a shard above 255").source(e))?;
-            match self.pins.pin(PinRequest { shard: Some(shard), ..request.clone() }).await {
-                Err(again) if again.code() == Code::OperationAborted => error = again,
-                other => return other,
-            }
-        }
-        Err(error)
     }
 
     pub(super) async fn store_stream(
@@ -73,26 +53,32 @@ impl Blobs {
         }
         let digest = hasher.finish();
         let request = PinRequest { bucket: bucket.to_owned(), digest, size, shard: Some(target.shard) };
-        let pinned = self.pin_here(request).await?;
-        timeout_at(self.upload_deadline(), session.finish(&digest, size)).await.unwrap_or_else(|_| Err(too_slow()))?;
+        let (pinned, limit) = self.pin_here(request).await?;
+        timeout_at(limit, session.finish(&digest, size)).await.unwrap_or_else(|_| Err(too_slow()))?;
         Ok(pinned)
     }
 
-    /// Pins in the one shard that holds the bytes already, waiting out a deletion of the same blob there.
-    async fn pin_here(&self, request: PinRequest) -> Result<PinnedBlob> {
-        let (deadline, mut pause) = (Instant::now() + DELETION_PATIENCE, FIRST_PAUSE);
+    /// Pins in the one shard that holds the bytes already, waiting out a deletion of the same blob there. Not by the queue:
+    /// a large body is worth a round trip of its own, and its waiting must not hold up others.
+    /// Gives the upload's deadline with it.
+    async fn pin_here(&self, request: PinRequest) -> Result<(PinnedBlob, Instant)> {
+        let (patience, mut pause) = (Instant::now() + DELETION_PATIENCE, FIRST_PAUSE);
         loop {
-            match self.pins.pin(request.clone()).await {
-                Err(error) if error.code() == Code::OperationAborted && Instant::now() + pause < deadline => {
+            let limit = self.upload_deadline();
+            let pinned = self.index.pin_blobs(std::slice::from_ref(&request), self.config.pin_ttl).await?.pop();
+            match pinned {
+                Some(Ok(pinned)) => return Ok((pinned, limit)),
+                Some(Err(error)) if error.code() == Code::OperationAborted && Instant::now() + pause < patience => {
                     sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(1));
                 }
-                other => return other,
+                Some(Err(error)) => return Err(error),
+                None => return Err(Error::internal("the index left a pin unanswered")),
             }
         }
     }
 
-    /// Until when an upload whose pin was just made may take. Half the pin's life: the other half is for a request that we
+    /// Until when an upload may take whose pin is made now. Half the pin's life: the other half is for a request that we
     /// have given up on and that the store still carries out, so that what it stores is found and swept when the pin is due.
     fn upload_deadline(&self) -> Instant {
         Instant::now() + self.config.pin_ttl / 2
