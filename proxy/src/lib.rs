@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod identity;
 pub mod index;
 pub mod listener;
+pub mod oci;
 pub mod postgres;
 pub mod s3;
 pub mod store;

@@ -157,6 +157,8 @@ table! {
     EntityTooLarge: Validation, 400, "EntityTooLarge", "SIZE_INVALID", false, "entity_too_large", "Your proposed upload exceeds the maximum allowed object size.";
     /// A manifest above its limit.
     ManifestTooLarge: Validation, 413, "EntityTooLarge", "SIZE_INVALID", false, "manifest_too_large", "The manifest exceeds the maximum allowed size.";
+    /// An OCI blob above its limit.
+    BlobTooLarge: Validation, 413, "EntityTooLarge", "SIZE_INVALID", false, "blob_too_large", "The blob exceeds the maximum allowed size.";
     /// A body without its length.
     MissingContentLength: Validation, 411, "MissingContentLength", "SIZE_INVALID", false, "missing_content_length", "You must provide the Content-Length HTTP header.";
     /// Headers above their limit.

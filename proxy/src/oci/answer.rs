@@ -1,0 +1,218 @@
+//! What the client sees of the upstream's answer: known headers, links that lead back here, and no answer that is about us.
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use url::{Position, Url};
+
+use super::name::Name;
+use super::path::Route;
+use super::request::Changes;
+use crate::error::{Code, Error, Result};
+
+/// The response headers that mean something to a registry's client, besides those that begin with `oci-`.
+const PASSED: [HeaderName; 21] = [
+    header::ACCEPT_RANGES,
+    header::ALLOW,
+    header::CACHE_CONTROL,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::DATE,
+    header::ETAG,
+    header::EXPIRES,
+    header::LAST_MODIFIED,
+    header::LINK,
+    header::LOCATION,
+    header::RANGE,
+    header::RETRY_AFTER,
+    header::TRANSFER_ENCODING,
+    header::WARNING,
+    HeaderName::from_static("blob-upload-uuid"),
+    HeaderName::from_static("docker-content-digest"),
+    HeaderName::from_static("docker-distribution-api-version"),
+    HeaderName::from_static("docker-upload-uuid"),
+];
+
+/// What is known of a forwarded request when its answer comes.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    name: Name,
+    upstream: Url,
+}
+
+impl Answer {
+    /// For a request to repository `name` at `upstream`.
+    #[must_use]
+    pub(super) const fn new(name: Name, upstream: Url) -> Self {
+        Self { name, upstream }
+    }
+
+    /// What changes in the answer's header on its way to the client.
+    /// # Errors
+    /// `UpstreamUnavailable`: the answer cannot be passed on. The registry failed, it refused *our* credentials, or it sends the
+    /// client elsewhere, where we would not protect it.
+    pub fn changes(&self, status: StatusCode, headers: &HeaderMap) -> Result<Changes> {
+        check_status(status)?;
+        let is_unknown = |name: &&HeaderName| !PASSED.contains(name) && !name.as_str().starts_with("oci-");
+        let mut changes =
+            Changes { remove: headers.keys().filter(is_unknown).cloned().collect(), set: HeaderMap::new() };
+        if let Some(location) = one(headers, &header::LOCATION)? {
+            changes.set.insert(header::LOCATION, self.local(location)?);
+        }
+        if let Some(link) = one(headers, &header::LINK)? {
+            let (target, rest) = link
+                .strip_prefix('<')
+                .and_then(|link| link.split_once('>'))
+                .ok_or_else(|| refused("its Link cannot be read"))?;
+            let target = self.local(target)?;
+            let link = [b"<", target.as_bytes(), b">", rest.as_bytes()].concat();
+            changes
+                .set
+                .insert(header::LINK, HeaderValue::try_from(link).map_err(|_| refused("its Link cannot be read"))?);
+        }
+        Ok(changes)
+    }
+
+    /// A link to the upstream as a link to us: path and query. It must lead to a route of the same repository.
+    fn local(&self, link: &str) -> Result<HeaderValue> {
+        let elsewhere = || refused("it leads elsewhere");
+        let target = if link.starts_with('/') && !link.starts_with("//") {
+            link.to_owned()
+        } else {
+            let url = Url::parse(link).map_err(|_| elsewhere())?;
+            if url.origin() != self.upstream.origin() {
+                return Err(elsewhere());
+            }
+            url[Position::BeforePath..Position::AfterQuery].to_owned()
+        };
+        let path = target.split('?').next().unwrap_or_default();
+        let route = Route::parse(path).map_err(|_| elsewhere())?;
+        if route.name() != Some(&self.name)
+            || !target.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'<' | b'>'))
+        {
+            return Err(elsewhere());
+        }
+        HeaderValue::try_from(target).map_err(|_| elsewhere())
+    }
+}
+
+fn check_status(status: StatusCode) -> Result<()> {
+    match status {
+        StatusCode::NOT_MODIFIED => Ok(()),
+        StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Err(refused("it does not accept this service's credentials"))
+        }
+        _ if status.is_redirection() => Err(refused("it redirects")),
+        _ if status.is_server_error() => Err(refused(&format!("it answered {status}"))),
+        _ => Ok(()),
+    }
+}
+
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| refused("a header of it cannot be read")),
+        (Some(_), Some(_)) => Err(refused("a header of it is there twice")),
+    }
+}
+
+fn refused(why: &str) -> Error {
+    Error::from(Code::UpstreamUnavailable).detail(format!("the registry's answer is not passed on: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer() -> Answer {
+        Answer::new(Name::parse("team/app").unwrap(), Url::parse("http://zot:5000/").unwrap())
+    }
+
+    fn pass(status: u16, pairs: &[(&'static str, &str)]) -> Result<Changes> {
+        let headers: HeaderMap =
+            pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::try_from(*v).unwrap())).collect();
+        answer().changes(StatusCode::from_u16(status).unwrap(), &headers)
+    }
+
+    fn location(value: &str) -> Result<String> {
+        let changes = pass(202, &[("location", value)])?;
+        Ok(changes.set[header::LOCATION].to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_location_in_the_same_repository_becomes_a_path() {
+        let upload = "/v2/team/app/blobs/uploads/1?_state=x";
+        assert_eq!(location(upload).unwrap(), upload);
+        assert_eq!(location(&format!("http://zot:5000{upload}")).unwrap(), upload);
+    }
+
+    #[test]
+    fn a_location_elsewhere_is_never_passed_on() {
+        for elsewhere in [
+            "http://evil/v2/team/app/blobs/uploads/1",
+            "https://zot:5000/v2/team/app/blobs/uploads/1",
+            "http://zot:5001/v2/team/app/blobs/uploads/1",
+            "http://zot:5000@evil/v2/team/app/blobs/uploads/1",
+            "//evil/v2/team/app/blobs/uploads/1",
+            "/\\evil",
+            "/v2/team/other/blobs/uploads/1",
+            "/v2/s3/x/blobs/uploads/1",
+            "/v2/team/app/../other/blobs/uploads/1",
+            "/zot/auth/login",
+            "uploads/1",
+            "",
+            "/v2/team/app/blobs/uploads/1#x",
+        ] {
+            assert!(location(elsewhere).is_err(), "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn a_link_to_the_next_page_stays_one() {
+        let changes =
+            pass(200, &[("link", r#"<http://zot:5000/v2/team/app/tags/list?n=2&last=b>; rel="next""#)]).unwrap();
+        assert_eq!(changes.set[header::LINK], r#"</v2/team/app/tags/list?n=2&last=b>; rel="next""#);
+        assert!(pass(200, &[("link", "</v2/s3/x/tags/list>; rel=next")]).is_err());
+        assert!(pass(200, &[("link", "nonsense")]).is_err());
+    }
+
+    #[test]
+    fn headers_about_the_registry_itself_are_dropped() {
+        let changes = pass(
+            200,
+            &[
+                ("server", "zot"),
+                ("www-authenticate", "Basic"),
+                ("set-cookie", "session=1"),
+                ("access-control-allow-origin", "*"),
+                ("strict-transport-security", "max-age=1"),
+                ("docker-content-digest", "sha256:00"),
+                ("content-type", "text/plain"),
+                ("oci-filters-applied", "artifactType"),
+                ("oci-subject", "sha256:00"),
+            ],
+        )
+        .unwrap();
+        let mut removed: Vec<&str> = changes.remove.iter().map(HeaderName::as_str).collect();
+        removed.sort_unstable();
+        let expected =
+            ["access-control-allow-origin", "server", "set-cookie", "strict-transport-security", "www-authenticate"];
+        assert_eq!(removed, expected);
+    }
+
+    #[test]
+    fn redirects_failures_and_a_refusal_of_us_become_a_503() {
+        for status in [300, 301, 302, 303, 307, 308, 401, 407, 500, 502, 503, 507] {
+            let error = pass(status, &[]).unwrap_err();
+            assert_eq!(error.row().status, 503, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_the_client_did_wrong_it_reads_from_the_registry() {
+        for status in [200, 201, 202, 204, 206, 304, 400, 403, 404, 405, 413, 416, 429] {
+            assert!(pass(status, &[]).is_ok(), "{status}");
+        }
+    }
+}
