@@ -41,10 +41,10 @@ metrics! {
     REQUEST_SECONDS: Histogram "zas_request_duration_seconds" ["door", "operation"] "Seconds from the end of a request's header to the end of its answer.";
     IN_FLIGHT: Gauge "zas_requests_in_flight" [] "Requests that are being served.";
     ERRORS: Counter "zas_errors_total" ["kind", "code"] "Errors told to clients, by kind and code of the error table.";
+    REQUESTS_REFUSED: Counter "zas_requests_refused_total" ["reason"] "Bytes of clients that never became a request, by reason.";
 
     // --- connections
     CONNECTIONS: Gauge "zas_connections" [] "Client connections that are open.";
-    CONNECTIONS_ACCEPTED: Counter "zas_connections_accepted_total" [] "Client connections that were accepted.";
     CONNECTIONS_REFUSED: Counter "zas_connections_refused_total" ["reason"] "Client connections that were closed before their first request, by reason.";
     CERTIFICATE_EXPIRY: Gauge "zas_tls_certificate_expiry_timestamp_seconds" [] "When the served certificate lapses, in seconds since 1970.";
     CERTIFICATE_RELOADS: Counter "zas_tls_certificate_reloads_total" ["outcome"] "Certificate files read again after a change, by outcome (ok, error).";
@@ -61,7 +61,7 @@ metrics! {
 
     // --- the upstream registry
     UPSTREAM_SECONDS: Histogram "zas_upstream_request_seconds" ["store", "operation", "outcome"] "Seconds until the upstream registry answered, by operation and outcome.";
-    UPSTREAM_RETRIES: Counter "zas_upstream_retries_total" ["store", "operation"] "Requests to the upstream registry that were sent again.";
+    UPSTREAM_RETRIES: Counter "zas_upstream_retries_total" ["store", "operation", "reason"] "Requests to the upstream registry that were sent again, by what had failed.";
     BREAKER_STATE: Gauge "zas_upstream_breaker_state" ["store"] "Circuit breaker of the upstream registry: 0 closed, 1 half open, 2 open.";
 
     // --- the index
