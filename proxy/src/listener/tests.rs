@@ -1,9 +1,9 @@
 //! The listener over real sockets: each test is a sentence of its contract.
 
 mod bodies;
-//mod drain;
-//mod forwarding;
-//mod limits;
-//mod smuggling;
+mod drain;
+mod forwarding;
+mod limits;
+mod smuggling;
 mod support;
-//mod tls;
+mod tls;

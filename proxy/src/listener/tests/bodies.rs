@@ -47,7 +47,10 @@ async fn a_declared_length_is_known_and_a_chunked_one_is_not() {
 async fn a_body_is_echoed_while_it_is_still_being_sent() {
     let running = run_default();
     let mut client = running.connect().await;
-    client.write_all(b"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345").await.unwrap();
+    client
+        .write_all(b"PUT /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 10\r\n\r\n12345")
+        .await
+        .unwrap();
     let mut seen = String::new();
     while !seen.ends_with("12345") {
         let mut buffer = [0; 1024];
