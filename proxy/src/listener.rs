@@ -322,14 +322,14 @@ struct Open;
 
 impl Open {
     fn new() -> Self {
-        events::connections(1.0);
+        events::connection_opened();
         Self
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        events::connections(-1.0);
+        events::connection_closed();
     }
 }
 

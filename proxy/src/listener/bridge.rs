@@ -116,11 +116,19 @@ impl Bridge<'_> {
         self.settle_reuse(feed.is_reusable());
         let (parts, mut body) = response.into_parts();
         let bodiless = self.write_head(parts, body.size_hint().exact()).await?;
-        while !bodiless {
+        if !bodiless {
+            self.stream(&mut body, feed).await?;
+        }
+        // Fails where the body was shorter than its Content-Length: the connection is then cut, as it must be.
+        self.session.finish_body().await
+    }
+
+    async fn stream(&mut self, body: &mut Body, feed: &mut Feed) -> Result<()> {
+        loop {
             tokio::select! {
                 biased;
                 frame = body.frame() => match frame {
-                    None => break,
+                    None => return Ok(()),
                     Some(Ok(frame)) => {
                         if let Ok(data) = frame.into_data() {
                             self.write(data, body.is_end_stream()).await?;
@@ -135,8 +143,6 @@ impl Bridge<'_> {
                 }
             }
         }
-        // Fails where the body was shorter than its Content-Length: the connection is then cut, as it must be.
-        self.session.finish_body().await
     }
 
     /// Writes the response's head; whether no body may follow it.

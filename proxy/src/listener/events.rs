@@ -2,28 +2,38 @@
 
 use metrics::{counter, gauge};
 
-/// A connection was opened (`1.0`) or closed (`-1.0`).
-pub(super) fn connections(change: f64) {
-    gauge!("zas_connections").increment(change);
+use crate::telemetry::names::{
+    CERTIFICATE_EXPIRY, CERTIFICATE_RELOADS, CONNECTIONS, CONNECTIONS_ACCEPTED, CONNECTIONS_REFUSED, REQUESTS_REFUSED,
+};
+
+/// A connection was accepted.
+pub(super) fn connection_opened() {
+    counter!(CONNECTIONS_ACCEPTED).increment(1);
+    gauge!(CONNECTIONS).increment(1.0);
+}
+
+/// A connection that was accepted is closed.
+pub(super) fn connection_closed() {
+    gauge!(CONNECTIONS).decrement(1.0);
 }
 
 /// A connection was closed before it could ask for anything.
 pub(super) fn connection_refused(reason: &'static str) {
-    counter!("zas_connections_refused_total", "reason" => reason).increment(1);
+    counter!(CONNECTIONS_REFUSED, "reason" => reason).increment(1);
 }
 
 /// Bytes came that never became a request.
 pub(super) fn request_refused(reason: &'static str) {
-    counter!("zas_requests_refused_total", "reason" => reason).increment(1);
+    counter!(REQUESTS_REFUSED, "reason" => reason).increment(1);
 }
 
 /// When the certificate in use ends, in seconds since 1970.
 pub(super) fn certificate_expiry(unix_seconds: i64) {
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are exact in a double for 285 million years")]
-    gauge!("zas_tls_certificate_expiry_timestamp_seconds").set(unix_seconds as f64);
+    gauge!(CERTIFICATE_EXPIRY).set(unix_seconds as f64);
 }
 
 /// A new certificate was taken into use, or could not be.
 pub(super) fn certificate_reloaded(outcome: &'static str) {
-    counter!("zas_tls_certificate_reloads_total", "outcome" => outcome).increment(1);
+    counter!(CERTIFICATE_RELOADS, "outcome" => outcome).increment(1);
 }

@@ -128,7 +128,7 @@ impl Certificates {
 }
 
 fn keep_old(error: &CertificateError) {
-    events::certificate_reloaded("failed");
+    events::certificate_reloaded("error");
     tracing::error!("the old certificate stays in use: {error}");
 }
 
