@@ -3,12 +3,11 @@
 use metrics::{counter, gauge};
 
 use crate::telemetry::names::{
-    CERTIFICATE_EXPIRY, CERTIFICATE_RELOADS, CONNECTIONS, CONNECTIONS_ACCEPTED, CONNECTIONS_REFUSED, REQUESTS_REFUSED,
+    CERTIFICATE_EXPIRY, CERTIFICATE_RELOADS, CONNECTIONS, CONNECTIONS_REFUSED, REQUESTS_REFUSED,
 };
 
 /// A connection was accepted.
 pub(super) fn connection_opened() {
-    counter!(CONNECTIONS_ACCEPTED).increment(1);
     gauge!(CONNECTIONS).increment(1.0);
 }
 
