@@ -60,7 +60,7 @@ impl Inner {
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Reply> {
         let observer = Told { store: self, operation: call.operation };
         let (result, attempts) =
-            self.retry.run(call.repeat, call.extra, &observer, async |left| self.attempt(&call, left).await).await;
+            self.retry.run(call.repeat, call.extra, &observer, |left| self.attempt(&call, left)).await;
         match result {
             Ok(response) => Ok(Reply { response, attempts }),
             Err(failure) => Err(self.error(failure, call.operation, attempts)),
