@@ -45,6 +45,7 @@ metrics! {
 
     // --- connections
     CONNECTIONS: Gauge "zas_connections" [] "Client connections that are open.";
+    CONNECTIONS_ACCEPTED: Counter "zas_connections_accepted_total" [] "Client connections that were accepted.";
     CONNECTIONS_REFUSED: Counter "zas_connections_refused_total" ["reason"] "Client connections that were closed before their first request, by reason.";
     CERTIFICATE_EXPIRY: Gauge "zas_tls_certificate_expiry_timestamp_seconds" [] "When the served certificate lapses, in seconds since 1970.";
     CERTIFICATE_RELOADS: Counter "zas_tls_certificate_reloads_total" ["outcome"] "Certificate files read again after a change, by outcome (ok, error).";
