@@ -3,6 +3,7 @@
 mod bodies;
 mod drain;
 mod forwarding;
+mod http2;
 mod limits;
 mod smuggling;
 mod support;

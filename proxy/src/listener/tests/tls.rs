@@ -11,7 +11,7 @@ use crate::config::{Config, Tls};
 use crate::listener::{Ending, Listener};
 
 /// Writes a fresh certificate and its key, and gives the certificate as PEM.
-fn write_certificate(folder: &Path) -> String {
+pub(super) fn write_certificate(folder: &Path) -> String {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let pem = made.cert.pem();
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
@@ -19,7 +19,7 @@ fn write_certificate(folder: &Path) -> String {
     pem
 }
 
-fn secured(folder: &Path) -> Config {
+pub(super) fn secured(folder: &Path) -> Config {
     let mut config = config();
     config.listen.tls = Some(Tls { certificate: folder.join("certificate.pem"), key: folder.join("key.pem") });
     config
