@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::identity::AccessKeys;
 use crate::index::Index;
+use crate::readiness::Readiness;
 use crate::s3::Budget;
 use crate::store::Store;
 
@@ -27,6 +28,8 @@ pub struct App {
     pub buffers: Budget,
     /// Why S3 writes are refused, one finding a line; empty: they are not.
     pub write_refusals: Vec<String>,
+    /// Whether the index has been prepared.
+    pub readiness: Readiness,
 }
 
 impl App {
@@ -40,7 +43,7 @@ impl App {
         let blobs = Blobs::new(index.clone(), store.clone(), config.blobs.clone());
         let access_keys = AccessKeys::new(&config.access_keys);
         let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
-        Ok(Arc::new(Self { config, access_keys, index, store, blobs, buffers, write_refusals }))
+        Ok(Arc::new(Self { config, access_keys, index, store, blobs, buffers, write_refusals, readiness: Readiness::default() }))
     }
 
     /// Whether S3 may write.

@@ -1,0 +1,38 @@
+//! `zas-proxy serve`.
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+use zas_proxy::config::Config;
+use zas_proxy::service::Service;
+use zas_proxy::telemetry;
+
+/// Runs until SIGTERM or SIGINT, then drains.
+pub(super) async fn run(config: Config) -> anyhow::Result<()> {
+    let guard = telemetry::init(&config.telemetry).context("telemetry")?;
+    let stop = CancellationToken::new();
+    tokio::spawn(cancel_on_signal(stop.clone()));
+    let service = Service::start(config).await?;
+    tracing::info!(address = %service.address(), "listening on {}", service.address());
+    service.run(stop).await;
+    guard.shutdown().await;
+    Ok(())
+}
+
+/// Cancels `stop` at the first SIGTERM or SIGINT; a second one ends the process at once.
+pub(super) async fn cancel_on_signal(stop: CancellationToken) {
+    if wait_for_signal().await.is_ok() {
+        tracing::info!("asked to stop: draining");
+        stop.cancel();
+    }
+}
+
+async fn wait_for_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! `zas-proxy zot-config`.
+
+use std::path::PathBuf;
+
+use zas_proxy::store::zot_config;
+
+/// What the configuration is for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Folder under which Zot keeps its two stores.
+    #[arg(long, default_value = "/var/lib/zot")]
+    root: PathBuf,
+    /// Address that Zot listens on; only the sidecar may reach it.
+    #[arg(long, default_value = "127.0.0.1")]
+    address: String,
+    /// Port that Zot listens on.
+    #[arg(long, default_value_t = 5001)]
+    port: u16,
+    /// The sidecar's `store.prefix`.
+    #[arg(long, default_value = "s3")]
+    prefix: String,
+}
+
+/// Prints it.
+pub(super) fn run(options: &Options) -> anyhow::Result<()> {
+    let config = zot_config::right_config(&options.root, &options.address, options.port, &options.prefix);
+    super::say(serde_json::to_string_pretty(&config)?);
+    Ok(())
+}

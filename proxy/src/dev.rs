@@ -1,0 +1,134 @@
+//! `zas-proxy dev`: Postgres, a registry and the sidecar on one command, with a key to try it.
+//!
+//! Everything that is kept between runs stands in one folder (`.zas/`), everything that was started is stopped at the end,
+//! and nothing outlives the process even if it is killed (see `child.rs`).
+//! What does not live here: anything that production uses.
+
+mod banner;
+mod certificate;
+pub mod child;
+mod credentials;
+mod folder;
+mod upstream;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Secret};
+use crate::postgres;
+use crate::service::Service;
+
+pub use upstream::Upstream;
+
+/// What to run, and where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Address of the one port.
+    pub listen: String,
+    /// Folder that keeps everything between runs.
+    pub data_dir: PathBuf,
+    /// The registry; `None`: a `zot` on PATH, else the embedded one.
+    pub upstream: Option<Upstream>,
+    /// Serve HTTPS with a certificate made for this machine.
+    pub tls: bool,
+    /// Use this Postgres instead of a private one.
+    pub postgres: Option<String>,
+}
+
+/// Starts everything, says what to paste, and serves until `stop`.
+///
+/// # Errors
+/// What could not be started, and what to do about it.
+pub async fn run(
+    mut config: Config,
+    options: Options,
+    stop: CancellationToken,
+    say: impl Fn(String),
+) -> anyhow::Result<()> {
+    let folder = folder::Folder::open(&options.data_dir)?;
+    check_that_the_port_is_free(&options.listen)?;
+    let root = credentials::load_or_create(&folder, &config.s3.region)?;
+    config.access_keys = vec![root.clone()];
+    config.listen.address.clone_from(&options.listen);
+    if options.tls {
+        config.listen.tls = Some(certificate::load_or_create(&folder)?);
+    }
+
+    let kind = options.upstream.clone().unwrap_or_else(Upstream::find);
+    say(kind.describe());
+    let upstream = upstream::start(&kind, &folder, &config.store.prefix).await?;
+    config.store.url.clone_from(&upstream.url);
+    config.store.zot_config.clone_from(&upstream.zot_config);
+
+    let database = start_database(&options, &folder, &kind, &say).await?;
+    config.database.url = Secret::new(database.url.clone());
+
+    let service = Service::start(config).await.map_err(|error| anyhow::anyhow!(error.for_log()))?;
+    let address = service.address();
+    let readiness = service.app().clone();
+    let served = tokio::spawn(service.run(stop.clone()));
+    tokio::select! {
+        () = readiness.readiness.wait_for_index() => say(banner::text(address, &root, &folder, options.tls)),
+        () = stop.cancelled() => {}
+    }
+    served.await.context("the service ended with a fault")?;
+    if let Some(server) = database.server {
+        server.stop().await;
+    }
+    upstream.stop().await;
+    say("Stopped. Everything is kept in the data folder for the next run.".to_owned());
+    Ok(())
+}
+
+/// A Postgres to use: ours or the user's.
+struct Database {
+    url: String,
+    server: Option<postgres::Server>,
+}
+
+async fn start_database(
+    options: &Options,
+    folder: &folder::Folder,
+    kind: &Upstream,
+    say: &impl Fn(String),
+) -> anyhow::Result<Database> {
+    if let Some(url) = &options.postgres {
+        // One index names bytes of one registry: with the other registry behind it every object would be missing.
+        folder.remember_upstream(kind.name())?;
+        return Ok(Database { url: url.clone(), server: None });
+    }
+    let server = postgres::Server::start(&folder.path("postgres"), postgres::Options::default()).await.context(
+        "starting a private Postgres; give one with --postgres URL if this machine cannot run it",
+    )?;
+    say(format!("Postgres: {}", server.describe()));
+    // A database for each kind of registry, so that changing the registry and back loses nothing.
+    let name = format!("zas_{}", kind.name());
+    server.create_database(&name).await.context("creating the database")?;
+    Ok(Database { url: server.url(&name), server: Some(server) })
+}
+
+/// Asked before anything is started, so that the answer comes at once.
+fn check_that_the_port_is_free(address: &str) -> anyhow::Result<()> {
+    match std::net::TcpListener::bind(address) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            bail!("{address} is in use by another program; stop it, or choose another address with --listen")
+        }
+        Err(error) => bail!("cannot listen on {address}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_gets_a_clear_message() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let message = check_that_the_port_is_free(&address).unwrap_err().to_string();
+        assert!(message.contains(&address) && message.contains("--listen"), "{message}");
+    }
+}

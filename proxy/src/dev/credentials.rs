@@ -1,0 +1,66 @@
+//! The root access key of a data folder, as an AWS credentials file with the profile `zas`.
+
+use anyhow::{Context, bail};
+use rand::Rng;
+use rand::distr::{Alphanumeric, SampleString, slice::Choose};
+
+use super::folder::Folder;
+use crate::config::{AccessKey, Secret};
+
+const FILE: &str = "credentials";
+
+/// Reads the key, or makes one at the first run.
+pub(super) fn load_or_create(folder: &Folder, region: &str) -> anyhow::Result<AccessKey> {
+    match std::fs::read_to_string(folder.path(FILE)) {
+        Ok(text) => parse(&text).with_context(|| format!("{} cannot be read; delete it to get a new key", folder.path(FILE).display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(folder, region),
+        Err(error) => bail!("{}: {error}", folder.path(FILE).display()),
+    }
+}
+
+fn create(folder: &Folder, region: &str) -> anyhow::Result<AccessKey> {
+    let mut rng = rand::rng();
+    let letters: Vec<char> = ('A'..='Z').chain('2'..='7').collect();
+    let suffix: String = rng.sample_iter(Choose::new(&letters)?).take(16).collect();
+    let id = format!("ZAS{suffix}");
+    let secret = Alphanumeric.sample_string(&mut rand::rng(), 40);
+    let text = format!("[zas]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\nregion = {region}\n");
+    folder.write_private(FILE, &text)?;
+    Ok(AccessKey { id, secret: Some(Secret::new(secret)), secret_file: None })
+}
+
+fn parse(text: &str) -> anyhow::Result<AccessKey> {
+    let value = |name: &str| {
+        text.lines()
+            .filter_map(|line| line.split_once('='))
+            .find(|(key, _)| key.trim() == name)
+            .map(|(_, value)| value.trim().to_owned())
+            .with_context(|| format!("{name} is missing"))
+    };
+    let secret = Secret::new(value("aws_secret_access_key")?);
+    Ok(AccessKey { id: value("aws_access_key_id")?, secret: Some(secret), secret_file: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_made_once_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let made = load_or_create(&folder, "us-east-1").unwrap();
+        let read = load_or_create(&folder, "us-east-1").unwrap();
+        assert_eq!(made.id, read.id);
+        assert_eq!(made.secret.unwrap().expose(), read.secret.unwrap().expose());
+    }
+
+    #[test]
+    fn a_broken_file_says_what_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        folder.write_private(FILE, "[zas]\naws_access_key_id = x\n").unwrap();
+        let message = format!("{:#}", load_or_create(&folder, "us-east-1").unwrap_err());
+        assert!(message.contains("aws_secret_access_key is missing"), "{message}");
+    }
+}

@@ -1,0 +1,48 @@
+//! `/-/`: probes and metrics. Management and supply-chain APIs will have folders of their own.
+
+mod metrics;
+mod probes;
+
+use bytes::Bytes;
+use http::{Method, Response, request::Parts};
+
+use crate::app::App;
+use crate::error::{Code, Error, Result};
+
+/// Who asks at which listener: on the metrics address nobody needs a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exposure {
+    /// The one listener for everybody.
+    Public,
+    /// The second address, which operators keep to themselves.
+    Operators,
+}
+
+/// What a REST path is called in metrics and logs.
+#[must_use]
+pub fn operation(path: &str) -> &'static str {
+    match path {
+        "/-/livez" => "livez",
+        "/-/readyz" => "readyz",
+        "/-/metrics" => "metrics",
+        _ => "unknown",
+    }
+}
+
+/// Answers a request that has no body to read.
+/// # Errors
+/// `NotFound`, `MethodNotAllowed`, or what the operation says.
+pub async fn answer(app: &App, parts: &Parts, exposure: Exposure) -> Result<Response<Bytes>> {
+    let operation = operation(parts.uri.path());
+    if operation == "unknown" {
+        return Err(Code::NotFound.into());
+    }
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        return Err(Error::from(Code::MethodNotAllowed));
+    }
+    match operation {
+        "livez" => Ok(probes::livez()),
+        "readyz" => Ok(probes::readyz(app).await),
+        _ => metrics::metrics(app, parts, exposure),
+    }
+}

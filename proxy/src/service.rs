@@ -1,0 +1,122 @@
+//! [`Service`]: the sidecar as one thing that starts, runs and drains.
+//!
+//! What lives here: the order in which the parts start and stop. What does not: the parts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::gateway::Gate;
+use crate::index;
+use crate::listener::Listener;
+use crate::store::zot_config::{self, Findings};
+
+/// A sidecar whose listeners are bound.
+#[derive(Debug)]
+pub struct Service {
+    app: Arc<App>,
+    listener: Listener,
+    metrics_listener: Option<Listener>,
+}
+
+impl Service {
+    /// Builds the application and binds the listeners. Postgres and the registry may still be down: the service then
+    /// starts, is not ready, and becomes so by itself.
+    /// # Errors
+    /// A value of the configuration cannot be used, or an address cannot be bound.
+    pub async fn start(config: Config) -> Result<Self> {
+        let findings = registry_findings(&config);
+        for warning in &findings.warnings {
+            tracing::warn!("registry configuration: {warning}");
+        }
+        for refusal in &findings.refusals {
+            tracing::error!("S3 writes are refused: {refusal}");
+        }
+        if config.access_keys.is_empty() {
+            tracing::warn!("no access_keys are configured: nothing but the probes is served");
+        }
+        let app = App::new(config, findings.refusals)?;
+        let listener = Listener::bind(&app.config, Arc::new(Gate::new(app.clone()))).await?;
+        let metrics_listener = match &app.config.listen.metrics_address {
+            None => None,
+            Some(address) => {
+                let mut config = app.config.clone();
+                config.listen.address.clone_from(address);
+                config.listen.tls = None;
+                Some(Listener::bind(&config, Arc::new(Gate::probes_and_metrics(app.clone()))).await?)
+            }
+        };
+        Ok(Self { app, listener, metrics_listener })
+    }
+
+    /// The address that was bound.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// The application.
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Serves until `stop`, then drains: transfers in flight may finish within the grace period.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut background = JoinSet::new();
+        background.spawn(prepare_index(self.app.clone(), stop.clone()));
+        background.spawn(sweep(self.app.clone(), stop.clone()));
+        if let Some(metrics) = self.metrics_listener {
+            // Probes answer until the very end, so that an orchestrator sees the drain.
+            background.spawn(async move { drop(metrics.run(CancellationToken::new()).await) });
+        }
+        let report = self.listener.run(stop.clone()).await;
+        stop.cancel();
+        background.shutdown().await;
+        tracing::info!(?report, "drained");
+    }
+}
+
+/// What the registry's own configuration says about S3 writes. An unreadable file is a refusal: nothing is known then.
+#[must_use]
+pub fn registry_findings(config: &Config) -> Findings {
+    let Some(path) = &config.store.zot_config else { return Findings::default() };
+    match std::fs::read_to_string(path) {
+        Ok(text) => zot_config::check(&text, &config.store.prefix),
+        Err(error) => Findings { refusals: vec![format!("{}: {error}", path.display())], ..Findings::default() },
+    }
+}
+
+/// Brings the schema up to date, however long Postgres takes to come up; then the service is ready.
+async fn prepare_index(app: Arc<App>, stop: CancellationToken) {
+    let mut pause = Duration::from_millis(200);
+    loop {
+        match index_is_prepared(&app).await {
+            Ok(()) => return app.readiness.index_is_prepared(),
+            Err(error) => tracing::warn!("the index is not ready yet: {}", error.for_log()),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+async fn index_is_prepared(app: &App) -> Result<(), Error> {
+    if app.config.database.migrate { index::migrate(&app.index).await } else { app.index.ping().await }
+}
+
+/// Sweeps, once the index is there.
+async fn sweep(app: Arc<App>, stop: CancellationToken) {
+    tokio::select! {
+        () = app.readiness.wait_for_index() => {}
+        () = stop.cancelled() => return,
+    }
+    app.blobs.run_sweeper(stop).await;
+}
