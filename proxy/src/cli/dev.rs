@@ -42,6 +42,6 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
         postgres: options.postgres,
     };
     let result = dev::run(config, options, stop, |text| super::say(text)).await;
-    guard.shutdown().await;
+    guard.shutdown(std::time::Duration::from_secs(3)).await;
     result
 }

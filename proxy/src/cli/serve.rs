@@ -14,7 +14,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let service = Service::start(config).await?;
     tracing::info!(address = %service.address(), "listening on {}", service.address());
     service.run(stop).await;
-    guard.shutdown().await;
+    guard.shutdown(std::time::Duration::from_secs(3)).await;
     Ok(())
 }
 

@@ -17,7 +17,7 @@ pub(super) fn metrics(app: &App, parts: &Parts, exposure: Exposure) -> Result<Re
         let principal = basic_principal(&app.access_keys, &parts.headers)?;
         authorize(&principal, Action::ReadMetrics, Resource::Service)?;
     }
-    let mut response = Response::new(Bytes::from(telemetry::render(&app.index)));
+    let mut response = Response::new(Bytes::from(telemetry::metrics().render(&app.index)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
     Ok(response)
 }
