@@ -3,10 +3,22 @@
 //! Route, authenticate, authorise, dispatch. OCI requests are planned here and forwarded by the listener; everything
 //! else is answered by a function of the request, with no socket in sight.
 
-use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
+mod access_log;
 
-use crate::error::RequestId;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response, request::Parts};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use tracing::Instrument;
+
+use crate::app::App;
+use crate::error::{self, Error, RequestId};
+use crate::listener::{Gateway, Routed, Summary};
+use crate::rest::{self, Exposure};
+use crate::{oci, s3, telemetry};
 
 /// What can go wrong with a body on its way.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -23,6 +35,8 @@ pub struct RequestContext {
     pub peer: Option<std::net::SocketAddr>,
     /// Whether it came over TLS.
     pub secure: bool,
+    /// What the request turned out to ask for, such as `PutObject`: set once by whoever finds out, for metrics and logs.
+    pub operation: Arc<OnceLock<&'static str>>,
 }
 
 /// Who answers a path (design: one port, four APIs).
@@ -48,6 +62,86 @@ impl Door {
             Self::S3
         }
     }
+}
+
+/// What stands between the listener and the doors.
+pub struct Gate {
+    app: Arc<App>,
+    s3: s3::Service,
+    exposure: Exposure,
+}
+
+impl Gate {
+    /// All doors, for everybody.
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        Self { s3: s3::service(app.clone()), app, exposure: Exposure::Public }
+    }
+
+    /// `/-/` only, for operators.
+    #[must_use]
+    pub fn probes_and_metrics(app: Arc<App>) -> Self {
+        Self { exposure: Exposure::Operators, ..Self::new(app) }
+    }
+
+    async fn answer_rest(&self, parts: &Parts, context: &RequestContext) -> Routed {
+        let label = rest::operation(parts.uri.path());
+        let response = match rest::answer(&self.app, parts, self.exposure).await {
+            Ok(response) => response,
+            Err(error) => refuse(&error, label, context, error::our_json(&error, &context.request_id)),
+        };
+        Routed::Respond { response: Box::new(response), label }
+    }
+
+    async fn answer_oci(&self, parts: &Parts, context: &RequestContext) -> Routed {
+        match oci::route(&self.app, parts, context).await {
+            Ok(routed) => routed,
+            Err(error) => {
+                let response = refuse(&error, "oci", context, oci::refusal(&error, &context.request_id));
+                Routed::Respond { response: Box::new(response), label: "oci" }
+            }
+        }
+    }
+}
+
+/// Logs and counts an error on its way to the client.
+fn refuse(error: &Error, operation: &str, context: &RequestContext, response: Response<Bytes>) -> Response<Bytes> {
+    error.log(context.request_id.as_str(), operation);
+    telemetry::error(error.code());
+    response
+}
+
+#[async_trait]
+impl Gateway for Gate {
+    async fn route(&self, parts: &Parts, context: &RequestContext) -> Routed {
+        match Door::of(parts.uri.path()) {
+            Door::Rest => self.answer_rest(parts, context).await,
+            _ if self.exposure == Exposure::Operators => self.answer_rest(parts, context).await,
+            Door::Oci => self.answer_oci(parts, context).await,
+            Door::S3 => Routed::Serve { body_limit: s3::body_limit(&self.app.config.limits), label: "s3" },
+        }
+    }
+
+    async fn serve(&self, request: Request<Body>) -> Response<Body> {
+        let span = telemetry::request_span(request.method(), "s3", request.headers());
+        async {
+            let response = self.s3.call(request).await;
+            telemetry::record_status(&tracing::Span::current(), response.status());
+            response
+        }
+        .instrument(span)
+        .await
+    }
+
+    fn ended(&self, summary: &Summary) {
+        access_log::write(summary);
+    }
+}
+
+/// A body that is held whole.
+#[must_use]
+pub fn full(bytes: Bytes) -> Body {
+    http_body_util::Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
 #[cfg(test)]
