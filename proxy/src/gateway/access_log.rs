@@ -1,4 +1,5 @@
-//! One line and one count for each request, when it has ended.
+//! One count and one line for each request, when it has ended. The line is of level debug: `zas_proxy::access=debug` in
+//! `telemetry.log_filter` turns it on.
 
 use super::Door;
 use crate::listener::Summary;
@@ -8,7 +9,7 @@ use crate::telemetry;
 pub(super) fn write(summary: &Summary) {
     let door = Door::of(&summary.path);
     telemetry::request_ended(door, summary.label, summary.status, summary.duration);
-    tracing::info!(
+    tracing::debug!(
         target: "zas_proxy::access",
         request_id = summary.request_id.as_str(),
         peer = %summary.peer,
