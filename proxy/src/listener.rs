@@ -57,7 +57,9 @@ use self::transport::{ReadAhead, Transport};
 use crate::config::{Config, Tls};
 
 pub use self::body::BodyError;
-pub use self::contract::{Ending, Forward, Gateway, InvalidUpstream, Routed, Summary, Upstream, UpstreamOutcome};
+pub use self::contract::{
+    Answer, Ending, Forward, Gateway, HeaderChanges, InvalidUpstream, Routed, Summary, Upstream, UpstreamOutcome,
+};
 pub use self::tls::CertificateError;
 
 /// Connections that the kernel completes before we accept them.

@@ -12,10 +12,13 @@ mod path;
 mod query;
 mod request;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
+use tracing::{Instrument, Span};
 use url::Url;
 use zas_policy::{Action, Principal, Resource};
 
@@ -25,13 +28,14 @@ use crate::config::Config;
 use crate::error::{Code, Error, RequestId, Result, oci_json};
 use crate::gateway::RequestContext;
 use crate::identity::{AccessKeys, basic_principal};
+use crate::listener::{Forward, Routed, Upstream};
 use crate::telemetry;
 
-pub use answer::Answer;
+use answer::OciAnswer;
+use request::BodyLimit;
+
 pub use name::{ContentDigest, Name, Reference};
 pub use path::{Operation, Route};
-use request::BodyLimit;
-pub use request::Changes;
 
 /// Says which API this is; Docker looks for it.
 const API_VERSION: (HeaderName, HeaderValue) =
@@ -43,58 +47,30 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"Zot Artif
 /// Host and name together are no longer than many clients can take (distribution-spec, "Pull").
 const HOST_AND_NAME_BYTES: usize = 255;
 
-/// What becomes of a request.
-#[derive(Debug)]
-pub enum Plan {
-    /// It is answered.
-    Respond {
-        /// The answer.
-        response: Response<Bytes>,
-        /// The operation's name in metrics.
-        label: &'static str,
-    },
-    /// It goes to the upstream registry.
-    Forward(Box<Forward>),
-}
-
-/// A request for the upstream registry. It was authorised: it holds the permit.
-#[derive(Debug)]
-pub struct Forward {
-    /// Who may do what.
-    pub permit: Permit,
-    /// Path and query, printed from what was read.
-    pub path_and_query: PathAndQuery,
-    /// What changes in the request's header.
-    pub request: Changes,
-    /// The largest body in bytes.
-    pub body_limit: u64,
-    /// What a larger body is.
-    pub too_large: Code,
-    /// What the client sees of the answer.
-    pub answer: Answer,
-    /// The operation's name in metrics.
-    pub label: &'static str,
-}
-
 /// Decides what becomes of a request at the OCI door, before a byte of its body is read.
-pub async fn plan(app: &App, parts: &Parts, context: &RequestContext) -> Plan {
-    let label = label(parts);
+/// # Errors
+/// What the client did wrong, or may not; [`refusal`] renders it, [`operation`] names it in metrics.
+pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result<Routed> {
+    let route = Route::parse(parts.uri.path())?;
+    let span = telemetry::request_span(&parts.method, route.template(), &parts.headers);
+    telemetry::record_request_id(&span, &context.request_id);
     let door = Door { config: &app.config, keys: &app.access_keys };
-    let decided = match door.admit(parts) {
-        Ok(Admitted::Base) => Ok(respond(base(&parts.method), label)),
-        Ok(Admitted::Catalog) => {
+    match door.admit(&route, parts, &span)? {
+        Admitted::Base => Ok(respond(base(&parts.method), "Base")),
+        Admitted::Catalog => {
             let raw = parts.uri.query().unwrap_or_default();
-            let answer = catalog::catalog(&app.store, &app.config.store.prefix, &parts.method, raw).await;
-            answer.map(|response| respond(response, label))
+            let answer = catalog::catalog(&app.store, &app.config.store.prefix, &parts.method, raw);
+            Ok(respond(answer.instrument(span).await?, "Catalog"))
         }
-        Ok(Admitted::Forward(forward)) => Ok(Plan::Forward(forward)),
-        Err(error) => Err(error),
-    };
-    decided.unwrap_or_else(|error| {
-        error.log(context.request_id.as_str(), label);
-        telemetry::error(error.code());
-        Plan::Respond { response: refusal(&error, &context.request_id), label }
-    })
+        Admitted::Forward(_, forward) => Ok(Routed::Forward(forward)),
+    }
+}
+
+/// The name in metrics of what a request asks for, also where it is refused.
+#[must_use]
+pub fn operation(parts: &Parts) -> &'static str {
+    let operation = Route::parse(parts.uri.path()).ok().and_then(|route| route.operation(&parts.method));
+    operation.map_or("Unknown", |operation| operation.label)
 }
 
 /// An error as clients of the distribution API read it, with what they need to go on: a challenge, the methods there are.
@@ -115,10 +91,10 @@ pub fn refusal(error: &Error, request_id: &RequestId) -> Response<Bytes> {
     response
 }
 
-fn respond(mut response: Response<Bytes>, label: &'static str) -> Plan {
+fn respond(mut response: Response<Bytes>, label: &'static str) -> Routed {
     let (name, value) = API_VERSION;
     response.headers_mut().insert(name, value);
-    Plan::Respond { response, label }
+    Routed::Respond { response: Box::new(response), label }
 }
 
 /// The answer of `/v2/`: yes, this is a registry.
@@ -127,12 +103,6 @@ fn base(method: &Method) -> Response<Bytes> {
     let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-/// The operation's name in metrics, also where the request is refused.
-fn label(parts: &Parts) -> &'static str {
-    let operation = Route::parse(parts.uri.path()).ok().and_then(|route| route.operation(&parts.method));
-    operation.map_or("Unknown", |operation| operation.label)
 }
 
 /// All that the decisions need to know.
@@ -146,12 +116,11 @@ struct Door<'a> {
 enum Admitted {
     Base,
     Catalog,
-    Forward(Box<Forward>),
+    Forward(Permit, Box<Forward>),
 }
 
 impl Door<'_> {
-    fn admit(&self, parts: &Parts) -> Result<Admitted> {
-        let route = Route::parse(parts.uri.path())?;
+    fn admit(&self, route: &Route, parts: &Parts, span: &Span) -> Result<Admitted> {
         if route.name().is_some_and(|name| self.is_reserved(name)) {
             return Err(Code::NameUnknown.into());
         }
@@ -159,47 +128,47 @@ impl Door<'_> {
         let operation = route
             .operation(&parts.method)
             .ok_or_else(|| Error::from(Code::MethodNotAllowed).with("allow", route.methods()))?;
-        BodyLimit::of(&route, &parts.method, &self.config.limits).check(&parts.headers)?;
-        match (&route, operation.action) {
-            (Route::Catalog, Some(action)) => {
+        match (route.name(), operation.action) {
+            (Some(name), Some(action)) => {
+                let permit = authorize(&principal, action, Resource::repository(name.as_str()))?;
+                let mut forward = self.forward(&permit, route, name, parts)?;
+                let changes = request::changes(&parts.headers, &self.config.store, span);
+                forward.remove_request_headers = changes.remove;
+                forward.set_request_headers = changes.set;
+                forward.answer =
+                    Some(Arc::new(OciAnswer { name: name.clone(), upstream: self.upstream()?, span: span.clone() }));
+                forward.label = operation.label;
+                Ok(Admitted::Forward(permit, Box::new(forward)))
+            }
+            (_, Some(action)) => {
                 authorize(&principal, action, Resource::Service)?;
                 Ok(Admitted::Catalog)
             }
-            (_, Some(action)) => self.forward(parts, &route, operation.label, action, &principal),
             (_, None) if principal == Principal::Anonymous => Err(Code::Unauthenticated.into()),
             (_, None) => Ok(Admitted::Base),
         }
     }
 
-    fn forward(
-        &self,
-        parts: &Parts,
-        route: &Route,
-        label: &'static str,
-        action: Action,
-        principal: &Principal,
-    ) -> Result<Admitted> {
-        let name = route.name().ok_or_else(|| Error::internal("a route without a repository is forwarded"))?;
-        let permit = authorize(principal, action, Resource::repository(name.as_str()))?;
-        if action == Action::Push {
+    /// The request for the upstream: path and query as they were read, and the limits of its kind.
+    fn forward(&self, permit: &Permit, route: &Route, name: &Name, parts: &Parts) -> Result<Forward> {
+        if permit.action() == Action::Push {
             check_new_name(name, &parts.headers)?;
         }
-        let raw = parts.uri.query().unwrap_or_default();
-        let query = query::for_upstream(route, &parts.method, raw, |from| self.may_mount(principal, from))?;
-        let target = if query.is_empty() { route.to_string() } else { format!("{route}?{query}") };
         let limit = BodyLimit::of(route, &parts.method, &self.config.limits);
-        let upstream =
-            Url::parse(&self.config.store.url).map_err(|error| Error::internal("store.url").source(error))?;
-        Ok(Admitted::Forward(Box::new(Forward {
-            permit,
-            path_and_query: PathAndQuery::try_from(target)
-                .map_err(|error| Error::internal("the target").source(error))?,
-            request: request::changes(&parts.headers, &self.config.store),
-            body_limit: limit.bytes,
-            too_large: limit.too_large,
-            answer: Answer::new(name.clone(), upstream),
-            label,
-        })))
+        limit.check(&parts.headers)?;
+        let raw = parts.uri.query().unwrap_or_default();
+        let query = query::for_upstream(route, &parts.method, raw, |from| self.may_mount(permit.principal(), from))?;
+        let target = if query.is_empty() { route.to_string() } else { format!("{route}?{query}") };
+        let target = PathAndQuery::try_from(target).map_err(|error| Error::internal("the target").source(error))?;
+        let upstream = Upstream::parse(&self.config.store.url).map_err(Error::internal)?;
+        let mut forward = Forward::new(Arc::new(upstream), target, limit.bytes, "");
+        forward.too_large = limit.too_large;
+        forward.response_timeout = request::response_timeout(route, &parts.method, self.config);
+        Ok(forward)
+    }
+
+    fn upstream(&self) -> Result<Url> {
+        Url::parse(&self.config.store.url).map_err(|error| Error::internal("store.url").source(error))
     }
 
     fn is_reserved(&self, name: &Name) -> bool {

@@ -9,10 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, Method, Request, Response, Version, request};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Version, request};
 use url::Url;
 
-use crate::error::{Code, RequestId};
+use crate::error::{Code, Error, RequestId};
 use crate::gateway::{Body, RequestContext};
 
 /// The gateway, as the listener sees it.
@@ -72,6 +72,8 @@ pub struct Forward {
     pub response_timeout: Option<Duration>,
     /// Response headers that the client must not see.
     pub remove_response_headers: Vec<HeaderName>,
+    /// Looks at the answer's head before the client sees it; unset: it passes.
+    pub answer: Option<Arc<dyn Answer>>,
     /// The route's name in metrics.
     pub label: &'static str,
 }
@@ -89,9 +91,27 @@ impl Forward {
             too_large: Code::EntityTooLarge,
             response_timeout: None,
             remove_response_headers: Vec::new(),
+            answer: None,
             label,
         }
     }
+}
+
+/// Looks at the head of the upstream's answer to a forwarded request.
+pub trait Answer: std::fmt::Debug + Send + Sync {
+    /// What changes in it before the client sees it.
+    /// # Errors
+    /// It is not passed on: the client reads `UpstreamUnavailable`, the log why.
+    fn changes(&self, status: StatusCode, headers: &HeaderMap) -> Result<HeaderChanges, Error>;
+}
+
+/// Changes in a head on its way.
+#[derive(Debug, Clone, Default)]
+pub struct HeaderChanges {
+    /// Headers that must not be seen.
+    pub remove: Vec<HeaderName>,
+    /// Headers to set; each replaces what was there.
+    pub set: HeaderMap,
 }
 
 /// An upstream registry's address.

@@ -141,6 +141,17 @@ pub(super) fn prepare_response(forward: &Forward, id: &RequestId, response: &mut
     for name in &forward.remove_response_headers {
         response.remove_header(name);
     }
+    if let Some(answer) = &forward.answer {
+        let changes = answer
+            .changes(response.status, &response.headers)
+            .map_err(|error| Error::explain(BAD_ANSWER, error.for_log()).into_up())?;
+        for name in &changes.remove {
+            response.remove_header(name);
+        }
+        for (name, value) in &changes.set {
+            response.insert_header(name.clone(), value.clone())?;
+        }
+    }
     if let Some(location) = response.headers.get(header::LOCATION) {
         let location = local_location(forward, location)?;
         response.insert_header(header::LOCATION, location)?;

@@ -1,12 +1,14 @@
 //! What the client sees of the upstream's answer: known headers, links that lead back here, and no answer that is about us.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use url::{Position, Url};
+use tracing::Span;
+use url::Url;
 
 use super::name::Name;
 use super::path::Route;
-use super::request::Changes;
 use crate::error::{Code, Error, Result};
+use crate::listener::{Answer, HeaderChanges};
+use crate::telemetry;
 
 /// The response headers that mean something to a registry's client, besides those that begin with `oci-`.
 const PASSED: [HeaderName; 21] = [
@@ -34,43 +36,41 @@ const PASSED: [HeaderName; 21] = [
 ];
 
 /// What is known of a forwarded request when its answer comes.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    name: Name,
-    upstream: Url,
+#[derive(Debug)]
+pub(super) struct OciAnswer {
+    pub(super) name: Name,
+    pub(super) upstream: Url,
+    /// The request's span; it ends with the request.
+    pub(super) span: Span,
 }
 
-impl Answer {
-    /// For a request to repository `name` at `upstream`.
-    #[must_use]
-    pub(super) const fn new(name: Name, upstream: Url) -> Self {
-        Self { name, upstream }
-    }
-
-    /// What changes in the answer's header on its way to the client.
-    /// # Errors
-    /// `UpstreamUnavailable`: the answer cannot be passed on. The registry failed, it refused *our* credentials, or it sends the
-    /// client elsewhere, where we would not protect it.
-    pub fn changes(&self, status: StatusCode, headers: &HeaderMap) -> Result<Changes> {
+impl Answer for OciAnswer {
+    /// `UpstreamUnavailable` where the registry failed, refused *our* credentials, or sends the client elsewhere, where
+    /// we would not protect it.
+    fn changes(&self, status: StatusCode, headers: &HeaderMap) -> Result<HeaderChanges> {
+        telemetry::record_status(&self.span, status);
         check_status(status)?;
         let is_unknown = |name: &&HeaderName| !PASSED.contains(name) && !name.as_str().starts_with("oci-");
         let mut changes =
-            Changes { remove: headers.keys().filter(is_unknown).cloned().collect(), set: HeaderMap::new() };
+            HeaderChanges { remove: headers.keys().filter(is_unknown).cloned().collect(), set: HeaderMap::new() };
         if let Some(location) = one(headers, &header::LOCATION)? {
             changes.set.insert(header::LOCATION, self.local(location)?);
         }
         if let Some(link) = one(headers, &header::LINK)? {
-            let (target, rest) = link
-                .strip_prefix('<')
-                .and_then(|link| link.split_once('>'))
-                .ok_or_else(|| refused("its Link cannot be read"))?;
-            let target = self.local(target)?;
-            let link = [b"<", target.as_bytes(), b">", rest.as_bytes()].concat();
-            changes
-                .set
-                .insert(header::LINK, HeaderValue::try_from(link).map_err(|_| refused("its Link cannot be read"))?);
+            changes.set.insert(header::LINK, self.local_link(link)?);
         }
         Ok(changes)
+    }
+}
+
+impl OciAnswer {
+    /// `<target>; rel="next"` with a target that leads to us (RFC 8288).
+    fn local_link(&self, link: &str) -> Result<HeaderValue> {
+        let unreadable = || refused("its Link cannot be read");
+        let (target, rest) = link.strip_prefix('<').and_then(|link| link.split_once('>')).ok_or_else(unreadable)?;
+        let target = self.local(target)?;
+        let link = [b"<", target.as_bytes(), b">", rest.as_bytes()].concat();
+        HeaderValue::try_from(link).map_err(|_| unreadable())
     }
 
     /// A link to the upstream as a link to us: path and query. It must lead to a route of the same repository.
@@ -83,7 +83,8 @@ impl Answer {
             if url.origin() != self.upstream.origin() {
                 return Err(elsewhere());
             }
-            url[Position::BeforePath..Position::AfterQuery].to_owned()
+            let query = url.query().map_or_else(String::new, |query| format!("?{query}"));
+            format!("{}{query}", url.path())
         };
         let path = target.split('?').next().unwrap_or_default();
         let route = Route::parse(path).map_err(|_| elsewhere())?;
@@ -125,11 +126,12 @@ fn refused(why: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn answer() -> Answer {
-        Answer::new(Name::parse("team/app").unwrap(), Url::parse("http://zot:5000/").unwrap())
+    fn answer() -> OciAnswer {
+        let upstream = Url::parse("http://zot:5000/").unwrap();
+        OciAnswer { name: Name::parse("team/app").unwrap(), upstream, span: Span::none() }
     }
 
-    fn pass(status: u16, pairs: &[(&'static str, &str)]) -> Result<Changes> {
+    fn pass(status: u16, pairs: &[(&'static str, &str)]) -> Result<HeaderChanges> {
         let headers: HeaderMap =
             pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::try_from(*v).unwrap())).collect();
         answer().changes(StatusCode::from_u16(status).unwrap(), &headers)

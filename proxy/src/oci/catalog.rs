@@ -1,5 +1,6 @@
 //! `GET /v2/_catalog`, answered by us: what the registry lists, without what is not for clients.
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
 
@@ -16,11 +17,13 @@ const PAGE_NAMES: u32 = 1000;
 const UPSTREAM_PAGES: usize = 16;
 
 /// Where pages of repository names come from.
+#[async_trait]
 pub(super) trait Pages: Sync {
     /// A page of names behind `last`, and whether there are more.
-    fn page(&self, last: &str, limit: u32) -> impl Future<Output = Result<(Vec<String>, bool)>> + Send;
+    async fn page(&self, last: &str, limit: u32) -> Result<(Vec<String>, bool)>;
 }
 
+#[async_trait]
 impl Pages for Store {
     async fn page(&self, last: &str, limit: u32) -> Result<(Vec<String>, bool)> {
         self.catalog(last, limit).await
@@ -109,6 +112,7 @@ mod tests {
         }
     }
 
+    #[async_trait]
     impl Pages for Registry {
         async fn page(&self, last: &str, limit: u32) -> Result<(Vec<String>, bool)> {
             self.asked.fetch_add(1, Ordering::Relaxed);
@@ -179,6 +183,7 @@ mod tests {
     #[tokio::test]
     async fn a_registry_without_an_end_does_not_keep_us_for_ever() {
         struct Endless;
+        #[async_trait]
         impl Pages for Endless {
             async fn page(&self, _: &str, _: u32) -> Result<(Vec<String>, bool)> {
                 Ok((vec!["s3/x".to_owned()], true))

@@ -1,12 +1,17 @@
 //! What the upstream sees of a request's header, and how large the body may be.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
+use tracing::Span;
+
 use super::path::Route;
-use crate::config::{self, Limits};
+use crate::config::{self, Config, Limits};
 use crate::error::{Code, Error, Result};
+use crate::listener::HeaderChanges;
 use crate::telemetry;
 
 /// The request headers that mean something to a registry. Everything else stays here: credentials, cookies,
@@ -30,23 +35,15 @@ const PASSED: [HeaderName; 13] = [
 /// Headers of the connection: the listener's business.
 const OF_THE_LISTENER: [HeaderName; 3] = [header::CONNECTION, header::HOST, header::TRANSFER_ENCODING];
 
-/// What changes in the header on its way to the upstream.
-#[derive(Debug, Clone, Default)]
-pub struct Changes {
-    /// Headers that the upstream must not see.
-    pub remove: Vec<HeaderName>,
-    /// Headers to set, each instead of the client's.
-    pub set: HeaderMap,
-}
-
 /// The header for the upstream: known fields, our own credentials, our own place in the client's trace.
-pub(super) fn changes(headers: &HeaderMap, store: &config::Store) -> Changes {
+pub(super) fn changes(headers: &HeaderMap, store: &config::Store, span: &Span) -> HeaderChanges {
     let is_known = |name: &&HeaderName| !PASSED.contains(name) && !OF_THE_LISTENER.contains(name);
-    let mut changes = Changes { remove: headers.keys().filter(is_known).cloned().collect(), set: HeaderMap::new() };
+    let mut changes =
+        HeaderChanges { remove: headers.keys().filter(is_known).cloned().collect(), set: HeaderMap::new() };
     if let Some(credentials) = credentials(store) {
         changes.set.insert(header::AUTHORIZATION, credentials);
     }
-    telemetry::inject(&tracing::Span::current(), &mut changes.set);
+    telemetry::inject(span, &mut changes.set);
     changes
 }
 
@@ -95,10 +92,22 @@ impl BodyLimit {
     }
 }
 
+/// How long the registry may take to answer; unset: as long as for any other request. Finishing an upload, it may read and hash
+/// all bytes of it again before it answers, and how many there are only its client knows.
+pub(super) fn response_timeout(route: &Route, method: &Method, config: &Config) -> Option<Duration> {
+    let finishes = matches!(route, Route::Upload { .. }) && method == Method::PUT;
+    let hashing = config.limits.blob_bytes.as_u64() / config.store.finalize_rate.as_u64().max(1);
+    finishes.then(|| config.store.response_timeout.saturating_add(Duration::from_secs(hashing)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{Secret, Store};
+
+    fn changes(headers: &HeaderMap, store: &Store) -> HeaderChanges {
+        super::changes(headers, store, &Span::none())
+    }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
@@ -153,10 +162,10 @@ mod tests {
             password: Some(Secret::new("hunter2hunter2")),
             ..Store::default()
         };
-        let changes = changes(&headers(&[("authorization", "Basic x")]), &store);
-        assert_eq!(changes.set[header::AUTHORIZATION], "Basic emFzOmh1bnRlcjJodW50ZXIy");
-        assert!(!format!("{changes:?}").contains("emFz"));
-        assert!(!super::changes(&HeaderMap::new(), &Store::default()).set.contains_key(header::AUTHORIZATION));
+        let ours = changes(&headers(&[("authorization", "Basic x")]), &store);
+        assert_eq!(ours.set[header::AUTHORIZATION], "Basic emFzOmh1bnRlcjJodW50ZXIy");
+        assert!(!format!("{ours:?}").contains("emFz"));
+        assert!(!changes(&HeaderMap::new(), &Store::default()).set.contains_key(header::AUTHORIZATION));
     }
 
     #[test]

@@ -28,7 +28,8 @@ fn parts(method: &str, target: &str, headers: &[(&str, &str)]) -> Parts {
 }
 
 fn admit_parts(parts: &Parts) -> Result<Admitted> {
-    Door { config: &Config::default(), keys: &keys() }.admit(parts)
+    let route = Route::parse(parts.uri.path())?;
+    Door { config: &Config::default(), keys: &keys() }.admit(&route, parts, &Span::none())
 }
 
 /// As the holder of a key.
@@ -38,7 +39,7 @@ fn admit(method: &str, target: &str) -> Result<Admitted> {
 
 fn forwarded(method: &str, target: &str) -> Box<Forward> {
     match admit(method, target).unwrap() {
-        Admitted::Forward(forward) => forward,
+        Admitted::Forward(_, forward) => forward,
         other => panic!("{method} {target}: {other:?}"),
     }
 }
@@ -49,10 +50,10 @@ fn code(method: &str, target: &str) -> Code {
 
 #[test]
 fn a_pull_goes_to_the_same_path_with_a_permit() {
-    let forward = forwarded("GET", "/v2/team/app/manifests/latest");
+    let Admitted::Forward(permit, forward) = admit("GET", "/v2/team/app/manifests/latest").unwrap() else { panic!() };
+    assert_eq!(permit.action(), Action::Pull);
+    assert_eq!(permit.resource(), &Resource::repository("team/app"));
     assert_eq!(forward.path_and_query, "/v2/team/app/manifests/latest");
-    assert_eq!(forward.permit.action(), Action::Pull);
-    assert_eq!(forward.permit.resource(), &Resource::repository("team/app"));
     assert_eq!((forward.label, forward.body_limit), ("PullManifest", 0));
 }
 
@@ -62,6 +63,13 @@ fn uploads_have_the_limits_of_their_kind() {
     assert_eq!((manifest.body_limit, manifest.too_large), (4 << 20, Code::ManifestTooLarge));
     let blob = forwarded("PATCH", "/v2/a/blobs/uploads/x");
     assert_eq!((blob.body_limit, blob.too_large), (64 << 30, Code::BlobTooLarge));
+}
+
+#[test]
+fn a_registry_may_take_its_time_to_hash_a_finished_upload() {
+    let timeout = forwarded("PUT", &format!("/v2/a/blobs/uploads/x?digest={DIGEST}")).response_timeout.unwrap();
+    assert!(timeout.as_secs() >= (64 << 30) / (50 << 20), "{timeout:?}");
+    assert!(forwarded("GET", "/v2/a/tags/list").response_timeout.is_none());
 }
 
 #[test]
@@ -205,8 +213,8 @@ proptest! {
         method in "(GET|PUT|POST|PATCH|DELETE)",
     ) {
         let Ok(uri) = format!("/v2/{name}/{rest}?{query}").parse::<http::Uri>() else { return Ok(()) };
-        if let Ok(Admitted::Forward(forward)) = admit(&method, &uri.to_string()) {
-            let Resource::Repository { name: allowed } = forward.permit.resource() else { panic!("no repository") };
+        if let Ok(Admitted::Forward(permit, forward)) = admit(&method, &uri.to_string()) {
+            let Resource::Repository { name: allowed } = permit.resource() else { panic!("no repository") };
             let path = forward.path_and_query.path();
             prop_assert!(path.starts_with(&format!("/v2/{allowed}/")), "{}", path);
             prop_assert_eq!(path, uri.path());

@@ -101,7 +101,7 @@ impl HttpClient for OnRuntime {
 /// The span of a request: a child of the client's `traceparent` where there is one. `route` is a template such as
 /// `/v2/{name}/blobs/{digest}` or an operation such as `s3:PutObject`, never what the client sent.
 #[must_use]
-pub fn request_span(method: &Method, route: &'static str, headers: &HeaderMap, request_id: &RequestId) -> Span {
+pub fn request_span(method: &Method, route: &'static str, headers: &HeaderMap) -> Span {
     let method = method_label(method);
     let span = tracing::info_span!(
         "request",
@@ -111,7 +111,7 @@ pub fn request_span(method: &Method, route: &'static str, headers: &HeaderMap, r
         http.request.method = method,
         http.route = route,
         http.response.status_code = Empty,
-        request_id = request_id.as_str(),
+        request_id = Empty,
     );
     let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers));
     if parent.span().span_context().is_valid() {
@@ -119,6 +119,11 @@ pub fn request_span(method: &Method, route: &'static str, headers: &HeaderMap, r
         drop(span.set_parent(parent));
     }
     span
+}
+
+/// Records the request's id in its span: its log lines carry it too.
+pub fn record_request_id(span: &Span, request_id: &RequestId) {
+    span.record("request_id", request_id.as_str());
 }
 
 /// Methods are client input too: what HTTP does not name becomes `_OTHER` (OpenTelemetry, HTTP conventions).
@@ -189,9 +194,11 @@ mod tests {
         let collector = tokio::spawn(accept(listener));
         let provider = provider(&config(endpoint, 0.0)).unwrap().unwrap();
 
+        let request_id = RequestId::generate();
         let mut outgoing = HeaderMap::new();
         tracing::subscriber::with_default(Registry::default().with(layer(&provider)), || {
-            let span = request_span(&Method::PUT, "s3:PutObject", &headers(PARENT), &RequestId::generate());
+            let span = request_span(&Method::PUT, "s3:PutObject", &headers(PARENT));
+            record_request_id(&span, &request_id);
             inject(&span, &mut outgoing);
             record_status(&span, StatusCode::SERVICE_UNAVAILABLE);
         });
@@ -202,6 +209,7 @@ mod tests {
         assert!(head.starts_with("post /v1/traces http/1.1"), "{head}");
         let has = |needle: &[u8]| body.windows(needle.len()).any(|w| w == needle);
         assert!(has(b"PUT s3:PutObject") && has(b"zas-proxy") && has(b"http.response.status_code"));
+        assert!(has(request_id.as_str().as_bytes()), "the span has no request id");
         assert!(has(TRACE_ID), "the span is not part of the client's trace");
         let traceparent = outgoing["traceparent"].to_str().unwrap();
         assert!(traceparent.starts_with(&PARENT[..36]) && traceparent != PARENT, "{traceparent}");
@@ -213,7 +221,7 @@ mod tests {
         let unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
         let mut outgoing = HeaderMap::new();
         tracing::subscriber::with_default(Registry::default().with(layer(&provider)), || {
-            let span = request_span(&Method::GET, "s3:GetObject", &headers(unsampled), &RequestId::generate());
+            let span = request_span(&Method::GET, "s3:GetObject", &headers(unsampled));
             inject(&span, &mut outgoing);
         });
         assert!(outgoing["traceparent"].to_str().unwrap().ends_with("-00"));
@@ -223,7 +231,7 @@ mod tests {
     fn without_a_collector_the_clients_context_is_left_as_it_is() {
         let mut outgoing = headers(PARENT);
         tracing::subscriber::with_default(Registry::default(), || {
-            let span = request_span(&Method::GET, "s3:GetObject", &headers(PARENT), &RequestId::generate());
+            let span = request_span(&Method::GET, "s3:GetObject", &headers(PARENT));
             inject(&span, &mut outgoing);
         });
         assert_eq!(outgoing["traceparent"], PARENT);
