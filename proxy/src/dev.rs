@@ -75,7 +75,7 @@ pub async fn run(
     }
     served.await.context("the service ended with a fault")?;
     if let Some(server) = database.server {
-        server.stop().await;
+        server.stop().await.context("stopping Postgres")?;
     }
     upstream.stop().await;
     say("Stopped. Everything is kept in the data folder for the next run.".to_owned());
@@ -102,7 +102,7 @@ async fn start_database(
     let server = postgres::Server::start(&folder.path("postgres"), postgres::Options::default()).await.context(
         "starting a private Postgres; give one with --postgres URL if this machine cannot run it",
     )?;
-    say(format!("Postgres: {}", server.describe()));
+    say(format!("Postgres: {}", server.description()));
     // A database for each kind of registry, so that changing the registry and back loses nothing.
     let name = format!("zas_{}", kind.name());
     server.create_database(&name).await.context("creating the database")?;

@@ -97,11 +97,18 @@ impl Gate {
         match oci::route(&self.app, parts, context).await {
             Ok(routed) => routed,
             Err(error) => {
-                let response = refuse(&error, "oci", context, oci::refusal(&error, &context.request_id));
-                Routed::Respond { response: Box::new(response), label: "oci" }
+                let label = oci::operation(parts);
+                let response = refuse(&error, label, context, oci::refusal(&error, &context.request_id));
+                Routed::Respond { response: Box::new(response), label }
             }
         }
     }
+}
+
+/// The largest body on the wire for an object of `bytes`: signed chunks add their signatures to it. The object itself is
+/// held to its own limit by S3.
+const fn framed_limit(bytes: u64) -> u64 {
+    bytes.saturating_add(bytes / 16).saturating_add(64 * 1024)
 }
 
 /// Logs and counts an error on its way to the client.
@@ -118,15 +125,19 @@ impl Gateway for Gate {
             Door::Rest => self.answer_rest(parts, context).await,
             _ if self.exposure == Exposure::Operators => self.answer_rest(parts, context).await,
             Door::Oci => self.answer_oci(parts, context).await,
-            Door::S3 => Routed::Serve { body_limit: s3::body_limit(&self.app.config.limits), label: "s3" },
+            Door::S3 => Routed::Serve { body_limit: framed_limit(self.app.config.limits.object_bytes.as_u64()), label: "Unknown" },
         }
     }
 
     async fn serve(&self, request: Request<Body>) -> Response<Body> {
         let span = telemetry::request_span(request.method(), "s3", request.headers());
+        let operation = request.extensions().get::<RequestContext>().map(|context| context.operation.clone());
         async {
-            let response = self.s3.call(request).await;
+            let response = s3::call(&self.s3, request).await;
             telemetry::record_status(&tracing::Span::current(), response.status());
+            if let (Some(operation), Some(name)) = (operation, response.extensions().get::<s3::OperationName>()) {
+                let _ = operation.set(name.0);
+            }
             response
         }
         .instrument(span)

@@ -14,11 +14,10 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gateway::Gate;
 use crate::index;
-use crate::listener::Listener;
-use crate::store::zot_config::{self, Findings};
+use crate::listener::{ListenError, Listener};
+use crate::store::zot_config::{self, Finding, Findings};
 
 /// A sidecar whose listeners are bound.
-#[derive(Debug)]
 pub struct Service {
     app: Arc<App>,
     listener: Listener,
@@ -41,15 +40,16 @@ impl Service {
         if config.access_keys.is_empty() {
             tracing::warn!("no access_keys are configured: nothing but the probes is served");
         }
-        let app = App::new(config, findings.refusals)?;
-        let listener = Listener::bind(&app.config, Arc::new(Gate::new(app.clone()))).await?;
+        let refusals = findings.refusals.iter().map(ToString::to_string).collect();
+        let app = App::new(config, refusals)?;
+        let listener = Listener::bind(&app.config, Arc::new(Gate::new(app.clone()))).map_err(cannot_listen)?;
         let metrics_listener = match &app.config.listen.metrics_address {
             None => None,
             Some(address) => {
                 let mut config = app.config.clone();
                 config.listen.address.clone_from(address);
                 config.listen.tls = None;
-                Some(Listener::bind(&config, Arc::new(Gate::probes_and_metrics(app.clone()))).await?)
+                Some(Listener::bind(&config, Arc::new(Gate::probes_and_metrics(app.clone()))).map_err(cannot_listen)?)
             }
         };
         Ok(Self { app, listener, metrics_listener })
@@ -83,13 +83,24 @@ impl Service {
     }
 }
 
+fn cannot_listen(error: ListenError) -> Error {
+    Error::internal(error)
+}
+
 /// What the registry's own configuration says about S3 writes. An unreadable file is a refusal: nothing is known then.
 #[must_use]
 pub fn registry_findings(config: &Config) -> Findings {
     let Some(path) = &config.store.zot_config else { return Findings::default() };
     match std::fs::read_to_string(path) {
         Ok(text) => zot_config::check(&text, &config.store.prefix),
-        Err(error) => Findings { refusals: vec![format!("{}: {error}", path.display())], ..Findings::default() },
+        Err(error) => Findings {
+            refusals: vec![Finding {
+                field: "store.zot_config".to_owned(),
+                found: format!("{}: {error}", path.display()),
+                wanted: "a file that can be read".to_owned(),
+            }],
+            ..Findings::default()
+        },
     }
 }
 

@@ -150,7 +150,10 @@ impl Blobs {
         let round = stop.child_token();
         let mut outcomes = futures::stream::iter(due)
             .take_while(|_| std::future::ready(!round.is_cancelled()))
-            .map(async |due| self.sweep_blob(&due).await)
+            .map(|due| {
+                let blobs = self.clone();
+                async move { blobs.sweep_blob(&due).await }
+            })
             .buffer_unordered(CONCURRENCY);
         let mut pulse = Pulse::default();
         while let Some(outcome) = outcomes.next().await {

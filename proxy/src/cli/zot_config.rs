@@ -23,7 +23,13 @@ pub(crate) struct Options {
 
 /// Prints it.
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
-    let config = zot_config::right_config(&options.root, &options.address, options.port, &options.prefix);
+    let config = zot_config::right_config(&zot_config::Options {
+        root_directory: options.root.join("oci"),
+        s3_root_directory: options.root.join("s3"),
+        address: options.address.clone(),
+        port: options.port,
+        prefix: options.prefix.clone(),
+    });
     super::say(serde_json::to_string_pretty(&config)?);
     Ok(())
 }

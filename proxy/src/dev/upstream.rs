@@ -97,7 +97,13 @@ async fn start_zot(program: &Path, folder: &Folder, prefix: &str) -> anyhow::Res
         bail!("{} is no program that can be run; name a zot with --zot, or use --zot embedded", program.display());
     }
     let port = free_port().context("looking for a free port for Zot")?;
-    let config = zot_config::right_config(&folder.path("zot"), "127.0.0.1", port, prefix);
+    let config = zot_config::right_config(&zot_config::Options {
+        root_directory: folder.path("zot/oci"),
+        s3_root_directory: folder.path("zot/s3"),
+        address: "127.0.0.1".to_owned(),
+        port,
+        prefix: prefix.to_owned(),
+    });
     let config_file = folder.write_private("zot.json", &serde_json::to_string_pretty(&config)?)?;
     let log_file = folder.path("zot.log");
     let log = File::create(&log_file).with_context(|| format!("writing {}", log_file.display()))?;

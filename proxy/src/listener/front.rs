@@ -1,6 +1,6 @@
 //! The phases of a request, as pingora calls them: route, serve or forward, account.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -52,6 +52,8 @@ pub(super) struct Ctx {
     path: String,
     version: Version,
     label: &'static str,
+    /// Set by whoever finds out while the request is served; more precise than `label`.
+    operation: Arc<OnceLock<&'static str>>,
     status: u16,
     bytes_in: u64,
     bytes_out: u64,
@@ -83,7 +85,7 @@ impl Drop for Ctx {
             version: self.version,
             method: self.method.clone(),
             path: std::mem::take(&mut self.path),
-            label: self.label,
+            label: self.operation.get().copied().unwrap_or(self.label),
             status: self.status,
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
@@ -186,6 +188,7 @@ impl ProxyHttp for Front {
             path: String::new(),
             version: Version::HTTP_11,
             label: UNROUTED,
+            operation: Arc::default(),
             status: 0,
             bytes_in: 0,
             bytes_out: 0,
@@ -230,6 +233,7 @@ impl ProxyHttp for Front {
             request_id: ctx.id.clone(),
             peer: Some(exchange.client.peer),
             secure: exchange.client.secure,
+            operation: Arc::clone(&ctx.operation),
         };
         match self.gateway.route(&parts, &context).await {
             Routed::Respond { response, label } => {
