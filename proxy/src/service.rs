@@ -74,7 +74,9 @@ impl Service {
         background.spawn(sweep(self.app.clone(), stop.clone()));
         if let Some(metrics) = self.metrics_listener {
             // Probes answer until the very end, so that an orchestrator sees the drain.
-            background.spawn(async move { drop(metrics.run(CancellationToken::new()).await) });
+            background.spawn(async move {
+                metrics.run(CancellationToken::new()).await;
+            });
         }
         let report = self.listener.run(stop.clone()).await;
         stop.cancel();

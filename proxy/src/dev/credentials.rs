@@ -19,7 +19,7 @@ pub(super) fn load_or_create(folder: &Folder, region: &str) -> anyhow::Result<Ac
 }
 
 fn create(folder: &Folder, region: &str) -> anyhow::Result<AccessKey> {
-    let mut rng = rand::rng();
+    let rng = rand::rng();
     let letters: Vec<char> = ('A'..='Z').chain('2'..='7').collect();
     let suffix: String = rng.sample_iter(Choose::new(&letters)?).take(16).collect();
     let id = format!("ZAS{suffix}");
