@@ -43,7 +43,16 @@ impl App {
         let blobs = Blobs::new(index.clone(), store.clone(), config.blobs.clone());
         let access_keys = AccessKeys::new(&config.access_keys);
         let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
-        Ok(Arc::new(Self { config, access_keys, index, store, blobs, buffers, write_refusals, readiness: Readiness::default() }))
+        Ok(Arc::new(Self {
+            config,
+            access_keys,
+            index,
+            store,
+            blobs,
+            buffers,
+            write_refusals,
+            readiness: Readiness::default(),
+        }))
     }
 
     /// Whether S3 may write.

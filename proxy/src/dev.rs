@@ -99,9 +99,9 @@ async fn start_database(
         folder.remember_upstream(kind.name())?;
         return Ok(Database { url: url.clone(), server: None });
     }
-    let server = postgres::Server::start(&folder.path("postgres"), postgres::Options::default()).await.context(
-        "starting a private Postgres; give one with --postgres URL if this machine cannot run it",
-    )?;
+    let server = postgres::Server::start(&folder.path("postgres"), postgres::Options::default())
+        .await
+        .context("starting a private Postgres; give one with --postgres URL if this machine cannot run it")?;
     say(format!("Postgres: {}", server.description()));
     // A database for each kind of registry, so that changing the registry and back loses nothing.
     let name = format!("zas_{}", kind.name());

@@ -125,7 +125,10 @@ impl Gateway for Gate {
             Door::Rest => self.answer_rest(parts, context).await,
             _ if self.exposure == Exposure::Operators => self.answer_rest(parts, context).await,
             Door::Oci => self.answer_oci(parts, context).await,
-            Door::S3 => Routed::Serve { body_limit: framed_limit(self.app.config.limits.object_bytes.as_u64()), label: "Unknown" },
+            Door::S3 => Routed::Serve {
+                body_limit: framed_limit(self.app.config.limits.object_bytes.as_u64()),
+                label: "Unknown",
+            },
         }
     }
 

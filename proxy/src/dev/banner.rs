@@ -50,7 +50,8 @@ mod tests {
     fn the_banner_names_the_endpoint_and_the_key_but_not_the_secret() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::open(dir.path()).unwrap();
-        let key = AccessKey { id: "ZASKEY".into(), secret: Some(Secret::new("hunter2-hunter2-hunter2")), secret_file: None };
+        let key =
+            AccessKey { id: "ZASKEY".into(), secret: Some(Secret::new("hunter2-hunter2-hunter2")), secret_file: None };
         let text = text("127.0.0.1:9800".parse().unwrap(), &key, &folder, false);
         assert!(text.contains("http://127.0.0.1:9800") && text.contains("ZASKEY"));
         assert!(!text.contains("hunter2"));

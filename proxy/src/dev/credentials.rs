@@ -12,7 +12,8 @@ const FILE: &str = "credentials";
 /// Reads the key, or makes one at the first run.
 pub(super) fn load_or_create(folder: &Folder, region: &str) -> anyhow::Result<AccessKey> {
     match std::fs::read_to_string(folder.path(FILE)) {
-        Ok(text) => parse(&text).with_context(|| format!("{} cannot be read; delete it to get a new key", folder.path(FILE).display())),
+        Ok(text) => parse(&text)
+            .with_context(|| format!("{} cannot be read; delete it to get a new key", folder.path(FILE).display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(folder, region),
         Err(error) => bail!("{}: {error}", folder.path(FILE).display()),
     }

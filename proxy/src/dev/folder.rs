@@ -22,7 +22,10 @@ impl Folder {
         match lock.try_lock() {
             Ok(()) => Ok(Self { root, _lock: lock }),
             Err(TryLockError::WouldBlock) => {
-                bail!("another `zas-proxy dev` uses {}; stop it, or choose another folder with --data-dir", root.display())
+                bail!(
+                    "another `zas-proxy dev` uses {}; stop it, or choose another folder with --data-dir",
+                    root.display()
+                )
             }
             Err(TryLockError::Error(error)) => bail!("locking {}: {error}", root.display()),
         }

@@ -88,7 +88,9 @@ async fn start_embedded(folder: &Folder) -> anyhow::Result<Running> {
     let root = folder.path("registry");
     let registry = zas_registry::Registry::open(&root, zas_registry::Options::default())
         .with_context(|| format!("opening the embedded registry in {}", root.display()))?;
-    let server = zas_registry::Server::start(registry, std::net::SocketAddr::from(([127, 0, 0, 1], 0))).await.context("starting the embedded registry")?;
+    let server = zas_registry::Server::start(registry, std::net::SocketAddr::from(([127, 0, 0, 1], 0)))
+        .await
+        .context("starting the embedded registry")?;
     Ok(Running { url: format!("http://{}", server.local_addr()), zot_config: None, server: Server::Embedded(server) })
 }
 

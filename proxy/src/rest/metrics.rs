@@ -18,6 +18,8 @@ pub(super) fn metrics(app: &App, parts: &Parts, exposure: Exposure) -> Result<Re
         authorize(&principal, Action::ReadMetrics, Resource::Service)?;
     }
     let mut response = Response::new(Bytes::from(telemetry::metrics().render(&app.index)));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
     Ok(response)
 }
