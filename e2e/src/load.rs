@@ -65,8 +65,11 @@ async fn measure(arguments: &Arguments, out: &mut dyn Write) -> Result<u64> {
             comparison.add(phase, &measured);
         }
     }
-    for line in comparison.lines(&arguments.phases) {
-        writeln!(out, "{line}")?;
+    // Of one round on one server, the lines above say it all.
+    if targets.len() > 1 || arguments.rounds > 1 {
+        for line in comparison.lines(&arguments.phases) {
+            writeln!(out, "{line}")?;
+        }
     }
     Ok(errors)
 }

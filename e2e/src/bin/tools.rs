@@ -1,7 +1,10 @@
 //! `cargo run -p zas-e2e --bin tools -- [NAME...]`: installs what the tests drive, all of it or the named ones, before the
 //! tests would do so on first use, and prints where each is. What there is and in which versions: [`zas_e2e::tools`].
 
-#![expect(clippy::print_stdout, reason = "a command line tool prints what it was asked for")]
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
@@ -14,10 +17,20 @@ struct Arguments {
     names: Vec<String>,
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
-    for tool in chosen(&arguments.names)? {
-        println!("{}", provide(tool)?.display());
+fn main() -> ExitCode {
+    match install(&Arguments::parse().names) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do when standard error is closed.
+            let _ = writeln!(io::stderr(), "tools: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn install(names: &[String]) -> Result<()> {
+    for tool in chosen(names)? {
+        writeln!(io::stdout(), "{}", provide(tool)?.display())?;
     }
     Ok(())
 }

@@ -41,6 +41,17 @@ impl Samples {
     }
 }
 
+/// One walk through a listing.
+#[derive(Debug)]
+pub(super) struct Listing {
+    /// Time of the first page.
+    pub(super) first: Duration,
+    /// Time of the last page that had entries.
+    pub(super) last: Duration,
+    /// Keys and common prefixes on all pages.
+    pub(super) entries: u64,
+}
+
 /// One phase of one round on one server.
 #[derive(Debug)]
 pub(super) struct Measured {
@@ -51,8 +62,8 @@ pub(super) struct Measured {
     /// Operations that failed.
     pub(super) errors: u64,
     first_error: Option<String>,
-    /// Of a listing: the time of its first page, of its last, and its entries.
-    pub(super) listing: Option<(Duration, Duration, u64)>,
+    /// Of a listing phase, its last walk.
+    pub(super) listing: Option<Listing>,
 }
 
 impl Measured {
@@ -105,8 +116,8 @@ pub(super) fn line(round: u64, target: &str, phase: Phase, measured: &Measured) 
         measured.percentile(99),
         measured.errors
     );
-    if let Some((first, last, entries)) = measured.listing {
-        let (first, last) = (milliseconds(first), milliseconds(last));
+    if let Some(Listing { first, last, entries }) = &measured.listing {
+        let (first, last) = (milliseconds(*first), milliseconds(*last));
         line.push_str(&format!("  {entries} entries, first page {first:.2} ms, last page {last:.2} ms"));
     }
     if let Some(error) = &measured.first_error {

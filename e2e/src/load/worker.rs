@@ -13,8 +13,9 @@ use tokio::{task::JoinSet, time::timeout};
 
 use super::{
     Arguments,
+    connection::Connection,
     phase::{Phase, Run},
-    report::{Measured, Samples},
+    report::{Listing, Measured, Samples},
     target::Target,
 };
 
@@ -65,37 +66,44 @@ async fn work(run: Arc<Run>, next: Arc<AtomicU64>, operations: u64, deadline: Du
 async fn list(run: &Run, deadline: Duration) -> Measured {
     let mut connection = run.target.connection();
     let mut samples = Samples::default();
-    let mut edges = None;
+    let mut walk = None;
     let started = Instant::now();
     while samples.count() < LEAST_PAGES && samples.errors() == 0 {
-        let mut token: Option<String> = None;
-        let mut first = None;
-        let mut items = 0;
-        loop {
-            let asked = Instant::now();
-            let page = timeout(deadline, run.page(&mut connection, token.as_deref())).await;
-            let took = asked.elapsed();
-            match page.unwrap_or_else(|_| Err(anyhow!("no page within {deadline:?}"))) {
-                Ok(page) => {
-                    samples.succeeded(took, 0);
-                    items += page.items;
-                    first.get_or_insert(took);
-                    token = page.next;
-                }
-                Err(error) => {
-                    connection.close();
-                    samples.failed(&error);
-                    break;
-                }
-            }
-            if token.is_none() {
-                // The last full walk is kept: the first one may have warmed the server's caches.
-                edges = Some((first.unwrap_or(took), took, items));
-                break;
-            }
-        }
+        // The last walk is kept: the first one may have warmed the server's caches.
+        walk = self::walk(run, &mut connection, deadline, &mut samples).await;
     }
     let mut measured = Measured::new(samples, started.elapsed());
-    measured.listing = edges;
+    measured.listing = walk;
     measured
+}
+
+/// One walk through all pages, or nothing where a page failed.
+async fn walk(run: &Run, connection: &mut Connection, deadline: Duration, samples: &mut Samples) -> Option<Listing> {
+    let mut token: Option<String> = None;
+    let mut walk: Option<Listing> = None;
+    loop {
+        let asked = Instant::now();
+        let page = timeout(deadline, run.page(connection, token.as_deref())).await;
+        let took = asked.elapsed();
+        match page.unwrap_or_else(|_| Err(anyhow!("no page within {deadline:?}"))) {
+            Ok(page) => {
+                samples.succeeded(took, 0);
+                let walk = walk.get_or_insert(Listing { first: took, last: took, entries: 0 });
+                walk.entries += page.items;
+                // Some servers end with a page of nothing, which would flatter them.
+                if page.items > 0 {
+                    walk.last = took;
+                }
+                token = page.next;
+            }
+            Err(error) => {
+                connection.close();
+                samples.failed(&error);
+                return None;
+            }
+        }
+        if token.is_none() {
+            return walk;
+        }
+    }
 }
