@@ -16,6 +16,10 @@ const ALL_OF_IT: [(&str, &str); 4] = [
     ("OCI_API_MANIFESTS_TAG_PARAM", "true"),
 ];
 
+/// A mount that names no source asks the registry to look for the blob in every repository, also in those that the caller
+/// may not read. The sidecar lets it become an upload instead, which the specification allows.
+const ANONYMOUS_MOUNT: &str = "/mount anonymous";
+
 #[test]
 fn the_embedded_registry_conforms_and_skips_nothing() -> Result<(), Failure> {
     let Some(suite) = require(Tool::Conformance, "the_embedded_registry_conforms_and_skips_nothing")? else {
@@ -57,7 +61,8 @@ fn the_sidecar_conforms_as_a_stock_zot_does() -> Result<(), Failure> {
 fn compare(suite: &std::path::Path, sidecar: &Endpoint, direct: &Endpoint) -> Result<()> {
     let direct = conforming(run_suite(suite, direct, &[])?)?;
     let sidecar = conforming(run_suite(suite, sidecar, &[])?)?;
-    let differences = sidecar.differences(&direct);
+    let mut differences = sidecar.differences(&direct);
+    differences.retain(|difference| !difference.contains(ANONYMOUS_MOUNT));
     ensure!(
         differences.is_empty(),
         "through the sidecar ({}) and directly ({}) differ: {differences:#?}",

@@ -132,8 +132,8 @@ fn oras_works(server: &Endpoint) -> Result<()> {
     });
     tour.step("a blob is pushed, fetched and deleted", || {
         room.write("blob", b"a blob")?;
-        let pushed = oras.json(&["blob", "push", &oras.at("oras/blobs"), "blob", "--descriptor"])?;
-        let blob = oras.at(&format!("oras/blobs@{}", text(&pushed, "/digest")?));
+        let pushed = oras.json(&["blob", "push", &oras.at("oras/parts"), "blob", "--descriptor"])?;
+        let blob = oras.at(&format!("oras/parts@{}", text(&pushed, "/digest")?));
         ensure!(oras.run(&["blob", "fetch", "--output", "-", &blob])? == "a blob");
         oras.run(&["blob", "delete", "--force", &blob])?;
         oras.refused(&["blob", "fetch", "--output", "-", &blob], "not found")

@@ -54,7 +54,7 @@ pub struct Arguments {
     #[arg(long, default_value = "load/")]
     pub prefix: String,
     /// Repository of the OCI phases.
-    #[arg(long, default_value = "load/blobs")]
+    #[arg(long, default_value = "load/layers")]
     pub repository: String,
     /// Signs the hash of each body, as SDKs do without TLS; otherwise the payload is unsigned, as they do it with TLS.
     #[arg(long)]
