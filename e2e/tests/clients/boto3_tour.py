@@ -11,10 +11,7 @@ import hashlib
 import io
 import sys
 import time
-import traceback
-import urllib.error
 import urllib.parse
-import urllib.request
 import uuid
 import zlib
 
@@ -24,11 +21,10 @@ from boto3.s3.transfer import TransferConfig
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from tour import check, http, pattern, refused, run, same, step
 
 ENDPOINT = sys.argv[1]
 PART = 5 * 1024 * 1024
-STEPS = []
 
 
 def client(**overrides):
@@ -39,35 +35,6 @@ def client(**overrides):
 
 
 s3 = client()
-
-
-def step(function):
-    """Registers a step; its name is the sentence."""
-    STEPS.append(function)
-    return function
-
-
-def check(condition, told=""):
-    # Not `assert`, which python -O leaves out.
-    if not condition:
-        raise AssertionError(told)
-
-
-def same(found, expected):
-    check(found == expected, f"found {found!r}, expected {expected!r}")
-
-
-def refused(code, status, function, *arguments, **options):
-    """The call must fail with this S3 error code (None: any; HEAD has no body to carry one) and this HTTP status."""
-    try:
-        function(*arguments, **options)
-    except ClientError as error:
-        same(error.response["ResponseMetadata"]["HTTPStatusCode"], status)
-        if code is not None:
-            found = error.response["Error"]["Code"]
-            check(found in ([code] if isinstance(code, str) else code), f"found the code {found}, expected {code}")
-        return error.response
-    raise AssertionError(f"accepted, expected {status} {code}")
 
 
 def new_bucket():
@@ -82,22 +49,6 @@ def put(bucket, key, body=b"x", **options):
 
 def get(bucket, key, **options):
     return s3.get_object(Bucket=bucket, Key=key, **options)["Body"].read()
-
-
-def http(method, url, body=None, headers=None):
-    """One plain HTTP request: (status, headers, body), whatever the status."""
-    request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return response.status, response.headers, response.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers, error.read()
-
-
-def pattern(size, seed=0):
-    """Bytes that differ from place to place, so that a piece in the wrong place is seen."""
-    block = b"".join(hashlib.sha256(f"{seed}/{n}".encode()).digest() for n in range(1024))
-    return (block * (size // len(block) + 1))[:size]
 
 
 # --- buckets ---------------------------------------------------------------------------------------------------------
@@ -594,22 +545,5 @@ def wrong_keys_are_refused():
     same(http("GET", f"{ENDPOINT}/{bucket}/key")[0], 403)
 
 
-def main():
-    failed = 0
-    for function in STEPS:
-        sentence = function.__name__.replace("_", " ")
-        started = time.monotonic()
-        try:
-            function()
-            print(f"ok   {sentence} ({time.monotonic() - started:.2f} s)", flush=True)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong is that step's failure
-            failed += 1
-            where = traceback.extract_tb(error.__traceback__)
-            line = next((frame.lineno for frame in where if frame.name == function.__name__), 0)
-            print(f"FAIL {sentence} (line {line}): {type(error).__name__}: {error}", flush=True)
-    print(f"{len(STEPS) - failed} steps hold, {failed} do not")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())
