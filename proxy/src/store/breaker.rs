@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config;
+use crate::telemetry::names;
 
 /// A breaker. Clones share its state.
 #[derive(Debug, Clone)]
@@ -47,7 +48,7 @@ pub(super) struct Permit {
 impl Breaker {
     pub(super) fn new(store: &str, config: config::Breaker) -> Self {
         let machine = Mutex::new(Machine { state: State::Closed { failures: 0 }, epoch: 0 });
-        metrics::gauge!("zas_upstream_breaker_state", "store" => store.to_owned()).set(0.0);
+        metrics::gauge!(names::BREAKER_STATE, "store" => store.to_owned()).set(0.0);
         Self(Arc::new(Inner { store: store.to_owned(), config, machine }))
     }
 
@@ -150,7 +151,7 @@ impl Breaker {
             State::HalfOpen { .. } => 1.0,
             State::Open { .. } => 2.0,
         };
-        metrics::gauge!("zas_upstream_breaker_state", "store" => store.to_owned()).set(value);
+        metrics::gauge!(names::BREAKER_STATE, "store" => store.to_owned()).set(value);
         match state {
             State::Closed { .. } => tracing::info!(store, "breaker closed: the registry is in use"),
             State::HalfOpen { .. } => tracing::info!(store, "breaker half-open: the registry is probed"),

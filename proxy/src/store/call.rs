@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::request_body::RequestBody;
 use super::retry::{Observer, Repeat};
 use crate::error::{Error, Result};
+use crate::telemetry::names;
 
 /// A request whose body is at hand.
 pub(super) struct Call<'a> {
@@ -98,7 +99,7 @@ impl Inner {
             Err(failure) => failure.label(),
         };
         let store = self.config.name.clone();
-        metrics::histogram!("zas_upstream_request_seconds", "store" => store, "operation" => operation, "outcome" => outcome)
+        metrics::histogram!(names::UPSTREAM_SECONDS, "store" => store, "operation" => operation, "outcome" => outcome)
             .record(begun.elapsed().as_secs_f64());
         result
     }
@@ -132,7 +133,7 @@ struct Told<'a> {
 impl Observer for Told<'_> {
     fn retrying(&self, failure: &Failure, pause: Duration) {
         let (store, operation, why) = (self.store.config.name.as_str(), self.operation, failure.label());
-        metrics::counter!("zas_upstream_retries_total", "store" => store.to_owned(), "operation" => operation, "reason" => why)
+        metrics::counter!(names::UPSTREAM_RETRIES, "store" => store.to_owned(), "operation" => operation, "reason" => why)
             .increment(1);
         let pause_ms = pause.as_millis();
         tracing::debug!(store, operation, why, pause_ms, "the registry failed us; trying again");

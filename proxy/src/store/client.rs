@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use opentelemetry::trace::TraceContextExt as _;
 use tokio::time::timeout;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::connect::{Connector, Used};
 use super::failure::Failure;
@@ -20,6 +18,7 @@ use super::request_body::RequestBody;
 use super::response;
 use crate::config;
 use crate::error::{Error, Result};
+use crate::telemetry;
 
 /// How long a connection is kept for the next request. Zot closes idle ones after 120 s; being well below it, we rarely
 /// use one that is about to go.
@@ -90,7 +89,7 @@ impl Client {
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        inject_trace_context(headers);
+        telemetry::inject(&tracing::Span::current(), headers);
         Ok(self.http.request(request))
     }
 }
@@ -119,14 +118,4 @@ fn basic(config: &config::Store) -> Result<Option<HeaderValue>> {
         .map_err(|_| Error::internal("store.username or store.password cannot be sent"))?;
     value.set_sensitive(true);
     Ok(Some(value))
-}
-
-/// Passes on the W3C trace context of the current span, where it has one.
-fn inject_trace_context(headers: &mut HeaderMap) {
-    let context = tracing::Span::current().context();
-    if context.span().span_context().is_valid() {
-        opentelemetry::global::get_text_map_propagator(|propagator| {
-            propagator.inject_context(&context, &mut opentelemetry_http::HeaderInjector(headers));
-        });
-    }
 }

@@ -45,12 +45,12 @@ impl Retry {
 
     /// Runs attempts until one succeeds or no more make sense. An attempt gets the time that is left for it; `extra` is
     /// added to the configured deadline. Gives the number of attempts with either end.
-    pub(super) async fn run<T, A: Future<Output = Result<T, Failure>>>(
+    pub(super) async fn run<T, F: Future<Output = Result<T, Failure>>>(
         &self,
         repeat: Repeat,
         extra: Duration,
         observer: &impl Observer,
-        mut attempt: impl FnMut(Duration) -> A,
+        mut attempt: impl FnMut(Duration) -> F,
     ) -> (Result<T, Failure>, u32) {
         let deadline = Instant::now() + self.config.deadline + extra;
         let mut attempts = 0;
@@ -140,6 +140,8 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
     use http::StatusCode;
 
     use super::*;
@@ -165,7 +167,7 @@ mod tests {
     async fn fail(config: config::Retry, repeat: Repeat, failure: impl Fn() -> Failure) -> (u32, Vec<Duration>) {
         let pauses = Pauses(Mutex::default());
         let (result, attempts) =
-            Retry::new(config).run(repeat, Duration::ZERO, &pauses, |_| async { Err::<(), _>(failure()) }).await;
+            Retry::new(config).run(repeat, Duration::ZERO, &pauses, |_| ready(Err::<(), _>(failure()))).await;
         assert!(result.is_err());
         (attempts, pauses.0.into_inner().unwrap())
     }
@@ -189,8 +191,7 @@ mod tests {
         let (result, attempts) = Retry::new(config::Retry::default())
             .run(Repeat::Always, Duration::ZERO, &pauses, |_| {
                 left -= 1;
-                let is_last = left == 0;
-                async move { if is_last { Ok("done") } else { Err(Failure::Connect("refused".into())) } }
+                ready(if left == 0 { Ok("done") } else { Err(Failure::Connect("refused".into())) })
             })
             .await;
         assert_eq!((result.unwrap(), attempts), ("done", 2));
@@ -247,7 +248,7 @@ mod tests {
     async fn an_attempt_is_told_how_much_time_is_left() {
         let config = config::Retry { deadline: Duration::from_secs(5), ..config::Retry::default() };
         let (left, _) = Retry::new(config)
-            .run(Repeat::Always, Duration::from_secs(2), &Pauses(Mutex::default()), |left| async move { Ok(left) })
+            .run(Repeat::Always, Duration::from_secs(2), &Pauses(Mutex::default()), |left| ready(Ok(left)))
             .await;
         assert_eq!(left.unwrap(), Duration::from_secs(7));
     }
@@ -258,8 +259,8 @@ mod tests {
         let mut attempts_in_all = 0;
         for _ in 0..1000 {
             let (_, attempts) = retry
-                .run(Repeat::Always, Duration::ZERO, &Pauses(Mutex::default()), |_| async {
-                    Err::<(), _>(status(500, None))
+                .run(Repeat::Always, Duration::ZERO, &Pauses(Mutex::default()), |_| {
+                    ready(Err::<(), _>(status(500, None)))
                 })
                 .await;
             attempts_in_all += attempts;
