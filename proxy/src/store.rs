@@ -18,6 +18,10 @@ mod request_body;
 mod response;
 mod retry;
 mod target;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod upload;
 pub mod zot_config;
 

@@ -11,7 +11,7 @@ use super::blob::OCTETS;
 use super::call::Call;
 use super::client::{self, Head};
 use super::failure::Failure;
-use super::request_body::{End, RequestBody, Watch, Watched};
+use super::request_body::{RequestBody, Watched};
 use super::retry::Repeat;
 use super::{ByteStream, Inner, Store, response, target};
 use crate::digest::Digest;
@@ -105,32 +105,22 @@ impl Inner {
         let (body, mut watch) = Watched::new(bytes, self.config.stall_timeout);
         let head = Head { method: &Method::PATCH, target: location, headers: &OCTETS };
         let mut answer = self.client.start(head, RequestBody::Stream(body))?;
-        let sent = tokio::select! {
+        let (answer, end) = tokio::select! {
             // The end comes first where both are there, so that a stream's own error is not taken for the registry's.
             biased;
-            end = &mut watch.end => end.unwrap_or(Ok(0)).map_err(Failure::Ours)?,
-            early = &mut answer => return self.answered_early(early, watch).await,
-        };
-        let patience = self.config.response_timeout + self.time_for(sent);
-        let answer = timeout(patience, answer).await.map_err(|_| Failure::Timeout("no answer to an upload in time"))?;
-        Ok((client::classify(answer).await?, sent))
-    }
-
-    /// The registry answered before it had everything: that can only be a refusal, unless the end of the stream has just
-    /// passed unseen.
-    async fn answered_early(
-        &self,
-        answer: Result<Response<Incoming>, hyper_util::client::legacy::Error>,
-        mut watch: Watch,
-    ) -> Result<(Response<Incoming>, u64), Failure> {
-        let end: Option<End> = watch.end.try_recv().ok();
-        let sent = match end {
-            Some(end) => Some(end.map_err(Failure::Ours)?),
-            None => None,
+            end = &mut watch.end => {
+                // No end, when the connection has been lost: then the answer says more.
+                let end = end.ok().transpose().map_err(Failure::Ours)?;
+                let patience = self.config.response_timeout + self.time_for(end.unwrap_or(0));
+                let answer = timeout(patience, answer).await.map_err(|_| Failure::Timeout("no answer to an upload in time"))?;
+                (answer, end)
+            }
+            answer = &mut answer => (answer, watch.end.try_recv().ok().transpose().map_err(Failure::Ours)?),
         };
         let response = client::classify(answer).await?;
-        match sent {
+        match end {
             Some(sent) => Ok((response, sent)),
+            // It answered before it had everything: that can only be a refusal.
             None if response.status().is_success() => {
                 Err(Failure::Ours(Error::internal("append: the registry took an upload that had not ended")))
             }
