@@ -1,0 +1,13 @@
+//! The S3 API as a function of a request: no socket between the client and us, a real Postgres and the embedded registry
+//! behind us. Requests are signed by AWS's own signer.
+
+mod bad_input;
+mod buckets;
+mod checksums;
+mod copies;
+mod listings;
+mod multipart;
+mod objects;
+mod outages;
+mod security;
+mod support;
