@@ -15,6 +15,7 @@ use super::Hashes;
 use super::framing::Framing;
 use crate::error::{Code, Error};
 use crate::gateway::{self, BoxError};
+use crate::listener::BodyError;
 use crate::s3::checksum::Expected;
 
 /// The body of one request. Cheap to clone; clones share it.
@@ -143,10 +144,10 @@ pub(super) fn streaming(headers: &HeaderMap) -> Option<bool> {
     }
 }
 
-/// What a failed body means: the bridge says what happened to the connection.
+/// What a failed body means: the listener says what happened to the connection.
 pub(super) fn body_error(error: BoxError) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => *error,
-        Err(error) => Error::from(Code::ClientGone).source(error),
+        Err(error) => Error::from(BodyError::find(&*error).map_or(Code::ClientGone, BodyError::code)).source(error),
     }
 }
