@@ -62,7 +62,11 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
             let answer = catalog::catalog(&app.store, &app.config.store.prefix, &parts.method, raw);
             Ok(respond(answer.instrument(span).await?, "Catalog"))
         }
-        Admitted::Forward(_, forward) => Ok(Routed::Forward(forward)),
+        Admitted::Forward(permit, forward) => {
+            let request_id = context.request_id.as_str();
+            tracing::trace!(request_id, action = %permit.action(), resource = %permit.resource(), "forwarded");
+            Ok(Routed::Forward(forward))
+        }
     }
 }
 
