@@ -27,7 +27,9 @@ async fn a_bucket_that_exists_is_ours() {
 async fn a_bucket_is_made_in_our_region_only() {
     let world = World::with(|config| config.s3.region = "eu-west-1".into()).await;
     let document = |region: &str| {
-        format!("<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>")
+        format!(
+            "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+        )
     };
     let wrong = world.put("/bucket").region("eu-west-1").body(document("us-west-2"));
     wrong.send().await.expect_error(400, "InvalidLocationConstraint");
@@ -40,7 +42,11 @@ async fn a_bucket_is_made_in_our_region_only() {
 async fn the_first_region_is_answered_with_nothing() {
     let world = World::with_bucket().await;
     let location = world.get("/bucket?location").send().await.expect(200);
-    assert!(location.text().contains("LocationConstraint") && !location.text().contains("us-east-1"), "{}", location.text());
+    assert!(
+        location.text().contains("LocationConstraint") && !location.text().contains("us-east-1"),
+        "{}",
+        location.text()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,7 +34,10 @@ async fn every_checksum_is_verified_stored_and_given_back() {
             assert_eq!((answer.header(header), answer.header("x-amz-checksum-type")), (value.as_str(), "FULL_OBJECT"));
         }
         let range = world.get("/bucket/key").header("x-amz-checksum-mode", "ENABLED").header("range", "bytes=0-1");
-        assert!(!range.send().await.expect(206).headers.contains_key(header), "a checksum of the whole is none of a part");
+        assert!(
+            !range.send().await.expect(206).headers.contains_key(header),
+            "a checksum of the whole is none of a part"
+        );
         world.put("/bucket/wrong").header(header, &value).body("other").send().await.expect_error(400, "BadDigest");
         world.head("/bucket/wrong").send().await.expect(404);
     }
@@ -73,7 +76,8 @@ fn trailing<'a>(world: &'a World, key: &str, length: usize, body: Vec<u8>) -> As
 async fn a_trailing_checksum_is_verified_stored_and_given_back() {
     let world = World::with_bucket().await;
     let (_, header, value) = &of_hello()[0];
-    let put = trailing(&world, "key", 5, chunks(b"hello", 2, &format!("{header}:{value}\r\n"))).send().await.expect(200);
+    let put =
+        trailing(&world, "key", 5, chunks(b"hello", 2, &format!("{header}:{value}\r\n"))).send().await.expect(200);
     assert_eq!(put.header(header), value);
     let get = world.get("/bucket/key").header("x-amz-checksum-mode", "ENABLED").send().await.expect(200);
     assert_eq!((get.text().as_str(), get.header(header)), ("hello", value.as_str()));
@@ -111,7 +115,12 @@ async fn chunks_and_trailers_that_are_wrong_leave_nothing() {
         (5, b"hello".to_vec(), "IncompleteBody"),
     ] {
         let answer = trailing(&world, "key", length, body.clone()).send().await;
-        assert_eq!((answer.status.as_u16(), answer.element("Code").as_str()), (400, code), "{}", String::from_utf8_lossy(&body));
+        assert_eq!(
+            (answer.status.as_u16(), answer.element("Code").as_str()),
+            (400, code),
+            "{}",
+            String::from_utf8_lossy(&body)
+        );
     }
     let without = world
         .put("/bucket/key")
@@ -126,9 +135,8 @@ async fn chunks_and_trailers_that_are_wrong_leave_nothing() {
 /// A body whose chunks are signed one after the other (AWS, *Signature calculations: multiple chunks*).
 fn signed_chunks(request: &http::Request<zas_proxy::gateway::Body>, chunks: &[&[u8]]) -> Vec<u8> {
     let text = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
-    let mac = |key: &[u8], data: &str| {
-        hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data.as_bytes()).as_ref().to_vec()
-    };
+    let mac =
+        |key: &[u8], data: &str| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data.as_bytes()).as_ref().to_vec();
     let date = text("x-amz-date");
     let scope = [&date[..8], "us-east-1", "s3", "aws4_request"];
     let secret = format!("AWS4{}", crate::support::SECRET).into_bytes();
@@ -195,6 +203,10 @@ async fn a_document_that_differs_from_its_checksum_deletes_nothing() {
     let other = delete().header("x-amz-content-sha256", "00".repeat(32)).payload(unsigned).send().await;
     other.expect_error(400, "XAmzContentSHA256Mismatch");
     world.head("/bucket/key").send().await.expect(200);
-    delete().header("content-md5", STANDARD.encode(hex::decode(crate::support::md5_hex(document.as_bytes())).unwrap())).send().await.expect(200);
+    delete()
+        .header("content-md5", STANDARD.encode(hex::decode(crate::support::md5_hex(document.as_bytes())).unwrap()))
+        .send()
+        .await
+        .expect(200);
     world.head("/bucket/key").send().await.expect(404);
 }

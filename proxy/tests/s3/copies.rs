@@ -4,7 +4,8 @@ use crate::support::{World, md5_hex};
 
 async fn with_source() -> World {
     let world = World::with_bucket().await;
-    let put = world.put("/bucket/source").header("content-type", "text/plain").header("x-amz-meta-a", "1").body("hello");
+    let put =
+        world.put("/bucket/source").header("content-type", "text/plain").header("x-amz-meta-a", "1").body("hello");
     put.send().await.expect(200);
     world
 }
@@ -18,7 +19,10 @@ async fn a_copy_has_bytes_headers_and_metadata_of_its_source() {
     assert!(!copy.element("LastModified").is_empty());
     assert_eq!(world.faults.total_requests(), 0, "no byte moves");
     let get = world.get("/bucket/copy").send().await.expect(200);
-    assert_eq!((get.text().as_str(), get.header("content-type"), get.header("x-amz-meta-a")), ("hello", "text/plain", "1"));
+    assert_eq!(
+        (get.text().as_str(), get.header("content-type"), get.header("x-amz-meta-a")),
+        ("hello", "text/plain", "1")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +55,10 @@ async fn metadata_can_be_replaced() {
     let replace = onto_itself().header("x-amz-metadata-directive", "REPLACE").header("content-type", "text/html");
     replace.header("x-amz-meta-b", "2").send().await.expect(200);
     let get = world.get("/bucket/source").send().await.expect(200);
-    assert_eq!((get.text().as_str(), get.header("content-type"), get.header("x-amz-meta-b")), ("hello", "text/html", "2"));
+    assert_eq!(
+        (get.text().as_str(), get.header("content-type"), get.header("x-amz-meta-b")),
+        ("hello", "text/html", "2")
+    );
     assert!(!get.headers.contains_key("x-amz-meta-a"));
     onto_itself().header("x-amz-metadata-directive", "MERGE").send().await.expect_error(400, "InvalidArgument");
 }

@@ -38,7 +38,8 @@ async fn pages_of_version_2_follow_each_other() {
     let mut seen = Vec::new();
     let mut token = String::new();
     loop {
-        let answer = world.get(&format!("/bucket?list-type=2&max-keys=2&delimiter=%2F{token}")).send().await.expect(200);
+        let answer =
+            world.get(&format!("/bucket?list-type=2&max-keys=2&delimiter=%2F{token}")).send().await.expect(200);
         let mut names = answer.elements("Key");
         names.extend(prefixes(&answer));
         names.sort();

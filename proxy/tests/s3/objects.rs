@@ -80,9 +80,12 @@ async fn without_memory_left_small_bodies_stream_as_well() {
 async fn ranges_are_served_as_they_are_asked_for() {
     let world = World::with_bucket().await;
     world.put("/bucket/key").body("0123456789").send().await.expect(200);
-    for (range, expected, content_range) in
-        [("bytes=2-4", "234", "bytes 2-4/10"), ("bytes=7-", "789", "bytes 7-9/10"), ("bytes=-2", "89", "bytes 8-9/10"), ("bytes=8-99", "89", "bytes 8-9/10")]
-    {
+    for (range, expected, content_range) in [
+        ("bytes=2-4", "234", "bytes 2-4/10"),
+        ("bytes=7-", "789", "bytes 7-9/10"),
+        ("bytes=-2", "89", "bytes 8-9/10"),
+        ("bytes=8-99", "89", "bytes 8-9/10"),
+    ] {
         let get = world.get("/bucket/key").header("range", range).send().await.expect(206);
         assert_eq!((get.text().as_str(), get.header("content-range")), (expected, content_range), "{range}");
         assert_eq!(get.header("content-length"), expected.len().to_string());
@@ -115,11 +118,29 @@ async fn conditions_of_writes_are_kept() {
     let world = World::with_bucket().await;
     world.put("/bucket/key").header("if-match", "\"x\"").body("0").send().await.expect_error(404, "NoSuchKey");
     let etag = world.put("/bucket/key").header("if-none-match", "*").body("1").send().await.expect(200).etag();
-    world.put("/bucket/key").header("if-none-match", "*").body("2").send().await.expect_error(412, "PreconditionFailed");
-    world.put("/bucket/key").header("if-match", "\"nope\"").body("2").send().await.expect_error(412, "PreconditionFailed");
+    world
+        .put("/bucket/key")
+        .header("if-none-match", "*")
+        .body("2")
+        .send()
+        .await
+        .expect_error(412, "PreconditionFailed");
+    world
+        .put("/bucket/key")
+        .header("if-match", "\"nope\"")
+        .body("2")
+        .send()
+        .await
+        .expect_error(412, "PreconditionFailed");
     world.put("/bucket/key").header("if-match", format!("\"{etag}\"")).body("2").send().await.expect(200);
     assert_eq!(world.get("/bucket/key").send().await.expect(200).text(), "2");
-    world.put("/bucket/key").header("if-none-match", "\"x\"").body("3").send().await.expect_error(501, "NotImplemented");
+    world
+        .put("/bucket/key")
+        .header("if-none-match", "\"x\"")
+        .body("3")
+        .send()
+        .await
+        .expect_error(501, "NotImplemented");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,6 +256,7 @@ async fn an_answer_carries_the_id_of_its_request() {
         request_id: id.clone(),
         peer: None,
         secure: false,
+        operation: std::sync::Arc::default(),
     });
     let answer = world.send(request).await.expect_error(404, "NoSuchKey");
     assert_eq!(answer.headers["x-amz-request-id"], HeaderValue::from_str(id.as_str()).unwrap());

@@ -20,7 +20,9 @@ fn impatient(config: &mut zas_proxy::config::Config) {
 async fn a_registry_that_fails_makes_a_503_and_keeps_nothing() {
     let world = World::with(impatient).await;
     world.put("/bucket").send().await.expect(200);
-    for kind in [FaultKind::Status(500), FaultKind::CutUpload { after_bytes: 0 }, FaultKind::Delay(Duration::from_secs(3600))] {
+    for kind in
+        [FaultKind::Status(500), FaultKind::CutUpload { after_bytes: 0 }, FaultKind::Delay(Duration::from_secs(3600))]
+    {
         world.faults.inject(Fault::on(Route::UploadStart, kind));
         let answer = world.put("/bucket/key").body("x").send().await.expect_error(503, "ServiceUnavailable");
         assert!(answer.headers.contains_key("retry-after"));
@@ -66,7 +68,9 @@ async fn without_postgres_there_is_a_503_and_nothing_is_kept() {
         config.database.acquire_timeout = Duration::from_millis(200);
     })
     .await;
-    for ask in [world.put("/bucket/key").body("x"), world.get("/bucket/key"), world.get("/"), world.delete("/bucket/key")] {
+    for ask in
+        [world.put("/bucket/key").body("x"), world.get("/bucket/key"), world.get("/"), world.delete("/bucket/key")]
+    {
         let answer = ask.send().await.expect_error(503, "ServiceUnavailable");
         assert!(answer.headers.contains_key("retry-after"));
     }

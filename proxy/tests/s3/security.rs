@@ -39,7 +39,8 @@ async fn a_signature_holds_for_its_method_path_and_host_only() {
 async fn a_name_added_to_the_signed_headers_signs_nothing() {
     let world = World::with_bucket().await;
     let mut request = world.put("/bucket/key").body("x").signed();
-    let value = request.headers()["authorization"].to_str().unwrap().replace("SignedHeaders=", "SignedHeaders=x-amz-acl;");
+    let value =
+        request.headers()["authorization"].to_str().unwrap().replace("SignedHeaders=", "SignedHeaders=x-amz-acl;");
     request.headers_mut().insert("authorization", value.parse().unwrap());
     request.headers_mut().insert("x-amz-acl", "private".parse().unwrap());
     world.send(request).await.expect_error(403, "SignatureDoesNotMatch");
@@ -72,7 +73,14 @@ async fn another_region_is_refused_and_ours_is_named() {
 async fn anonymous_requests_get_nothing() {
     let world = World::with_bucket().await;
     world.put("/bucket/key").body("x").send().await.expect(200);
-    for ask in [world.get("/"), world.get("/bucket"), world.get("/bucket/key"), world.get("/bucket?acl"), world.put("/b2b"), world.delete("/bucket/key")] {
+    for ask in [
+        world.get("/"),
+        world.get("/bucket"),
+        world.get("/bucket/key"),
+        world.get("/bucket?acl"),
+        world.put("/b2b"),
+        world.delete("/bucket/key"),
+    ] {
         world.send(ask.anonymous()).await.expect_error(403, "AccessDenied");
     }
     world.head("/bucket/key").send().await.expect(200);
@@ -104,7 +112,11 @@ async fn what_is_not_implemented_is_said_so() {
         (Method::GET, "/bucket/key?versionId=v1"),
     ] {
         let answer = world.ask(method.clone(), uri).send().await;
-        assert_eq!((answer.status.as_u16(), answer.element("Code").as_str()), (501, "NotImplemented"), "{method} {uri}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.element("Code").as_str()),
+            (501, "NotImplemented"),
+            "{method} {uri}"
+        );
     }
     for (name, value) in [
         ("x-amz-acl", "public-read"),

@@ -351,7 +351,11 @@ impl Answer {
     pub(crate) fn elements(&self, name: &str) -> Vec<String> {
         let text = self.text();
         let (open, close) = (format!("<{name}>"), format!("</{name}>"));
-        text.split(&open).skip(1).filter_map(|rest| rest.split_once(&close)).map(|(value, _)| value.to_owned()).collect()
+        text.split(&open)
+            .skip(1)
+            .filter_map(|rest| rest.split_once(&close))
+            .map(|(value, _)| value.to_owned())
+            .collect()
     }
 
     pub(crate) fn etag(&self) -> String {
