@@ -29,6 +29,8 @@ use crate::gateway::RequestContext;
 
 /// How long the rest of a small unread body may take before its connection is given up.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Paths that are answered however busy we are: a probe that fails under load would have the process killed for it.
+const PROBES: [&str; 2] = ["/-/livez", "/-/readyz"];
 /// What a request is called before its route is known.
 const UNROUTED: &str = "unrouted";
 
@@ -225,7 +227,7 @@ impl ProxyHttp for Front {
             return Ok(true);
         }
         ctx.permit = Arc::clone(&self.requests).try_acquire_owned().ok();
-        if ctx.permit.is_none() {
+        if ctx.permit.is_none() && !PROBES.contains(&ctx.path.as_str()) {
             self.refuse(session, ctx, &Error::from(Code::SlowDown), undecided).await?;
             return Ok(true);
         }

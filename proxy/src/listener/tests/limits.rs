@@ -44,9 +44,10 @@ async fn a_request_too_many_is_told_to_slow_down() {
     assert_eq!(response.status(), 503);
     assert_eq!(response.headers()["retry-after"], "1");
     assert!(response.text().await.unwrap().contains("<Code>SlowDown</Code>"));
+    assert_eq!(reqwest::get(running.url("/-/livez")).await.unwrap().status(), 200, "probes are always answered");
     running.gateway.release.cancel();
     assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
-    until(|| running.gateway.summaries.lock().unwrap().len() == 2).await;
+    until(|| running.gateway.summaries.lock().unwrap().len() == 3).await;
     assert_eq!(reqwest::get(running.url("/count")).await.unwrap().status(), 200);
 }
 
