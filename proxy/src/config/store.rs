@@ -46,7 +46,7 @@ pub struct Store {
     #[schemars(with = "String")]
     pub finalize_rate: ByteSize,
     /// Reads of a whole blob up to this size are checked against its digest as they pass; `0 B` checks none. Larger blobs
-    /// and ranges are read as the registry gives them: hashing every byte would halve what one core can deliver.
+    /// and ranges are passed on as the registry gives them: to hash a MiB costs as much as all the rest of reading it.
     #[schemars(with = "String")]
     pub verify_reads: ByteSize,
     /// How failed requests are tried again.
@@ -70,7 +70,7 @@ impl Default for Store {
             response_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(30),
             finalize_rate: ByteSize::mib(50),
-            verify_reads: ByteSize::kib(256),
+            verify_reads: ByteSize::kib(64),
             retry: Retry::default(),
             breaker: Breaker::default(),
         }

@@ -83,7 +83,14 @@ impl Inner {
             StatusCode::ACCEPTED | StatusCode::OK | StatusCode::NO_CONTENT => Ok(true),
             // An earlier attempt may have deleted it without our hearing of it.
             StatusCode::NOT_FOUND => Ok(reply.attempts > 1),
-            _ => Err(response::refused(reply.response, operation).await),
+            status => {
+                let text = response::text(reply.response).await;
+                // Zot's way to say that there is no such repository.
+                if status == StatusCode::BAD_REQUEST && text.contains("NAME_UNKNOWN") {
+                    return Ok(reply.attempts > 1);
+                }
+                Err(Error::internal(format!("{operation}: the registry answers {status} {text}")))
+            }
         }
     }
 

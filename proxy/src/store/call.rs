@@ -110,7 +110,7 @@ impl Inner {
 
     /// What a registry may take for `bytes` bytes, at the slowest rate that is allowed.
     pub(super) fn time_for(&self, bytes: u64) -> Duration {
-        Duration::from_secs(bytes / self.config.finalize_rate.as_u64().max(1))
+        Duration::from_millis(bytes.saturating_mul(1000) / self.config.finalize_rate.as_u64().max(1))
     }
 }
 

@@ -13,15 +13,14 @@ use tokio::time::{Instant, sleep};
 use super::failure::Failure;
 use crate::config;
 
-/// What repeating a request means.
+/// What repeating a request means, its body being at hand. A request whose body is a stream does not come here: it cannot
+/// be sent twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
     /// Idempotent and replayable: the same result however often it is done.
     Always,
     /// Not idempotent: repeated only where the registry has surely not done it.
     IfUndone,
-    /// Its body cannot be sent again.
-    Never,
 }
 
 /// How failed requests of one store are tried again.
@@ -84,7 +83,6 @@ impl Retry {
         let allowed = match repeat {
             Repeat::Always => failure.is_transient(),
             Repeat::IfUndone => failure.is_transient() && failure.is_undone(),
-            Repeat::Never => false,
         };
         if !allowed || attempts >= self.config.max_attempts {
             return None;
@@ -205,11 +203,6 @@ mod tests {
         assert_eq!(fail(config(), Repeat::IfUndone, || status(500, None)).await.0, 1);
         assert_eq!(fail(config(), Repeat::IfUndone, || status(503, None)).await.0, 4);
         assert_eq!(fail(config(), Repeat::IfUndone, || Failure::Connect("refused".into())).await.0, 4);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_that_cannot_be_replayed_is_sent_once() {
-        assert_eq!(fail(config::Retry::default(), Repeat::Never, || status(503, None)).await.0, 1);
     }
 
     #[tokio::test(start_paused = true)]
