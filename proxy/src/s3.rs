@@ -47,7 +47,7 @@ mod upload_part_copy;
 
 use std::sync::Arc;
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -143,6 +143,10 @@ async fn ask_s3s(service: &Service, request: Request<s3s::Body>, call: &Call) ->
 fn success(answer: s3s::HttpResponse, asked: &Asked) -> Response<Body> {
     let (mut parts, body) = answer.into_parts();
     answer::add_request_id(&mut parts.headers, &asked.request_id);
+    // `s3s` says so for a GET, and forgets it for a HEAD.
+    if parts.headers.contains_key(header::CONTENT_RANGE) {
+        parts.status = StatusCode::PARTIAL_CONTENT;
+    }
     // `s3s` leaves Content-Length to the server below it; a HEAD has the length of what a GET would send.
     let body = if asked.method == Method::HEAD { answer::empty() } else { body.boxed_unsync() };
     Response::from_parts(parts, body)

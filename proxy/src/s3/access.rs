@@ -14,8 +14,9 @@ use s3s::{S3Error, S3ErrorCode, S3Result};
 use zas_policy::{Action, Principal, Resource};
 
 use super::call::Call;
+use super::checksum::Expected;
 use super::operation::Operation;
-use super::{checksum, names, unsupported};
+use super::{names, unsupported};
 use crate::app::App;
 use crate::authz::{self, Permit};
 use crate::error::{Code, Error, Result};
@@ -83,9 +84,15 @@ fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<()> {
         let source = source(&principal, cx)?;
         cx.extensions_mut().insert(source);
     }
-    if operation == Operation::DeleteObjects {
-        call.body().check_document(checksum::Expected::of(cx.headers())?);
-        cx.extensions_mut().insert(Caller(principal));
+    let limit = app.config.limits.document_bytes.as_u64();
+    match operation {
+        Operation::PutObject | Operation::UploadPart => {}
+        Operation::DeleteObjects => {
+            call.body().check_document(Expected::of(cx.headers())?, limit);
+            cx.extensions_mut().insert(Caller(principal));
+        }
+        // A checksum may be about the object, not about the document (CompleteMultipartUpload).
+        _ => call.body().check_document(Expected::signed(cx.headers()), limit),
     }
     cx.extensions_mut().insert(permit);
     Ok(())

@@ -95,7 +95,7 @@ impl Algorithm {
 
 /// A checksum in the making.
 pub(super) enum Hasher {
-    Crc(Algorithm, crc_fast::Digest),
+    Crc(Algorithm, Box<crc_fast::Digest>),
     Sha1(lc::Context),
     Sha256(Sha256),
 }
@@ -103,7 +103,7 @@ pub(super) enum Hasher {
 impl Hasher {
     pub(super) fn new(algorithm: Algorithm) -> Self {
         match (algorithm, algorithm.crc()) {
-            (_, Some(crc)) => Self::Crc(algorithm, crc_fast::Digest::new(crc)),
+            (_, Some(crc)) => Self::Crc(algorithm, Box::new(crc_fast::Digest::new(crc))),
             (Algorithm::Sha1, None) => Self::Sha1(lc::Context::new(&lc::SHA1_FOR_LEGACY_USE_ONLY)),
             (_, None) => Self::Sha256(Sha256::default()),
         }
@@ -189,6 +189,11 @@ impl Stated {
 }
 
 impl Expected {
+    /// Only the hash that the signature covers.
+    pub(super) fn signed(headers: &HeaderMap) -> Self {
+        Self { sha256: content_sha256(headers), ..Self::default() }
+    }
+
     /// Reads the headers of an upload.
     ///
     /// # Errors

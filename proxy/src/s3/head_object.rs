@@ -1,6 +1,5 @@
 //! HeadObject.
 
-use http::StatusCode;
 use s3s::{S3Request, S3Response, dto};
 
 use super::get_object::wants_checksum;
@@ -28,7 +27,5 @@ pub(super) async fn head_object(
         output.checksum_type = headers::checksum_type(&head);
         output = headers::with_checksums!(output, &head.checksums);
     }
-    let mut answer = S3Response::with_headers(output, headers::expires(&head));
-    answer.status = range.map(|_| StatusCode::PARTIAL_CONTENT);
-    Ok(answer)
+    Ok(S3Response::with_headers(output, headers::expires(&head)))
 }

@@ -31,7 +31,7 @@ pub(super) async fn upload_part_copy(
     loop {
         match copy(app, &request, &source).await {
             Err(error) if matches!(error.code(), Code::NoSuchKey | Code::BlobUnknown) && attempt < ATTEMPTS => {
-                attempt += 1
+                attempt += 1;
             }
             Err(error) if error.code() == Code::BlobUnknown => {
                 return Err(

@@ -101,8 +101,6 @@ async fn keys_that_are_none_leave_nothing() {
         ("a".repeat(1_025), "KeyTooLongError"),
         ("a/../b".into(), "InvalidArgument"),
         ("..".into(), "InvalidArgument"),
-        ("a/%2e%2e/b".into(), "InvalidArgument"),
-        ("%2E".into(), "InvalidArgument"),
         ("a%00b".into(), "InvalidArgument"),
         ("a%0Db".into(), "InvalidArgument"),
         ("%FF%FE".into(), "InvalidURI"),
@@ -111,6 +109,8 @@ async fn keys_that_are_none_leave_nothing() {
             ask.send().await.expect_error(400, code);
         }
     }
+    // No signer escapes a dot: what does is not what was signed.
+    world.put("/bucket/a/%2e%2e/b").body("x").send().await.expect_error(403, "SignatureDoesNotMatch");
     world.put(&format!("/bucket/{}", "a".repeat(1_024))).body("x").send().await.expect(200);
     world.delete(&format!("/bucket/{}", "a".repeat(1_024))).send().await.expect(204);
     world.expect_nothing_left().await;
@@ -125,7 +125,6 @@ async fn documents_that_are_none_change_nothing() {
         "not xml".to_owned(),
         "<Delete>".into(),
         "<Delete></Delete>".into(),
-        "<Delete><Object><Key>key</Key></Object></Delete>garbage".into(),
         "<Delete><Object></Object></Delete>".into(),
         format!("<Delete>{many}</Delete>"),
         "<!DOCTYPE x [<!ENTITY a \"key\">]><Delete><Object><Key>&a;</Key></Object></Delete>".into(),
@@ -136,6 +135,9 @@ async fn documents_that_are_none_change_nothing() {
     world.post("/bucket?delete").send().await.expect_error(400, "MissingRequestBodyError");
     let large = format!("<Delete>{}</Delete>", " ".repeat(3 * 1024 * 1024));
     world.post("/bucket?delete").body(large).send().await.expect_error(400, "MaxMessageLengthExceeded");
+    let mut cut = world.post("/bucket?delete").body("<Delete><Object><Key>key</Key></Object></Delete>").signed();
+    *cut.body_mut() = pieces(vec![Ok("<Delete><Object><Key>key</Key></Object>".into())]);
+    world.send(cut).await.expect_error(400, "IncompleteBody");
     world.put("/other-bucket").body("<Create").send().await.expect_error(400, "MalformedXML");
     world.head("/bucket/key").send().await.expect(200);
 }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 use http_body::{Body as _, Frame, SizeHint};
 
 use super::Hashes;
@@ -26,20 +27,30 @@ struct Inner {
     body: Option<gateway::Body>,
     error: Option<Error>,
     framing: Option<Framing>,
-    document: Option<(Expected, Hashes)>,
+    /// Content-Length, where there is one.
+    length: Option<u64>,
+    document: Option<Document>,
+}
+
+/// A body that `s3s` reads whole, as XML.
+struct Document {
+    expected: Expected,
+    hashes: Hashes,
+    limit: u64,
 }
 
 impl RawBody {
     /// Wraps a body.
     pub(in crate::s3) fn new(body: gateway::Body, headers: &HeaderMap) -> Self {
         let framing = streaming(headers).map(Framing::new);
-        Self(Arc::new(Mutex::new(Inner { body: Some(body), error: None, framing, document: None })))
+        let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        Self(Arc::new(Mutex::new(Inner { body: Some(body), error: None, framing, length, document: None })))
     }
 
-    /// Checks the body against `expected` while `s3s` reads it: for documents, whose bytes no operation sees.
-    pub(in crate::s3) fn check_document(&self, expected: Expected) {
+    /// Checks the body against `expected` and `limit` while `s3s` reads it: for documents, whose bytes no operation sees.
+    pub(in crate::s3) fn check_document(&self, expected: Expected, limit: u64) {
         let hashes = Hashes::for_document(&expected);
-        self.lock().document = Some((expected, hashes));
+        self.lock().document = Some(Document { expected, hashes, limit });
     }
 
     /// Takes the body out; `None` where it was taken before, or where `s3s` must decode its chunks.
@@ -98,14 +109,14 @@ impl http_body::Body for RawBody {
 
 impl Inner {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
         loop {
-            match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            match ready!(Pin::new(body).poll_frame(cx)) {
                 Some(Err(error)) => return Poll::Ready(Some(Err(body_error(error)))),
                 Some(Ok(frame)) => {
                     let Ok(bytes) = frame.into_data() else { continue };
-                    if let Some((_, hashes)) = &mut self.document {
-                        hashes.update(&bytes);
+                    if let Err(error) = self.check(&bytes) {
+                        return Poll::Ready(Some(Err(error)));
                     }
                     let Some(framing) = &mut self.framing else { return Poll::Ready(Some(Ok(bytes))) };
                     let mut out = BytesMut::new();
@@ -128,10 +139,31 @@ impl Inner {
         if let Some(framing) = &self.framing {
             framing.end()?;
         }
-        if let Some((expected, hashes)) = self.document.take() {
-            hashes.finish(&expected, None)?;
+        match (self.document.take(), self.length) {
+            (Some(document), Some(length)) if document.hashes.size < length => Err(Code::IncompleteBody.into()),
+            (Some(document), _) => document.finish(),
+            (None, _) => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Hashes a document's bytes, and says with the last of them whether they are the right ones: `s3s` checks the
+    /// signed hash and the size as well, and would call what it finds an internal error.
+    fn check(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let Some(document) = &mut self.document else { return Ok(()) };
+        document.hashes.update(bytes);
+        if document.hashes.size > document.limit {
+            return Err(Error::from(Code::MaxMessageLengthExceeded).with("MaxMessageLengthBytes", document.limit));
+        }
+        match self.document.take_if(|document| self.length == Some(document.hashes.size)) {
+            Some(document) => document.finish(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Document {
+    fn finish(self) -> Result<(), Error> {
+        self.hashes.finish(&self.expected, None).map(drop)
     }
 }
 
