@@ -9,4 +9,5 @@ pub mod conformance;
 pub mod harness;
 pub mod load;
 pub mod process;
+pub mod s3;
 pub mod tools;

@@ -14,7 +14,7 @@ mod listing;
 mod phase;
 mod registry;
 mod report;
-mod signature;
+pub(crate) mod signature;
 mod target;
 mod worker;
 

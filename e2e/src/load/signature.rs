@@ -21,18 +21,18 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 const PATH: &AsciiSet = &QUERY.remove(b'/');
 
 /// `text` as a value of a query.
-pub(super) fn in_query(text: &str) -> String {
+pub(crate) fn in_query(text: &str) -> String {
     utf8_percent_encode(text, QUERY).to_string()
 }
 
 /// `text` as a path, its slashes kept.
-pub(super) fn in_path(text: &str) -> String {
+pub(crate) fn in_path(text: &str) -> String {
     utf8_percent_encode(text, PATH).to_string()
 }
 
 /// What a signature says of the body.
 #[derive(Debug, Clone)]
-pub(super) enum Hash {
+pub(crate) enum Hash {
     /// Nothing.
     Unsigned,
     /// Its SHA-256, in hexadecimal.
@@ -40,7 +40,7 @@ pub(super) enum Hash {
 }
 
 /// Adds the headers of the signature to `request`, whose URI is a path with a query, for the server at `origin`.
-pub(super) fn add<B>(request: &mut Request<B>, origin: &str, key: &str, secret: &str, hash: Hash) -> Result<()> {
+pub(crate) fn add<B>(request: &mut Request<B>, origin: &str, key: &str, secret: &str, hash: Hash) -> Result<()> {
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
