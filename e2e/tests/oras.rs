@@ -67,7 +67,9 @@ fn oras_works(server: &Endpoint) -> Result<()> {
     let mut tour = Tour::new("oras");
 
     if !server.access_key.is_empty() {
-        tour.step("without a login nothing is pushed", || oras.refused(&["push", &image, "app.bin"], "401"));
+        tour.step("without a login nothing is pushed", || {
+            oras.refused(&["push", &image, "app.bin"], "credential not found")
+        });
         tour.step("a wrong password does not log in, the right one does", || {
             ensure!(oras.log_in("not the secret").is_err(), "a wrong password was accepted");
             oras.log_in(&server.secret_key)?;
