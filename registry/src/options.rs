@@ -18,6 +18,9 @@ pub struct Options {
     pub upload_expiry: Duration,
     /// A manifest whose config, layers or children are not in the repository is refused. Default true.
     pub require_referenced_blobs: bool,
+    /// A blob may be mounted without naming where it is; every repository is then looked through. Whoever authorises
+    /// requests in front of the registry cannot tell which one it will be. Default false.
+    pub mount_from_anywhere: bool,
     /// Longest wait for the next bytes of a request body; then 408. Default 60 seconds.
     pub body_idle_timeout: Duration,
     /// Longest wait for a complete request head, and so also for the next request on an idle connection. Default 60
@@ -40,6 +43,7 @@ impl Default for Options {
             max_concurrent_uploads: 256,
             upload_expiry: Duration::from_secs(24 * 60 * 60),
             require_referenced_blobs: true,
+            mount_from_anywhere: false,
             body_idle_timeout: Duration::from_secs(60),
             header_read_timeout: Duration::from_secs(60),
             write_stall_timeout: Duration::from_secs(60),

@@ -43,7 +43,8 @@ pub(super) async fn start(name: RepositoryName, call: Call<'_>) -> Answer {
     describe(response::status(StatusCode::ACCEPTED), &session)
 }
 
-/// Takes over a blob of another repository, of any when none is named. `false` when there is none to be had.
+/// Takes over a blob of another repository, of any when none is named and that is allowed. `false` when there is none to
+/// be had.
 async fn mount(
     inner: &Arc<Inner>,
     name: &RepositoryName,
@@ -52,7 +53,8 @@ async fn mount(
 ) -> Result<bool, ApiError> {
     let sources = match from {
         Some(from) => inner.storage.repository(&from).into_iter().collect(),
-        None => inner.storage.repositories(),
+        None if inner.options.mount_from_anywhere => inner.storage.repositories(),
+        None => return Ok(false),
     };
     let (inner, name, digest) = (inner.clone(), name.clone(), digest.clone());
     blocking(move || {

@@ -168,11 +168,13 @@ async fn a_mount_takes_the_blob_over_or_begins_an_upload() {
 }
 
 #[tokio::test]
-async fn a_mount_without_a_source_looks_everywhere() {
-    let registry = Fixture::new();
-    let digest = registry.blob("a", b"shared").await;
-    let got = registry.post(&format!("/v2/b/blobs/uploads/?mount={digest}"), "").await;
-    assert_eq!(got.status, StatusCode::CREATED);
+async fn a_mount_without_a_source_looks_everywhere_only_where_that_is_allowed() {
+    for (mount_from_anywhere, status) in [(true, StatusCode::CREATED), (false, StatusCode::ACCEPTED)] {
+        let registry = Fixture::with(Options { mount_from_anywhere, ..Options::default() });
+        let digest = registry.blob("a", b"shared").await;
+        let got = registry.post(&format!("/v2/b/blobs/uploads/?mount={digest}"), "").await;
+        assert_eq!(got.status, status);
+    }
 }
 
 #[tokio::test]
