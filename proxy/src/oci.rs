@@ -51,7 +51,7 @@ const HOST_AND_NAME_BYTES: usize = 255;
 /// # Errors
 /// What the client did wrong, or may not; [`refusal`] renders it, [`operation`] names it in metrics.
 pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result<Routed> {
-    let route = Route::parse(parts.uri.path())?;
+    let route = Route::parse(parts.uri.path()).map_err(|error| for_method(error, &parts.method))?;
     let span = telemetry::request_span(&parts.method, route.template(), &parts.headers);
     telemetry::record_request_id(&span, &context.request_id);
     let door = Door { config: &app.config, keys: &app.access_keys };
@@ -99,6 +99,14 @@ fn respond(mut response: Response<Bytes>, label: &'static str) -> Routed {
     let (name, value) = API_VERSION;
     response.headers_mut().insert(name, value);
     Routed::Respond { response: Box::new(response), label }
+}
+
+/// A manifest with an impossible name is not there; to put one there is a mistake (distribution-spec, "Pushing Manifests").
+fn for_method(error: Error, method: &Method) -> Error {
+    if error.code() == Code::ManifestUnknown && method == Method::PUT {
+        return Error::new(Code::InvalidDigest, "The reference is neither a tag nor a digest.");
+    }
+    error
 }
 
 /// The answer of `/v2/`: yes, this is a registry.
