@@ -179,7 +179,7 @@ BEGIN
     SELECT array_agg(id) INTO v_ids
     FROM (
         SELECT id FROM uploads
-        WHERE initiated_at < clock_timestamp() - make_interval(secs => p_ttl_seconds)
+        WHERE initiated_at < now() - make_interval(secs => p_ttl_seconds)
         ORDER BY initiated_at
         LIMIT p_limit
         FOR UPDATE SKIP LOCKED

@@ -37,3 +37,6 @@ pub use sweep::{DuePin, SweepGuard};
 pub use types::{BlobRef, ChecksumType, Checksums, Headers, Metadata, Placement, Repository, Segment, Segments, slice};
 pub use upload::{NewUpload, Upload};
 pub use upload_target::UploadTarget;
+
+#[cfg(test)]
+mod tests;

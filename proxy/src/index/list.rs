@@ -98,7 +98,7 @@ pub(super) fn cut<T>(mut entries: Vec<T>, limit: u32) -> (Vec<T>, bool) {
 }
 
 /// One scan. The bucket stands on the left, so that an empty bucket gives one row of nothing and a missing one gives none.
-const FLAT: &str = concat!(
+pub(super) const FLAT: &str = concat!(
     "SELECT NULL::text AS prefix, ",
     head_columns!(),
     "
@@ -115,7 +115,7 @@ const FLAT: &str = concat!(
 /// A walk from entry to entry: each step takes the first key at or behind `next`; a key that rolls up is answered by its
 /// common prefix, and the next step begins behind everything under that. $5 is the prefix's length in characters, $6 the
 /// delimiter, $7 what sorts behind every key. Row 0 says that the bucket is there.
-const ROLLED_UP: &str = concat!(
+pub(super) const ROLLED_UP: &str = concat!(
     "WITH RECURSIVE walk (n, object_id, prefix, next) AS (
         SELECT 0::bigint, NULL::bigint, NULL::text COLLATE \"C\", $2::text COLLATE \"C\" FROM buckets WHERE name = $1
         UNION ALL

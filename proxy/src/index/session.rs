@@ -27,11 +27,12 @@ const CLOSE: &str = "
 
 /// Takes them for a while, so that no other replica works on the same ones; who does not close them leaves them due again.
 const TAKE: &str = "
-    UPDATE store_sessions SET due_at = clock_timestamp() + interval '10 minutes'
-    FROM stores
-    WHERE stores.id = store_sessions.store_id AND store_sessions.id IN (
-        SELECT id FROM store_sessions WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    WITH due AS MATERIALIZED (
+        SELECT id FROM store_sessions WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
     )
+    UPDATE store_sessions SET due_at = clock_timestamp() + interval '10 minutes'
+    FROM due, stores
+    WHERE store_sessions.id = due.id AND stores.id = store_sessions.store_id
     RETURNING store_sessions.id, stores.name AS store, store_sessions.location";
 
 impl Index {

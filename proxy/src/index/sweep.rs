@@ -35,10 +35,10 @@ pub struct SweepGuard {
 
 const DUE: &str = "
     WITH due AS (
-        (SELECT repository_id, digest FROM blob_pins WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1)
+        (SELECT repository_id, digest FROM blob_pins WHERE due_at <= now() ORDER BY due_at LIMIT $1)
         UNION
         (SELECT repository_id, digest FROM blobs
-         WHERE condemned_at <= clock_timestamp() - make_interval(secs => $2) ORDER BY condemned_at LIMIT $1)
+         WHERE condemned_at <= now() - make_interval(secs => $2) ORDER BY condemned_at LIMIT $1)
     )
     SELECT due.repository_id, due.digest, stores.name AS store, placements.prefix, placements.id AS placement_id,
            repositories.shard
@@ -51,7 +51,7 @@ const DUE: &str = "
 const DROP_SETTLED: &str = "
     WITH settled AS (
         SELECT id FROM blob_pins
-        WHERE due_at <= clock_timestamp() AND is_named(repository_id, digest)
+        WHERE due_at <= now() AND is_named(repository_id, digest)
         ORDER BY due_at LIMIT $1
         FOR UPDATE SKIP LOCKED
     ), dropped AS (

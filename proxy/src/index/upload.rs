@@ -69,7 +69,7 @@ const ONE: &str = concat!(
 /// Answers of completions are kept for a day.
 const FORGET_COMPLETED: &str = "
     WITH old AS (
-        SELECT id FROM completed_uploads WHERE completed_at < clock_timestamp() - interval '1 day'
+        SELECT id FROM completed_uploads WHERE completed_at < now() - interval '1 day'
         ORDER BY completed_at LIMIT $1 FOR UPDATE SKIP LOCKED
     ), forgotten AS (
         DELETE FROM completed_uploads USING old WHERE completed_uploads.id = old.id RETURNING 1
