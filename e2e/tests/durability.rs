@@ -1,5 +1,13 @@
 //! What was acknowledged is there, whatever was killed, and what was started is gone when its parent is.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test are tests too: they fail by panicking"
+)]
+
 use std::{
     collections::BTreeMap,
     path::Path,

@@ -1,5 +1,13 @@
 //! Postgres or the registry stands still, or is gone: 503 with a Retry-After in bounded time, and all is well when they are back.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test are tests too: they fail by panicking"
+)]
+
 use std::{
     path::Path,
     process::Command,

@@ -134,12 +134,15 @@ impl Gateway for Gate {
 
     async fn serve(&self, request: Request<Body>) -> Response<Body> {
         let span = telemetry::request_span(request.method(), "s3", request.headers());
-        let operation = request.extensions().get::<RequestContext>().map(|context| context.operation.clone());
+        let context = request.extensions().get::<RequestContext>().cloned();
+        if let Some(context) = &context {
+            telemetry::record_request_id(&span, &context.request_id);
+        }
         async {
             let response = s3::call(&self.s3, request).await;
             telemetry::record_status(&tracing::Span::current(), response.status());
-            if let (Some(operation), Some(name)) = (operation, response.extensions().get::<s3::OperationName>()) {
-                let _ = operation.set(name.0);
+            if let (Some(context), Some(name)) = (context, response.extensions().get::<s3::OperationName>()) {
+                let _ = context.operation.set(name.0);
             }
             response
         }

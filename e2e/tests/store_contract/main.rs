@@ -4,6 +4,14 @@
 //! `sentences.rs` holds the promises, `faults.rs` what becomes of them when the upstream fails, `zot.rs` what Zot does
 //! otherwise than the others; `docs/zot.md` names the tests of that file.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test are tests too: they fail by panicking"
+)]
+
 mod faults;
 mod sentences;
 mod zot;

@@ -41,7 +41,7 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
         tls: options.tls,
         postgres: options.postgres,
     };
-    let result = dev::run(config, options, stop, |text| super::say(text)).await;
+    let result = dev::run(config, options, stop, super::say).await;
     guard.shutdown(std::time::Duration::from_secs(3)).await;
     result
 }

@@ -93,7 +93,9 @@ async fn writers_of_the_same_keys_in_other_orders_do_not_block_each_other() {
         for step in 0..30 {
             let (key, other) = (&keys[(turn * 3 + step) % 8], &keys[(turn * 5 + 7 * step) % 8]);
             match (turn + step) % 4 {
-                0 => drop(world.put(key, other).await),
+                0 => {
+                    world.put(key, other).await;
+                }
                 1 => {
                     // The source may be replaced between its read and the copy: then there is nothing to copy.
                     if let Ok(source) = world.index.object("b", key).await {
