@@ -58,6 +58,8 @@ impl DevServer {
     /// # Errors
     /// When the binary cannot be built, or the server ends or is not ready in time; the error shows the end of its log.
     pub fn start(options: &Options) -> Result<Self> {
+        // First, for it may take minutes: a test that is killed meanwhile leaves no folder behind.
+        let binary = build::proxy_binary()?;
         let folder = match &options.data_dir {
             Some(folder) => Folder::Kept(folder.clone()),
             None => Folder::temporary()?,
@@ -65,7 +67,7 @@ impl DevServer {
         let data = folder.path().join("data");
         std::fs::create_dir_all(&data)?;
         let listen = format!("127.0.0.1:{}", free_port()?);
-        let mut command = Command::new(build::proxy_binary()?);
+        let mut command = Command::new(binary);
         command.args(["dev", "--listen", &listen, "--data-dir"]).arg(&data).arg("--zot");
         match &options.upstream {
             Upstream::Embedded => command.arg("embedded"),

@@ -23,9 +23,11 @@ impl EmbeddedRegistry {
     /// # Errors
     /// When it cannot be built or does not start.
     pub fn start() -> Result<Self> {
+        // First, for it may take minutes: a test that is killed meanwhile leaves no folder behind.
+        let binary = build::registry_binary()?;
         let folder = Folder::temporary()?;
         let address = format!("127.0.0.1:{}", free_port()?);
-        let mut command = Command::new(build::registry_binary()?);
+        let mut command = Command::new(binary);
         command.args(["--listen", &address, "--root"]).arg(folder.path().join("storage"));
         let log = folder.path().join("registry.log");
         let mut server = Server::start("zas-registry", &mut command, &log, folder.scratch())?;
