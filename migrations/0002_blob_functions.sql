@@ -58,8 +58,13 @@ CREATE FUNCTION spend_pin(p_pin bigint, p_repositories bigint[], p_digests bytea
 LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM blob_pins WHERE id = p_pin;
-    -- While its pin stands a blob is never condemned. Where it had lapsed, or there was none, a look must tell.
-    IF NOT FOUND AND EXISTS (
+    -- While its pin stands a blob is never condemned. Where the pin is gone the blob may have been deleted since, and pinned
+    -- anew by a writer that has yet to upload it: whoever uploaded under that pin has to do it again.
+    IF NOT FOUND AND p_pin IS NOT NULL THEN
+        RAISE EXCEPTION 'the pin of a blob that was to be named has lapsed' USING ERRCODE = 'ZA001';
+    END IF;
+    -- Without a pin somebody else names the blob, and a look must tell whether that still held.
+    IF p_pin IS NULL AND EXISTS (
         SELECT FROM unnest(p_repositories, p_digests) AS named (repository_id, digest)
         JOIN blobs USING (repository_id, digest)
         WHERE condemned_at IS NOT NULL
@@ -68,7 +73,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION spend_pin IS 'Ends a writer''s pin in the transaction that has named its blobs; fails with ZA001 where one of them is condemned.';
+COMMENT ON FUNCTION spend_pin IS 'Ends a writer''s pin in the transaction that has named its blobs; fails with ZA001 where the pin has lapsed, or one of them is condemned.';
 
 CREATE FUNCTION let_go_objects(p_ids bigint[], p_grace_seconds double precision) RETURNS void
 LANGUAGE plpgsql AS $$

@@ -42,11 +42,30 @@ pub struct Options {
 /// # Errors
 /// What could not be started, and what to do about it.
 pub async fn run(
-    mut config: Config,
+    config: Config,
     options: Options,
     stop: CancellationToken,
     say: impl Fn(String),
 ) -> anyhow::Result<()> {
+    // What was begun is undone by being dropped: nothing outlives the process.
+    let started = tokio::select! {
+        started = start(config, &options, &say) => started?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    started.run(stop, say).await
+}
+
+/// Everything that runs.
+struct Started {
+    service: Service,
+    upstream: upstream::Running,
+    database: Database,
+    banner: String,
+    /// Locked until everything has stopped.
+    _folder: folder::Folder,
+}
+
+async fn start(mut config: Config, options: &Options, say: &impl Fn(String)) -> anyhow::Result<Started> {
     let folder = folder::Folder::open(&options.data_dir)?;
     check_that_the_port_is_free(&options.listen)?;
     let root = credentials::load_or_create(&folder, &config.s3.region)?;
@@ -62,24 +81,30 @@ pub async fn run(
     config.store.url.clone_from(&upstream.url);
     config.store.zot_config.clone_from(&upstream.zot_config);
 
-    let database = start_database(&options, &folder, &kind, &say).await?;
+    let database = start_database(options, &folder, &kind, say).await?;
     config.database.url = Secret::new(database.url.clone());
 
     let service = Service::start(config).await.map_err(|error| anyhow::anyhow!(error.for_log()))?;
-    let address = service.address();
-    let readiness = service.app().clone();
-    let served = tokio::spawn(service.run(stop.clone()));
-    tokio::select! {
-        () = readiness.readiness.wait_for_index() => say(banner::text(address, &root, &folder, options.tls)),
-        () = stop.cancelled() => {}
+    let banner = banner::text(service.address(), &root, &folder, options.tls);
+    Ok(Started { service, upstream, database, banner, _folder: folder })
+}
+
+impl Started {
+    async fn run(self, stop: CancellationToken, say: impl Fn(String)) -> anyhow::Result<()> {
+        let app = self.service.app().clone();
+        let served = tokio::spawn(self.service.run(stop.clone()));
+        tokio::select! {
+            () = app.readiness.wait_for_index() => say(self.banner),
+            () = stop.cancelled() => {}
+        }
+        served.await.context("the service ended with a fault")?;
+        if let Some(server) = self.database.server {
+            server.stop().await.context("stopping Postgres")?;
+        }
+        self.upstream.stop().await;
+        say("Stopped. Everything is kept in the data folder for the next run.".to_owned());
+        Ok(())
     }
-    served.await.context("the service ended with a fault")?;
-    if let Some(server) = database.server {
-        server.stop().await.context("stopping Postgres")?;
-    }
-    upstream.stop().await;
-    say("Stopped. Everything is kept in the data folder for the next run.".to_owned());
-    Ok(())
 }
 
 /// A Postgres to use: ours or the user's.

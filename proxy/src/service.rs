@@ -17,6 +17,9 @@ use crate::index;
 use crate::listener::{ListenError, Listener};
 use crate::store::zot_config::{self, Finding, Findings};
 
+/// How long background work may take to end after the drain.
+const WORK_LIMIT: Duration = Duration::from_secs(10);
+
 /// A sidecar whose listeners are bound.
 pub struct Service {
     app: Arc<App>,
@@ -70,8 +73,9 @@ impl Service {
     /// Serves until `stop`, then drains: transfers in flight may finish within the grace period.
     pub async fn run(self, stop: CancellationToken) {
         let mut background = JoinSet::new();
-        background.spawn(prepare_index(self.app.clone(), stop.clone()));
-        background.spawn(sweep(self.app.clone(), stop.clone()));
+        let mut work = JoinSet::new();
+        work.spawn(prepare_index(self.app.clone(), stop.clone()));
+        work.spawn(sweep(self.app.clone(), stop.clone()));
         if let Some(metrics) = self.metrics_listener {
             // Probes answer until the very end, so that an orchestrator sees the drain.
             background.spawn(async move {
@@ -80,6 +84,10 @@ impl Service {
         }
         let report = self.listener.run(stop.clone()).await;
         stop.cancel();
+        // What the sweeper has begun it ends: a blob that it has condemned would otherwise wait for another.
+        if tokio::time::timeout(WORK_LIMIT, work.join_all()).await.is_err() {
+            tracing::warn!("the sweeper did not stop in time");
+        }
         background.shutdown().await;
         tracing::info!(?report, "drained");
     }
@@ -92,7 +100,16 @@ fn cannot_listen(error: ListenError) -> Error {
 /// What the registry's own configuration says about S3 writes. An unreadable file is a refusal: nothing is known then.
 #[must_use]
 pub fn registry_findings(config: &Config) -> Findings {
-    let Some(path) = &config.store.zot_config else { return Findings::default() };
+    let Some(path) = &config.store.zot_config else {
+        let unknown = Finding {
+            field: "store.zot_config".to_owned(),
+            found: "unset".to_owned(),
+            wanted: "Zot's configuration file, where the registry is a Zot: its garbage collection deletes S3 objects \
+                     unless it is switched off for them, and nobody checks that now"
+                .to_owned(),
+        };
+        return Findings { warnings: vec![unknown], ..Findings::default() };
+    };
     match std::fs::read_to_string(path) {
         Ok(text) => zot_config::check(&text, &config.store.prefix),
         Err(error) => Findings {

@@ -19,10 +19,15 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
 }
 
 /// Cancels `stop` at the first SIGTERM or SIGINT; a second one ends the process at once.
+#[expect(clippy::exit, reason = "whoever asks twice does not want to wait for the drain")]
 pub(super) async fn cancel_on_signal(stop: CancellationToken) {
     if wait_for_signal().await.is_ok() {
-        tracing::info!("asked to stop: draining");
+        tracing::info!("asked to stop: draining; ask again to stop at once");
         stop.cancel();
+    }
+    if wait_for_signal().await.is_ok() {
+        tracing::warn!("asked to stop at once");
+        std::process::exit(130);
     }
 }
 

@@ -13,11 +13,12 @@ pub(super) fn text(address: SocketAddr, key: &AccessKey, folder: &Folder, tls: b
     let credentials = credentials.display();
     let id = &key.id;
     let trust = if tls {
-        format!("\nexport AWS_CA_BUNDLE={}", folder.path("tls/certificate.pem").display())
+        format!("\nexport AWS_CA_BUNDLE='{}'", folder.path("tls/certificate.pem").display())
     } else {
         String::new()
     };
-    let plain = if tls { "--ca-file .zas/tls/certificate.pem" } else { "--plain-http" };
+    let certificate = folder.path("tls/certificate.pem");
+    let plain = if tls { format!("--ca-file '{}'", certificate.display()) } else { "--plain-http".to_owned() };
     format!(
         "
 Ready: S3 and OCI at {endpoint}
@@ -25,7 +26,7 @@ Access key {id}; its secret stands in {credentials} (profile zas).
 
 Paste this, then try S3:
 
-export AWS_SHARED_CREDENTIALS_FILE={credentials} AWS_PROFILE=zas AWS_ENDPOINT_URL={endpoint}{trust}
+export AWS_SHARED_CREDENTIALS_FILE='{credentials}' AWS_PROFILE=zas AWS_ENDPOINT_URL={endpoint}{trust}
 aws s3 mb s3://first
 echo hello | aws s3 cp - s3://first/hello.txt
 aws s3 ls s3://first

@@ -107,7 +107,7 @@ impl PartRow {
 impl Index {
     /// Commits a part, replacing one of the same number.
     /// # Errors
-    /// `NoSuchBucket`, `NoSuchUpload`; `NoSuchKey` where the blob of a copied segment is gone; `OperationAborted` where the pin had lapsed and the blob is gone.
+    /// `NoSuchBucket`, `NoSuchUpload`; `NoSuchKey` where the blob of a copied segment is gone; `OperationAborted` where the pin had lapsed.
     pub async fn put_part(&self, part: NewPart<'_>) -> Result<OffsetDateTime> {
         let size = to_i64(part.size)?;
         let sizes = part.segments.iter().map(|s| to_i64(s.size)).collect::<Result<Vec<i64>>>()?;

@@ -68,6 +68,11 @@ async fn copy(
         Some(known) => known,
         None => hashed(app, segments.clone(), algorithm).await?,
     };
+    // Hashing may take longer than bytes outlive their name: the source must still be what it was, just before the part
+    // names its bytes too.
+    if app.index.object(bucket, key).await?.head.id != object.head.id {
+        return Err(Code::NoSuchKey.into());
+    }
     let part = NewPart {
         bucket: &input.bucket,
         key: &input.key,

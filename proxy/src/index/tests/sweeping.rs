@@ -73,12 +73,23 @@ async fn nothing_pins_or_names_a_condemned_blob() {
 }
 
 #[tokio::test]
-async fn a_lapsed_pin_still_commits_while_its_blob_is_there() {
+async fn a_pin_that_is_gone_no_longer_commits_even_where_its_blob_is_named() {
     let world = World::new().await;
     let lapsed = world.pin("x", NOW).await;
     world.put("other", "x").await;
     assert_eq!(world.index.drop_settled_pins(10).await.unwrap(), 1);
-    world.index.commit_object(world.new_object("k", Some(&lapsed))).await.unwrap();
+    let commit = world.index.commit_object(world.new_object("k", Some(&lapsed))).await;
+    assert_code(commit, Code::OperationAborted);
+}
+
+#[tokio::test]
+async fn a_pin_that_is_gone_does_not_commit_a_blob_that_another_writer_is_about_to_upload() {
+    let world = World::new().await;
+    let lapsed = world.pin("x", NOW).await;
+    assert_eq!(world.sweep().await.len(), 1);
+    let _uploading = world.pin("x", LATER).await;
+    let commit = world.index.commit_object(world.new_object("k", Some(&lapsed))).await;
+    assert_code(commit, Code::OperationAborted);
 }
 
 #[tokio::test]
