@@ -79,3 +79,6 @@ impl fmt::Debug for Blobs {
         f.debug_struct("Blobs").field("store", &self.store).field("config", &self.config).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,7 @@ use crate::config;
 use crate::digest::Digest;
 use crate::error::Result;
 
-pub use self::upload::UploadSession;
+pub use self::upload::{SessionEnd, UploadSession};
 
 /// Bytes on their way; an error ends them.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send + 'static>>;

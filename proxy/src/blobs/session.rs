@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::index::Index;
-use crate::store::{ByteStream, Store, UploadSession};
+use crate::store::{ByteStream, SessionEnd, Store, UploadSession};
 
 /// How long cancelling and closing may take; after that it is the sweeper's.
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(30);
@@ -48,8 +48,7 @@ impl OpenSession {
     /// Makes the bytes a blob.
     pub(super) async fn finish(mut self, digest: &Digest, size: u64) -> Result<()> {
         let Some(upload) = self.upload.take() else { return Err(used_up()) };
-        upload.finish(digest, size).await?;
-        self.finished = true;
+        self.finished = upload.finish(digest, size).await? == SessionEnd::Over;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use super::call::Call;
 use super::retry::Repeat;
-use super::{Inner, Store, response, target};
+use super::{Inner, SessionEnd, Store, response, target};
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 
@@ -98,13 +98,14 @@ impl Inner {
     async fn put_whole(&self, location: &str, repository: &str, digest: &Digest, body: Bytes) -> Result<()> {
         let size = body.len() as u64;
         let result = self.finish(location, repository, digest, body, size).await;
-        if let Err(error) = &result
-            && error.code() != Code::UpstreamUnavailable
-            && let Err(error) = self.cancel(location).await
-        {
+        let is_to_cancel = match &result {
+            Ok(end) => *end == SessionEnd::Unclear,
+            Err(error) => error.code() != Code::UpstreamUnavailable,
+        };
+        if is_to_cancel && let Err(error) = self.cancel(location).await {
             tracing::debug!(error = error.for_log(), "an upload session stays behind until the registry drops it");
         }
-        result
+        result.map(drop)
     }
 
     /// Finishes a session by PUT, with `body` as its last bytes. Where it stays unclear whether the registry has finished
@@ -116,22 +117,25 @@ impl Inner {
         digest: &Digest,
         body: Bytes,
         size: u64,
-    ) -> Result<()> {
+    ) -> Result<SessionEnd> {
         let call = Call::new("finish_upload", Method::PUT, target::finish(location, digest), Repeat::Always)
             .headers(&OCTETS)
             .body(body)
             .extra(self.time_for(size));
-        let unclear = match self.call(call).await {
+        let (unclear, end) = match self.call(call).await {
             Ok(reply) => match reply.response.status() {
-                StatusCode::CREATED => return response::check_digest(reply.response.headers(), digest),
+                StatusCode::CREATED => {
+                    response::check_digest(reply.response.headers(), digest)?;
+                    return Ok(SessionEnd::Over);
+                }
                 // The session is gone: an earlier attempt may have finished it.
-                StatusCode::NOT_FOUND => response::refused(reply.response, "finish_upload").await,
+                StatusCode::NOT_FOUND => (response::refused(reply.response, "finish_upload").await, SessionEnd::Over),
                 _ => return Err(response::refused(reply.response, "finish_upload").await),
             },
-            Err(error) => error,
+            Err(error) => (error, SessionEnd::Unclear),
         };
         match self.head_blob(repository, digest).await {
-            Ok(Some(stored)) if stored == size => Ok(()),
+            Ok(Some(stored)) if stored == size => Ok(end),
             _ => Err(unclear),
         }
     }

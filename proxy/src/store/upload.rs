@@ -17,6 +17,16 @@ use super::{ByteStream, Inner, Store, response, target};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 
+/// What has become of a session whose blob is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// There is none any more.
+    Over,
+    /// The blob is there, but the registry did not say that it came of this session: that may still be open, with its
+    /// bytes. To be cancelled.
+    Unclear,
+}
+
 /// An upload session that is open at the registry.
 #[derive(Debug)]
 pub struct UploadSession {
@@ -58,10 +68,11 @@ impl UploadSession {
         Ok(sent)
     }
 
-    /// Finishes the upload: when it returns the blob is durable. `size` is all that was appended.
+    /// Finishes the upload: when it returns the blob is durable. `size` is all that was appended. A session that may
+    /// have outlived it is the caller's to cancel.
     /// # Errors
     /// `UpstreamUnavailable`; `InternalError` where the registry finds another digest.
-    pub async fn finish(self, digest: &Digest, size: u64) -> Result<()> {
+    pub async fn finish(self, digest: &Digest, size: u64) -> Result<SessionEnd> {
         self.store.finish(&self.location, &self.repository, digest, Bytes::new(), size).await
     }
 }

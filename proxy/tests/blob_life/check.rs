@@ -29,7 +29,9 @@ pub(crate) async fn at_rest(world: &std::sync::Arc<World>) -> String {
     let named = named(&pool).await;
     nothing_is_missing(world, &named);
     let stored = nothing_is_left(world, &named);
-    format!("{stored} blobs stored, {} named; {}", named.len(), world.ledger.counts())
+    let (slowest, counts) = (world.registry.slowest_call(), world.ledger.counts());
+    let deletions = world.registry.deletions();
+    format!("{stored} blobs stored, {} named; slowest call {slowest:?}; deletions {deletions}, {counts}", named.len())
 }
 
 /// Sweeps until nothing is due any more and nothing is on its way.
@@ -103,7 +105,10 @@ fn nothing_is_missing(world: &World, named: &HashSet<Blob>) {
         match std::fs::read(world.registry.blob(repository, hex)) {
             Ok(bytes) if Digest::of(&bytes).hex() == *hex => {}
             Ok(_) => world.ledger.violation(format!("{repository} {hex} has other bytes")),
-            Err(error) => world.ledger.violation(format!("{repository} {hex} is named and missing: {error}")),
+            Err(error) => {
+                let course = world.registry.course(&format!("sha256:{hex}"));
+                world.ledger.violation(format!("{repository} {hex} is named and missing: {error}{course}"));
+            }
         }
     }
 }
@@ -116,12 +121,18 @@ fn nothing_is_left(world: &World, named: &HashSet<Blob>) -> usize {
         let relative = file.strip_prefix(root).unwrap().to_str().unwrap();
         if let Some((repository, hex)) = relative.split_once("/blobs/sha256/") {
             stored.push((repository.to_owned(), hex.to_owned()));
-        } else if relative.starts_with("_uploads") && std::fs::metadata(file).is_ok_and(|m| m.len() > 0) {
-            world.ledger.violation(format!("bytes of an upload that nobody finishes: {relative}"));
+        } else if relative.starts_with("_uploads")
+            // A session that was opened for somebody who never heard of it stays until the registry drops it: it holds no bytes.
+            && !relative.ends_with(".json")
+            && std::fs::metadata(file).is_ok_and(|metadata| metadata.len() > 0)
+        {
+            let course = world.registry.course(relative.trim_start_matches("_uploads/"));
+            world.ledger.violation(format!("bytes of an upload that nobody finishes: {relative}{course}"));
         }
     });
     for (repository, hex) in stored.iter().filter(|blob| !named.contains(blob)) {
-        world.ledger.violation(format!("{repository} {hex} is stored and nothing names it"));
+        let course = world.registry.course(&format!("sha256:{hex}"));
+        world.ledger.violation(format!("{repository} {hex} is stored and nothing names it{course}"));
     }
     stored.len()
 }

@@ -3,8 +3,8 @@
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
@@ -31,19 +31,28 @@ pub(crate) struct RunningRegistry {
 }
 
 /// What is going on at the registry.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Calls {
+    begun: Instant,
     running: AtomicUsize,
     slowest_ms: AtomicU64,
+    /// A line a call, with its beginning and end.
+    log: Mutex<Vec<String>>,
 }
 
 impl RunningRegistry {
     pub(crate) async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // In memory where the system has such a place: what is tested is the order of things, not the disk.
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let registry = Registry::open(folder.path(), Options::default()).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let calls = Arc::new(Calls::default());
+        let calls = Arc::new(Calls {
+            begun: Instant::now(),
+            running: AtomicUsize::new(0),
+            slowest_ms: AtomicU64::new(0),
+            log: Mutex::default(),
+        });
         let server = tokio::spawn(serve(listener, registry.clone(), Arc::clone(&calls)));
         Self { folder, registry, port, calls, server }
     }
@@ -63,6 +72,17 @@ impl RunningRegistry {
 
     pub(crate) fn clear_faults(&self) {
         self.registry.faults().clear();
+    }
+
+    /// How many deletions of blobs were asked for.
+    pub(crate) fn deletions(&self) -> u64 {
+        self.registry.faults().requests_with(Route::Blob, &http::Method::DELETE)
+    }
+
+    /// The calls whose path holds `text`, a line each.
+    pub(crate) fn course(&self, text: &str) -> String {
+        let log = self.calls.log.lock().unwrap();
+        log.iter().filter(|line| line.contains(text)).map(|line| format!("\n    {line}")).collect()
     }
 
     /// Whether nothing is being carried out.
@@ -101,8 +121,14 @@ async fn respond(request: Request<Incoming>, registry: Registry, calls: Arc<Call
     let call = tokio::spawn(async move {
         let begun = Instant::now();
         let is_stream = request.method() == http::Method::PATCH;
+        let what = format!("{} {}", request.method(), request.uri());
         let response = registry.call(request).await;
         let took = u64::try_from(begun.elapsed().as_millis()).unwrap();
+        let (status, cut) = (response.status().as_u16(), if response.extensions().is_empty() { "" } else { " cut" });
+        let location = response.headers().get("location").and_then(|l| l.to_str().ok()).unwrap_or_default();
+        let ended = calls.begun.elapsed().as_millis();
+        let line = format!("{}..{ended} ms: {what} -> {status}{cut} {location}", ended - u128::from(took));
+        calls.log.lock().unwrap().push(line);
         // A stream lasts as long as its client takes.
         if !is_stream {
             calls.slowest_ms.fetch_max(took, Ordering::SeqCst);
@@ -119,15 +145,19 @@ async fn respond(request: Request<Incoming>, registry: Registry, calls: Arc<Call
 pub(crate) async fn weather(world: &World, mut rng: StdRng, deadline: Instant) {
     let faults = world.registry.registry.faults();
     while Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(rng.random_range(5..60))).await;
-        if rng.random_bool(0.05) {
-            // A clear spell.
+        tokio::time::sleep(Duration::from_millis(rng.random_range(5..80))).await;
+        if rng.random_bool(0.3) {
+            // What was not used up is over: faults must not pile up until nothing gets through any more.
             faults.clear();
-            tokio::time::sleep(Duration::from_millis(rng.random_range(50..300))).await;
-            continue;
         }
-        let fault = Fault { route: route(&mut rng), ..Fault::everywhere(kind(&mut rng)) };
-        faults.inject(fault.skip(rng.random_range(0..5)).times(rng.random_range(1..4)));
+        let fault = if rng.random_bool(0.2) {
+            // The most dangerous of all: a deletion that comes when nobody waits for it any more.
+            let delay = LONGEST_DELAY.mul_f64(rng.random());
+            Fault::on(Route::Blob, FaultKind::Delay(delay)).method(http::Method::DELETE)
+        } else {
+            Fault { route: route(&mut rng), ..Fault::everywhere(kind(&mut rng)) }.skip(rng.random_range(0..5))
+        };
+        faults.inject(fault.times(rng.random_range(1..4)));
     }
     faults.clear();
 }
@@ -143,9 +173,9 @@ fn route(rng: &mut StdRng) -> Option<Route> {
 }
 
 fn kind(rng: &mut StdRng) -> FaultKind {
-    let delay = Duration::from_millis(rng.random_range(0..LONGEST_DELAY.as_millis() as u64));
+    let longest = if rng.random_bool(0.3) { LONGEST_DELAY } else { LONGEST_DELAY / 8 };
     match rng.random_range(0..8) {
-        0..=3 => FaultKind::Delay(delay),
+        0..=3 => FaultKind::Delay(longest.mul_f64(rng.random())),
         4 => FaultKind::Status([500, 502, 503, 429][rng.random_range(0..4)]),
         5 => FaultKind::CutConnection { after_bytes: 0 },
         6 => FaultKind::CutConnection { after_bytes: rng.random_range(1..100_000) },

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::super::testing::{Answer, Received, Registry};
 use super::*;
+use crate::store::SessionEnd;
 
 fn registry_of_sessions(request: &Received) -> Answer {
     match request.method.as_str() {
@@ -115,8 +116,20 @@ async fn an_upload_whose_last_answer_was_lost_is_found_to_be_done() {
     })
     .await;
     let session = registry.store().start_upload(REPOSITORY).await.unwrap();
-    session.finish(&Digest::of(b"abcde"), 5).await.unwrap();
+    assert_eq!(session.finish(&Digest::of(b"abcde"), 5).await.unwrap(), SessionEnd::Over);
     assert_eq!(registry.received().last().unwrap().method, "HEAD");
+}
+
+#[tokio::test]
+async fn a_blob_that_is_there_does_not_prove_that_the_session_is_over() {
+    let registry = Registry::start(|request| match request.method.as_str() {
+        "PUT" => Answer::status(500),
+        "HEAD" => Answer::status(200).length(5),
+        _ => registry_of_sessions(request),
+    })
+    .await;
+    let session = registry.store().start_upload(REPOSITORY).await.unwrap();
+    assert_eq!(session.finish(&Digest::of(b"abcde"), 5).await.unwrap(), SessionEnd::Unclear);
 }
 
 #[tokio::test]
