@@ -79,8 +79,8 @@ impl PinQueue {
         let (answer, answered) = oneshot::channel();
         let waiter = Waiter { request, answer, deadline };
         let round = async {
-            self.waiters.send(waiter).await.map_err(|_| Error::internal("the pin queue has ended"))?;
-            answered.await.map_err(|_| Error::internal("the pin queue dropped a request"))?
+            self.waiters.send(waiter).await.map_err(|_| ended())?;
+            answered.await.map_err(|_| ended())?
         };
         timeout_at(deadline, round).await.unwrap_or_else(|_| Err(late()))
     }
@@ -127,6 +127,11 @@ fn for_each_of_many(error: &Error) -> Error {
         Some(seconds) => copy.retry_after(Duration::from_secs(seconds)),
         None => copy,
     }
+}
+
+/// The queue's tasks live as long as the runtime: without them the process is about to end.
+fn ended() -> Error {
+    Error::from(Code::ShuttingDown).detail("the pin queue has ended")
 }
 
 fn late() -> Error {

@@ -121,12 +121,12 @@ impl Index {
     pub async fn pin_blobs(&self, requests: &[PinRequest], ttl: Duration) -> Result<Vec<Result<PinnedBlob>>> {
         let mut answers: Vec<Option<Result<PinnedBlob>>> = requests.iter().map(|_| None).collect();
         for round in 0..ROUNDS {
-            if round > 0 {
-                tokio::time::sleep(PAUSE * u32::from(round.unsigned_abs())).await;
-            }
             let open: Vec<usize> = answers.iter().enumerate().filter(|(_, a)| a.is_none()).map(|(i, _)| i).collect();
             if open.is_empty() {
                 break;
+            }
+            if round > 0 {
+                tokio::time::sleep(PAUSE * u32::from(round.unsigned_abs())).await;
             }
             self.pin_round(requests, &open, round, ttl, &mut answers).await?;
         }

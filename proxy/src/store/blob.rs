@@ -55,7 +55,7 @@ impl Store {
     /// # Errors
     /// `UpstreamUnavailable`, or `InternalError` where the registry refuses, as Zot does while a manifest lists the blob.
     pub async fn delete_blob(&self, repository: &str, digest: &Digest) -> Result<bool> {
-        let call = Call::new("delete_blob", Method::DELETE, target::blob(repository, digest)?, Repeat::Always);
+        let call = Call::new("delete_blob", Method::DELETE, target::blob(repository, digest)?, Repeat::IfUndone);
         self.inner.delete(call).await
     }
 }

@@ -252,7 +252,7 @@ impl Client {
     /// Notes an error that nothing in this world explains.
     pub(crate) fn expect(&self, error: &Error, expected: &[Code]) {
         let is_expected = expected.contains(&error.code())
-            || matches!(error.code(), Code::UpstreamUnavailable | Code::IndexUnavailable | Code::RequestTimeout)
+            || matches!(error.code(), Code::UpstreamUnavailable | Code::IndexUnavailable | Code::RequestTimeout | Code::ShuttingDown)
             // The session has taken so long that a sweeper took it for abandoned.
             || error.for_log().contains("BLOB_UPLOAD_UNKNOWN");
         if is_expected {

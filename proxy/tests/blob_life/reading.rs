@@ -42,10 +42,8 @@ pub(crate) async fn read(client: &mut Client) {
 async fn still_there(client: &Client, name: (&str, &str), object: &Object, error: &Error) {
     match client.parts.index.object(name.0, name.1).await {
         Ok(now) if now.head.id == object.head.id => {
-            client
-                .world
-                .ledger
-                .violation(format!("{name:?}: a blob of the current version is gone: {}", error.for_log()));
+            let course = client.world.registry.course(error.details().next().map_or("sha256", |(_, digest)| digest));
+            client.world.ledger.violation(format!("{name:?}: a blob of the current version is gone{course}"));
         }
         _ => client.world.ledger.count("reads overtaken"),
     }
