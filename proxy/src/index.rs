@@ -16,6 +16,7 @@ mod multipart;
 mod object;
 mod part;
 mod pin;
+mod pool;
 mod session;
 mod sweep;
 mod types;

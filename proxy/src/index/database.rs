@@ -6,12 +6,13 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::QueryAs;
-use sqlx::{FromRow, PgPool, Postgres};
+use sqlx::{FromRow, Postgres};
 
 use super::Repository;
 use super::failure::Failure;
+use super::pool::Pool;
 use crate::config::Database;
 use crate::error::{Code, Error, Result};
 
@@ -19,10 +20,6 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 /// How often a transaction that was in another one's way is tried.
 const ATTEMPTS: u32 = 3;
-
-/// A connection that was idle for longer is asked whether it still stands before it is used; a busy one is not, so that a
-/// read stays one round trip.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// How much longer than Postgres we wait for a statement: a server that has gone silent does not keep its own timeout.
 const DEADLINE_SLACK: Duration = Duration::from_secs(5);
@@ -40,7 +37,7 @@ pub(super) type Statement<'q, T> = QueryAs<'q, Postgres, T, PgArguments>;
 /// The index: a pool of connections to Postgres. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Index {
-    pool: PgPool,
+    pool: Pool,
     deadline: Duration,
     pub(super) reclaim_after: Duration,
     pub(super) repositories: Arc<RwLock<HashMap<i64, Arc<Repository>>>>,
@@ -58,27 +55,12 @@ impl Index {
             })?
             .application_name("zas-proxy")
             .options(session_settings(config.statement_timeout));
-        let pool = PgPoolOptions::new()
-            .max_connections(config.max_connections)
-            .acquire_timeout(config.acquire_timeout)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    if meta.idle_for > TRUSTED_IDLE {
-                        sqlx::Connection::ping(connection).await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_lazy_with(options);
-        Ok(Self { deadline: config.statement_timeout.saturating_add(DEADLINE_SLACK), ..Self::from_pool(pool) })
-    }
-
-    /// Wraps a pool; for tests.
-    #[must_use]
-    pub fn from_pool(pool: PgPool) -> Self {
-        let deadline = Database::default().statement_timeout.saturating_add(DEADLINE_SLACK);
-        Self { pool, deadline, reclaim_after: RECLAIM_AFTER, repositories: Arc::default() }
+        Ok(Self {
+            pool: Pool::new(options, config.max_connections, config.acquire_timeout)?,
+            deadline: config.statement_timeout.saturating_add(DEADLINE_SLACK),
+            reclaim_after: RECLAIM_AFTER,
+            repositories: Arc::default(),
+        })
     }
 
     /// Changes how long a condemned blob is left to the sweeper that condemned it; for tests of crashed sweepers.
@@ -88,26 +70,26 @@ impl Index {
         self
     }
 
-    /// The pool, for the other files of this folder.
-    pub(crate) const fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
     /// Asks Postgres for an answer, within two seconds.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn ping(&self) -> Result<()> {
-        let ask = sqlx::query("SELECT 1").execute(&self.pool);
+        let ask = self.attempt(sqlx::query_as::<_, (i32,)>("SELECT 1"));
         match tokio::time::timeout(PING_DEADLINE, ask).await {
-            Ok(answer) => answer.map(drop).map_err(|error| Failure::from(error).into()),
+            Ok(answer) => answer.map(drop).map_err(Error::from),
             Err(_) => Err(Failure::Deadline(PING_DEADLINE).into()),
         }
     }
 
     /// Pool use for metrics: (connections, idle).
     #[must_use]
-    pub fn pool_use(&self) -> (u32, usize) {
-        (self.pool.size(), self.pool.num_idle())
+    pub fn pool_use(&self) -> (usize, usize) {
+        self.pool.usage()
+    }
+
+    /// Closes the pool: whoever asks for a connection from now on is told that the index is unavailable. For tests.
+    pub fn close(&self) {
+        self.pool.close();
     }
 
     /// Runs one statement, which is one transaction; tries again where another transaction was in its way.
@@ -157,15 +139,13 @@ impl Index {
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin + 'q,
     {
-        let mut connection = self.pool.acquire().await?;
-        match tokio::time::timeout(self.deadline, statement.fetch_all(&mut *connection)).await {
-            Ok(outcome) => Ok(outcome?),
-            Err(_) => {
-                // Whatever answers on it some day answers a question that nobody asks any more.
-                connection.close_on_drop();
-                Err(Failure::Deadline(self.deadline))
-            }
+        let mut loan = self.pool.acquire().await?;
+        let rows = tokio::time::timeout(self.deadline, statement.fetch_all(loan.connection()?)).await;
+        let outcome = rows.map_err(|_| Failure::Deadline(self.deadline))?.map_err(Failure::from);
+        if outcome.as_ref().err().is_none_or(Failure::leaves_connection_usable) {
+            loan.give_back();
         }
+        outcome
     }
 }
 
@@ -193,11 +173,11 @@ fn session_settings(statement_timeout: Duration) -> Vec<(&'static str, String)> 
 /// # Errors
 /// `IndexUnavailable`, or a fault of a migration.
 pub async fn migrate(index: &Index) -> Result<()> {
-    let mut connection = index.pool.acquire().await.map_err(Failure::from)?;
-    // A migration may take longer than a request; afterwards the connection is not fit for requests any more.
-    connection.close_on_drop();
+    // Not given back: a migration may take longer than a request, so that the connection is not fit for requests afterwards.
+    let mut loan = index.pool.acquire().await.map_err(Failure::from)?;
+    let connection = loan.connection().map_err(Failure::from)?;
     sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await.map_err(Failure::from)?;
-    MIGRATIONS.run_direct(None, &mut *connection, false).await.map_err(migration_error)
+    MIGRATIONS.run_direct(None, connection, false).await.map_err(migration_error)
 }
 
 fn migration_error(error: MigrateError) -> Error {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::PgDatabaseError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::error::{Code, Error};
 
@@ -38,6 +38,11 @@ impl Failure {
             Some("23503") => self.constraint().is_some_and(|name| name.ends_with("_blob_fkey")),
             _ => false,
         }
+    }
+
+    /// Whether the connection is as good as before: Postgres has answered, and not with its farewell.
+    pub(super) fn leaves_connection_usable(&self) -> bool {
+        self.answer().is_some_and(|error| !matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic))
     }
 
     /// The constraint that was violated.

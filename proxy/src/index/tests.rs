@@ -27,7 +27,7 @@ const LATER: Duration = Duration::from_secs(3600);
 struct World {
     index: Index,
     none: BTreeMap<String, String>,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl World {
@@ -36,7 +36,7 @@ impl World {
         let config = config::Database { url: config::Secret::new(database.url()), ..config::Database::default() };
         let index = Index::open(&config).unwrap();
         index.create_bucket(new_bucket("b")).await.unwrap();
-        Self { index, none: BTreeMap::new(), _database: database }
+        Self { index, none: BTreeMap::new(), database }
     }
 
     async fn pin(&self, bytes: &str, ttl: Duration) -> PinnedBlob {
@@ -174,7 +174,7 @@ impl World {
     }
 
     async fn count(&self, sql: &'static str) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(self.index.pool()).await.unwrap()
+        sqlx::query_scalar(sql).fetch_one(&self.database.pool().unwrap()).await.unwrap()
     }
 
     /// Blobs that no sweep would ever find: nothing names, pins or condemns them. There must never be one.

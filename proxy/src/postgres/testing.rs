@@ -8,6 +8,7 @@ use sqlx::postgres::PgPoolOptions;
 use tokio::sync::OnceCell;
 
 use super::{Options, PostgresError, Server, quoted};
+use crate::config::{Database, Secret};
 use crate::index::{Index, migrate};
 
 const TEMPLATE: &str = "zas_template";
@@ -36,11 +37,12 @@ impl TestDatabase {
         PgPoolOptions::new().max_connections(16).connect_lazy(&self.url).map_err(PostgresError::Statement)
     }
 
-    /// An index on a new pool.
+    /// An index on it, with a pool of its own.
     /// # Errors
     /// The URL cannot be read.
     pub fn index(&self) -> Result<Index, PostgresError> {
-        self.pool().map(Index::from_pool)
+        let config = Database { url: Secret::new(self.url.clone()), ..Database::default() };
+        Index::open(&config).map_err(|error| PostgresError::Prepare(error.for_log()))
     }
 }
 
@@ -74,7 +76,7 @@ pub async fn database() -> Result<TestDatabase, PostgresError> {
             let index = TestDatabase { url: server.url(TEMPLATE) }.index()?;
             let migrated = migrate(&index).await.map_err(|error| PostgresError::Prepare(error.for_log()));
             // Postgres clones only what nobody is connected to.
-            index.pool().close().await;
+            index.close();
             migrated
         })
         .await?;

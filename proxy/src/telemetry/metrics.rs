@@ -46,9 +46,9 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, index: &Index) -> String {
         let (connections, idle) = index.pool_use();
-        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(connections);
-        gauge!(names::POOL_CONNECTIONS, "state" => "idle").set(f64::from(idle));
-        gauge!(names::POOL_CONNECTIONS, "state" => "used").set(f64::from(connections - idle));
+        for (state, count) in [("idle", idle), ("used", connections.saturating_sub(idle))] {
+            gauge!(names::POOL_CONNECTIONS, "state" => state).set(u32::try_from(count).unwrap_or(u32::MAX));
+        }
         self.handle.render()
     }
 }
@@ -216,8 +216,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_metrics_of_the_process_are_installed_once_and_show_the_pool() {
-        let pool = sqlx::PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
-        let index = Index::from_pool(pool);
+        let url = crate::config::Secret::new("postgres://nobody@127.0.0.1:1/none");
+        let index = Index::open(&crate::config::Database { url, ..Default::default() }).unwrap();
         assert!(std::ptr::eq(metrics(), metrics()));
         let text = metrics().render(&index);
         assert!(text.contains(r#"zas_index_pool_connections{state="used"} 0"#), "{text}");

@@ -5,8 +5,8 @@ use super::*;
 /// Deadlocks are tried again and so would not show; this counts them.
 async fn deadlocks(world: &World) -> i64 {
     // Each connection tells its statistics at its end.
-    world.index.pool().close().await;
-    let pool = world._database.pool().unwrap();
+    world.index.close();
+    let pool = world.database.pool().unwrap();
     sqlx::query_scalar("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         .fetch_one(&pool)
         .await

@@ -9,24 +9,24 @@ fn request<'a>(prefix: &'a str, delimiter: Option<&'a str>, after: &'a str, limi
     ListRequest { bucket: "b", prefix, delimiter, after, limit }
 }
 
-async fn fill(index: &Index, keys: &[String]) {
+async fn fill(world: &World, keys: &[String]) {
     sqlx::query(
         "INSERT INTO objects (bucket_id, key, size, etag, segment_count, owner)
          SELECT id, key, 0, 'e', 0, 'root' FROM buckets, unnest($1::text[]) key WHERE name = 'b'",
     )
     .bind(keys)
-    .execute(index.pool())
+    .execute(&world.database.pool().unwrap())
     .await
     .unwrap();
 }
 
-async fn begin_uploads(index: &Index, keys: &[String]) {
+async fn begin_uploads(world: &World, keys: &[String]) {
     sqlx::query(
         "INSERT INTO uploads (id, bucket_id, key, owner)
          SELECT 'id' || n, id, key, 'root' FROM buckets, unnest($1::text[]) WITH ORDINALITY u (key, n) WHERE name = 'b'",
     )
     .bind(keys)
-    .execute(index.pool())
+    .execute(&world.database.pool().unwrap())
     .await
     .unwrap();
 }
@@ -55,8 +55,7 @@ fn model(keys: &BTreeSet<String>, prefix: &str, delimiter: Option<&str>, after: 
 #[tokio::test]
 async fn keys_are_listed_in_byte_order() {
     let world = World::new().await;
-    fill(&world.index, &["b", "a", "B", "é", "a/b", "a-b", "\u{10FFFF}", "\u{E000}", "10", "9"].map(str::to_owned))
-        .await;
+    fill(&world, &["b", "a", "B", "é", "a/b", "a-b", "\u{10FFFF}", "\u{E000}", "10", "9"].map(str::to_owned)).await;
     let (names, truncated) = names(&world, request("", None, "", 100)).await;
     assert_eq!(names, ["10", "9", "B", "a", "a-b", "a/b", "b", "é", "\u{E000}", "\u{10FFFF}"]);
     assert!(!truncated);
@@ -76,7 +75,7 @@ async fn an_entry_carries_the_objects_head() {
 #[tokio::test]
 async fn a_common_prefix_counts_once_and_ends_a_page() {
     let world = World::new().await;
-    fill(&world.index, &["a", "d/1", "d/2", "d/e/3", "e", "f/1"].map(str::to_owned)).await;
+    fill(&world, &["a", "d/1", "d/2", "d/e/3", "e", "f/1"].map(str::to_owned)).await;
     let page = |after, limit| names(&world, request("", Some("/"), after, limit));
     assert_eq!(page("", 2).await, (vec!["a".into(), "d/".into()], true));
     assert_eq!(page("d/", 2).await, (vec!["e".into(), "f/".into()], false));
@@ -88,7 +87,7 @@ async fn a_common_prefix_counts_once_and_ends_a_page() {
 #[tokio::test]
 async fn a_page_of_nothing_is_not_truncated() {
     let world = World::new().await;
-    fill(&world.index, &["a".to_owned()]).await;
+    fill(&world, &["a".to_owned()]).await;
     for delimiter in [None, Some("/")] {
         assert_eq!(names(&world, request("", delimiter, "", 0)).await, (vec![], false));
         assert_eq!(names(&world, request("x", delimiter, "", 10)).await, (vec![], false));
@@ -101,7 +100,7 @@ async fn a_page_of_nothing_is_not_truncated() {
 async fn a_key_of_1024_bytes_of_the_greatest_character_is_listed() {
     let world = World::new().await;
     let greatest = "\u{10FFFF}".repeat(256);
-    fill(&world.index, std::slice::from_ref(&greatest)).await;
+    fill(&world, std::slice::from_ref(&greatest)).await;
     assert_eq!(names(&world, request("", None, "", 10)).await.0, std::slice::from_ref(&greatest));
     assert_eq!(names(&world, request("", Some("\u{10FFFF}"), "", 10)).await.0, ["\u{10FFFF}"]);
     assert_eq!(names(&world, request("", Some("\u{10FFFF}"), "\u{10FFFF}", 10)).await.0, [""; 0]);
@@ -142,7 +141,10 @@ fn for_each_case(check: impl AsyncFn(&World, Case)) {
     let config = Config { cases: 250, failure_persistence: None, ..Config::default() };
     let run = TestRunner::new(config).run(&case(), |case| {
         runtime.block_on(async {
-            sqlx::raw_sql("DELETE FROM objects; DELETE FROM uploads").execute(world.index.pool()).await.unwrap();
+            sqlx::raw_sql("DELETE FROM objects; DELETE FROM uploads")
+                .execute(&world.database.pool().unwrap())
+                .await
+                .unwrap();
             check(&world, case).await;
         });
         Ok(())
@@ -153,7 +155,7 @@ fn for_each_case(check: impl AsyncFn(&World, Case)) {
 #[test]
 fn pages_put_together_are_what_a_reader_of_every_key_gives() {
     for_each_case(async |world, case| {
-        fill(&world.index, &case.keys.iter().cloned().collect::<Vec<_>>()).await;
+        fill(&world, &case.keys.iter().cloned().collect::<Vec<_>>()).await;
         let delimiter = case.delimiter.as_deref();
         let expected = model(&case.keys, &case.prefix, delimiter, &case.after);
         let (mut seen, mut after) = (Vec::new(), case.after.clone());
@@ -178,7 +180,7 @@ fn pages_of_uploads_put_together_are_what_a_reader_of_every_upload_gives() {
         // Every other key has two uploads.
         let keys: Vec<String> =
             case.keys.iter().enumerate().flat_map(|(i, key)| vec![key.clone(); 1 + i % 2]).collect();
-        begin_uploads(&world.index, &keys).await;
+        begin_uploads(&world, &keys).await;
         let delimiter = case.delimiter.as_deref();
         let expected: Vec<String> = model(&case.keys, &case.prefix, delimiter, &case.after)
             .into_iter()
@@ -227,7 +229,7 @@ async fn rows_read(world: &World, sql: &str, binds: &[&str], limit: i64, delimit
     if let Some(delimiter) = delimiter {
         query = query.bind(0_i32).bind(delimiter).bind(list::behind_every_key());
     }
-    let plan = query.fetch_one(world.index.pool()).await.unwrap();
+    let plan = query.fetch_one(&world.database.pool().unwrap()).await.unwrap();
     let mut nodes = vec![&plan[0]["Plan"]];
     let mut read = 0.0;
     while let Some(node) = nodes.pop() {
@@ -245,7 +247,7 @@ async fn rows_read(world: &World, sql: &str, binds: &[&str], limit: i64, delimit
 async fn a_page_reads_its_own_keys_and_no_others_at_any_depth() {
     let world = World::new().await;
     let keys: Vec<String> = (0..20_000).map(|i| format!("p{:02}/{i:06}", i % 20)).collect();
-    fill(&world.index, &keys).await;
+    fill(&world, &keys).await;
     let end = list::behind_every_key();
     for lower in ["", "p10/", "p19/019"] {
         let read = rows_read(&world, list::FLAT, &["b", lower, &end], 51, None).await;

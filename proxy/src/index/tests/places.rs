@@ -45,7 +45,7 @@ async fn a_repository_is_asked_for_once() {
     let world = World::new().await;
     let id = world.pin("x", LATER).await.blob.repository_id;
     let first = world.index.repository(id).await.unwrap();
-    world.index.pool().close().await;
+    world.index.close();
     assert_eq!(world.index.repository(id).await.unwrap(), first);
     assert_code(world.index.repository(id + 1000).await, Code::IndexUnavailable);
 }
@@ -80,7 +80,7 @@ async fn sessions_that_are_due_are_taken_once_and_come_back_when_they_are_not_cl
     assert_eq!(session.location, "/v2/s3/1/00/blobs/uploads/u?state=1");
     assert!(world.index.due_sessions(10).await.unwrap().is_empty(), "another replica does not take it too");
     sqlx::query("UPDATE store_sessions SET due_at = due_at - interval '11 minutes'")
-        .execute(world.index.pool())
+        .execute(&world.database.pool().unwrap())
         .await
         .unwrap();
     assert_eq!(world.index.due_sessions(10).await.unwrap().len(), 1);

@@ -140,7 +140,7 @@ async fn a_blob_that_is_not_known_is_not_swept() {
 async fn a_pin_waits_for_a_sweeper_that_holds_the_blob_and_then_starts_afresh() {
     let world = World::new().await;
     let blob = world.pin("x", NOW).await.blob;
-    let mut sweeper = world.index.pool().begin().await.unwrap();
+    let mut sweeper = world.database.pool().unwrap().begin().await.unwrap();
     sqlx::query("SELECT FROM blobs FOR UPDATE").execute(&mut *sweeper).await.unwrap();
     let pin = async {
         let pin = world.pin("x", LATER).await;

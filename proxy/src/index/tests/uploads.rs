@@ -123,7 +123,7 @@ async fn answers_of_completions_are_forgotten_after_a_day() {
     world.index.abort_stale_uploads(LATER, 10, NOW).await.unwrap();
     assert_eq!(world.index.completed_upload("b", "k", &upload.id).await.unwrap(), "e-1");
     sqlx::query("UPDATE completed_uploads SET completed_at = now() - interval '25 hours'")
-        .execute(world.index.pool())
+        .execute(&world.database.pool().unwrap())
         .await
         .unwrap();
     world.index.abort_stale_uploads(LATER, 10, NOW).await.unwrap();
@@ -175,7 +175,7 @@ async fn abandoned_uploads_are_given_up_and_fresh_ones_stay() {
     let world = World::new().await;
     let (old, fresh) = (world.begin_upload("old").await, world.begin_upload("fresh").await);
     sqlx::query("UPDATE uploads SET initiated_at = now() - interval '8 days' WHERE key = 'old'")
-        .execute(world.index.pool())
+        .execute(&world.database.pool().unwrap())
         .await
         .unwrap();
     assert_eq!(world.index.abort_stale_uploads(LATER, 10, NOW).await.unwrap(), 1);
