@@ -17,7 +17,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::config;
 
-pub use metrics::{InFlight, Metrics, download, error, in_flight, metrics, request_ended, upload};
+pub use metrics::{Download, InFlight, Metrics, error, in_flight, metrics, request_ended, upload};
 pub use traces::{inject, record_request_id, record_status, request_span};
 
 /// Why telemetry cannot start.

@@ -18,7 +18,7 @@ use crate::error::{Code, Error, RequestId, Result};
 use crate::gateway::BoxError;
 use crate::index::{Object, Segments, slice};
 use crate::store::ByteStream;
-use crate::telemetry;
+use crate::telemetry::Download;
 
 /// How often a read starts again because the object was replaced, and its bytes swept, while it was looked up.
 const ATTEMPTS: u32 = 3;
@@ -61,10 +61,10 @@ async fn read(app: &App, request: &S3Request<dto::GetObjectInput>) -> Result<S3R
 
     let mut output = headers::describe!(GetObjectOutput, head);
     let content_type = output.content_type.clone().unwrap_or_default();
-    telemetry::download(&input.bucket, &content_type, length, begun.elapsed());
+    let download = Download::new(&input.bucket, &content_type, begun);
     output.content_length = Some(i64::try_from(length).map_err(Error::internal)?);
     output.content_range = range.as_ref().map(|range| range::content_range(range, head.size));
-    output.body = Some(streaming(bytes, id));
+    output.body = Some(streaming(counted(bytes, length, download), id));
     if range.is_none() && wants_checksum(input.checksum_mode.as_ref()) {
         output.checksum_type = headers::checksum_type(head);
         output = headers::with_checksums!(output, &head.checksums);
@@ -101,6 +101,34 @@ pub(super) async fn segments(app: &App, object: &Object, range: Range<u64>) -> R
 async fn begin(mut bytes: ByteStream) -> Result<impl Stream<Item = Result<Bytes>> + Send + 'static> {
     let first = bytes.next().await.transpose()?;
     Ok(futures::stream::iter(first.map(Ok)).chain(bytes))
+}
+
+/// Counts the bytes as they are taken, and the download when the body has been read past its last byte, which is when that
+/// byte was handed to the connection. Dropped before, or after too few bytes, it counts as cut.
+fn counted(
+    bytes: impl Stream<Item = Result<Bytes>> + Send + 'static,
+    length: u64,
+    download: Download,
+) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+    let start = (Box::pin(bytes), download, length);
+    futures::stream::unfold(Some(start), |state| async {
+        let (mut bytes, mut download, left) = state?;
+        match bytes.next().await {
+            Some(Ok(chunk)) => {
+                download.sent(chunk.len() as u64);
+                let left = left.saturating_sub(chunk.len() as u64);
+                Some((Ok(chunk), Some((bytes, download, left))))
+            }
+            // The download is dropped here, and so it was cut.
+            Some(Err(error)) => Some((Err(error), None)),
+            None => {
+                if left == 0 {
+                    download.complete();
+                }
+                None
+            }
+        }
+    })
 }
 
 /// The body. An error in it cuts the connection: the client sees that bytes are missing. The status has been sent, so it

@@ -55,10 +55,10 @@ metrics! {
     UPLOAD_BYTES: Counter "zas_upload_bytes_total" ["bucket", "type"] "Bytes of uploads that were acknowledged.";
     UPLOAD_SIZE: Histogram "zas_upload_size_bytes" ["bucket"] "Sizes of uploads in bytes.";
     UPLOAD_SECONDS: Histogram "zas_upload_duration_seconds" ["bucket"] "Seconds that uploads took.";
-    DOWNLOADS: Counter "zas_downloads_total" ["bucket", "type"] "Downloads that were served, by bucket and content type family.";
-    DOWNLOAD_BYTES: Counter "zas_download_bytes_total" ["bucket", "type"] "Bytes of downloads that were served.";
-    DOWNLOAD_SIZE: Histogram "zas_download_size_bytes" ["bucket"] "Sizes of downloads in bytes.";
-    DOWNLOAD_SECONDS: Histogram "zas_download_duration_seconds" ["bucket"] "Seconds that downloads took.";
+    DOWNLOADS: Counter "zas_downloads_total" ["bucket", "type", "outcome"] "Downloads that ended, by bucket, content type family and outcome (complete, cut).";
+    DOWNLOAD_BYTES: Counter "zas_download_bytes_total" ["bucket", "type"] "Bytes that were sent in downloads, cut ones included.";
+    DOWNLOAD_SIZE: Histogram "zas_download_size_bytes" ["bucket"] "Sizes of complete downloads in bytes.";
+    DOWNLOAD_SECONDS: Histogram "zas_download_duration_seconds" ["bucket"] "Seconds from request to last byte of complete downloads.";
 
     // --- the upstream registry
     UPSTREAM_SECONDS: Histogram "zas_upstream_request_seconds" ["store", "operation", "outcome"] "Seconds until the upstream registry answered, by operation and outcome.";

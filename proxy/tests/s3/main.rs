@@ -13,6 +13,7 @@ mod buckets;
 mod checksums;
 mod copies;
 mod listings;
+mod metrics;
 mod multipart;
 mod objects;
 mod outages;
