@@ -11,6 +11,7 @@ mod name;
 mod path;
 mod query;
 mod request;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ use crate::telemetry;
 
 use answer::OciAnswer;
 use request::BodyLimit;
+use transfer::Transfer;
 
 pub use name::{ContentDigest, Name, Reference};
 pub use path::{Operation, Route};
@@ -147,8 +149,12 @@ impl Door<'_> {
                 let changes = request::changes(&parts.headers, &self.config.store, span);
                 forward.remove_request_headers = changes.remove;
                 forward.set_request_headers = changes.set;
-                forward.answer =
-                    Some(Arc::new(OciAnswer { name: name.clone(), upstream: self.upstream()?, span: span.clone() }));
+                forward.answer = Some(Arc::new(OciAnswer {
+                    name: name.clone(),
+                    upstream: self.upstream()?,
+                    span: span.clone(),
+                    transfer: Transfer::of(route, parts),
+                }));
                 forward.label = operation.label;
                 Ok(Admitted::Forward(permit, Box::new(forward)))
             }

@@ -2,7 +2,7 @@
 //!
 //! [`init`] is called once, by `main`; everything else here may be called at any time, before it and without it, and then
 //! does nothing: a test needs no telemetry. No function here takes a key, a user or a raw path: labels and span
-//! fields are bounded sets, bucket names are cut off at `telemetry.bucket_labels`.
+//! fields are bounded sets, names of buckets and repositories are cut off at `telemetry.bucket_labels`.
 //! What does not live here: what is worth a log line (each part says so itself), and who may read `/-/metrics`.
 
 mod labels;
@@ -10,6 +10,7 @@ mod logs;
 mod metrics;
 pub mod names;
 mod traces;
+mod transfers;
 
 use std::time::Duration;
 
@@ -17,8 +18,9 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::config;
 
-pub use metrics::{Download, InFlight, Metrics, error, in_flight, metrics, request_ended, upload};
+pub use metrics::{InFlight, Metrics, error, in_flight, metrics, request_ended};
 pub use traces::{inject, record_request_id, record_status, request_span};
+pub use transfers::{Download, Item, download, upload, upload_bytes, upload_done};
 
 /// Why telemetry cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +50,7 @@ pub struct Telemetry {
 pub fn init(config: &config::Telemetry) -> Result<Telemetry, TelemetryError> {
     let provider = traces::provider(config)?;
     logs::install(config, provider.as_ref())?;
-    labels::limit_buckets(config.bucket_labels);
+    labels::limit_names(config.bucket_labels);
     metrics();
     Ok(Telemetry { provider })
 }

@@ -15,7 +15,7 @@ pub struct Telemetry {
     pub otlp_endpoint: Option<String>,
     /// The share of requests that are traced where the client did not decide, 0 to 1.
     pub trace_ratio: f64,
-    /// Buckets with a label of their own in metrics; all further ones share `other`.
+    /// Buckets with a label of their own in metrics, and as many repositories; all further ones share `other`.
     pub bucket_labels: usize,
 }
 

@@ -97,12 +97,15 @@ impl Forward {
     }
 }
 
-/// Looks at the head of the upstream's answer to a forwarded request.
+/// Follows a forwarded request: looks at the head of the upstream's answer, and hears how it all ended.
 pub trait Answer: std::fmt::Debug + Send + Sync {
     /// What changes in it before the client sees it.
     /// # Errors
     /// It is not passed on: the client reads `UpstreamUnavailable`, the log why.
     fn changes(&self, status: StatusCode, headers: &HeaderMap) -> Result<HeaderChanges, Error>;
+
+    /// Told once when the request has ended, however it ended.
+    fn ended(&self, _summary: &Summary) {}
 }
 
 /// Changes in a head on its way.

@@ -80,7 +80,7 @@ impl Drop for Ctx {
     /// Reports the request, also where its task was dropped in the middle of it.
     fn drop(&mut self) {
         let Some(exchange) = self.exchange.take().filter(|_| self.counted) else { return };
-        self.gateway.ended(&Summary {
+        let summary = Summary {
             request_id: self.id.clone(),
             peer: exchange.client.peer,
             secure: exchange.client.secure,
@@ -94,7 +94,11 @@ impl Drop for Ctx {
             duration: self.began.elapsed(),
             ending: self.ending,
             upstream: self.forwarding.as_ref().map(|forwarding| forwarding.outcome),
-        });
+        };
+        if let Some(answer) = self.forwarding.as_ref().and_then(|forwarding| forwarding.plan.answer.as_ref()) {
+            answer.ended(&summary);
+        }
+        self.gateway.ended(&summary);
     }
 }
 

@@ -6,8 +6,9 @@ use url::Url;
 
 use super::name::Name;
 use super::path::Route;
+use super::transfer::Transfer;
 use crate::error::{Code, Error, Result};
-use crate::listener::{Answer, HeaderChanges};
+use crate::listener::{Answer, HeaderChanges, Summary};
 use crate::telemetry;
 
 /// The response headers that mean something to a registry's client, besides those that begin with `oci-`.
@@ -42,6 +43,7 @@ pub(super) struct OciAnswer {
     pub(super) upstream: Url,
     /// The request's span; it ends with the request.
     pub(super) span: Span,
+    pub(super) transfer: Transfer,
 }
 
 impl Answer for OciAnswer {
@@ -50,6 +52,7 @@ impl Answer for OciAnswer {
     fn changes(&self, status: StatusCode, headers: &HeaderMap) -> Result<HeaderChanges> {
         telemetry::record_status(&self.span, status);
         check_status(status)?;
+        self.transfer.answered(headers);
         let is_unknown = |name: &&HeaderName| !PASSED.contains(name) && !name.as_str().starts_with("oci-");
         let mut changes =
             HeaderChanges { remove: headers.keys().filter(is_unknown).cloned().collect(), set: HeaderMap::new() };
@@ -60,6 +63,10 @@ impl Answer for OciAnswer {
             changes.set.insert(header::LINK, self.local_link(link)?);
         }
         Ok(changes)
+    }
+
+    fn ended(&self, summary: &Summary) {
+        self.transfer.ended(&self.name, summary);
     }
 }
 
@@ -128,7 +135,8 @@ mod tests {
 
     fn answer() -> OciAnswer {
         let upstream = Url::parse("http://zot:5000/").unwrap();
-        OciAnswer { name: Name::parse("team/app").unwrap(), upstream, span: Span::none() }
+        let transfer = Transfer::Nothing;
+        OciAnswer { name: Name::parse("team/app").unwrap(), upstream, span: Span::none(), transfer }
     }
 
     fn pass(status: u16, pairs: &[(&'static str, &str)]) -> Result<HeaderChanges> {

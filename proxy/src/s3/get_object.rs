@@ -18,7 +18,7 @@ use crate::error::{Code, Error, RequestId, Result};
 use crate::gateway::BoxError;
 use crate::index::{Object, Segments, slice};
 use crate::store::ByteStream;
-use crate::telemetry::Download;
+use crate::telemetry::{Download, Item};
 
 /// How often a read starts again because the object was replaced, and its bytes swept, while it was looked up.
 const ATTEMPTS: u32 = 3;
@@ -61,7 +61,7 @@ async fn read(app: &App, request: &S3Request<dto::GetObjectInput>) -> Result<S3R
 
     let mut output = headers::describe!(GetObjectOutput, head);
     let content_type = output.content_type.clone().unwrap_or_default();
-    let download = Download::new(&input.bucket, &content_type, begun);
+    let download = Download::new(Item::object(&input.bucket, &content_type), begun);
     output.content_length = Some(i64::try_from(length).map_err(Error::internal)?);
     output.content_range = range.as_ref().map(|range| range::content_range(range, head.size));
     output.body = Some(streaming(counted(bytes, length, download), id));

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
 use crate::index::NewObject;
-use crate::telemetry;
+use crate::telemetry::{self, Item};
 
 /// What S3 computes where the client states no checksum.
 pub(super) const DEFAULT_ALGORITHM: Algorithm = Algorithm::Crc64Nvme;
@@ -52,7 +52,7 @@ pub(super) async fn put_object(
     app.index.commit_object(object).await?;
 
     let content_type = kept.get("content-type").map_or(headers::DEFAULT_CONTENT_TYPE, String::as_str);
-    telemetry::upload(bucket, content_type, stored.size, begun.elapsed());
+    telemetry::upload(&Item::object(bucket, content_type), stored.size, begun.elapsed());
     let output = dto::PutObjectOutput {
         checksum_type: Some(dto::ChecksumType::from_static(dto::ChecksumType::FULL_OBJECT)),
         e_tag: Some(headers::etag(&stored.etag)),

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
 use crate::index::{NewPart, Segment};
-use crate::telemetry;
+use crate::telemetry::{self, Item};
 
 pub(super) async fn upload_part(
     app: &App,
@@ -31,7 +31,7 @@ pub(super) async fn upload_part(
 
     let stored = bytes.store(app, &input.bucket, algorithm).await?;
     commit(app, input, &stored).await?;
-    telemetry::upload(&input.bucket, headers::DEFAULT_CONTENT_TYPE, stored.size, begun.elapsed());
+    telemetry::upload(&Item::object(&input.bucket, headers::DEFAULT_CONTENT_TYPE), stored.size, begun.elapsed());
     let output = dto::UploadPartOutput { e_tag: Some(headers::etag(&stored.etag)), ..Default::default() };
     Ok(S3Response::new(headers::with_checksums!(output, &stored.checksums)))
 }

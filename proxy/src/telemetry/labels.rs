@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use ::metrics::SharedString;
 
@@ -14,6 +14,12 @@ const OTHER: &str = "other";
 struct Names {
     limit: AtomicUsize,
     seen: RwLock<HashSet<Arc<str>>>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::new(crate::config::Telemetry::default().bucket_labels)
+    }
 }
 
 impl Names {
@@ -43,17 +49,37 @@ impl Names {
     }
 }
 
-static BUCKETS: std::sync::LazyLock<Names> =
-    std::sync::LazyLock::new(|| Names::new(crate::config::Telemetry::default().bucket_labels));
+static BUCKETS: LazyLock<Names> = LazyLock::new(Names::default);
+static REPOSITORIES: LazyLock<Names> = LazyLock::new(Names::default);
 
-/// Sets how many buckets have a label of their own.
-pub(super) fn limit_buckets(limit: usize) {
+/// Sets how many buckets have a label of their own, and how many repositories.
+pub(super) fn limit_names(limit: usize) {
     BUCKETS.limit.store(limit, Ordering::Relaxed);
+    REPOSITORIES.limit.store(limit, Ordering::Relaxed);
 }
 
 /// The label of a bucket. Only buckets that exist may come here, or else anybody could use the labels up.
 pub(super) fn bucket(name: &str) -> SharedString {
     BUCKETS.label(name)
+}
+
+/// The label of a repository. Only repositories that exist may come here.
+pub(super) fn repository(name: &str) -> SharedString {
+    REPOSITORIES.label(name)
+}
+
+/// The media type of a manifest (OCI image-spec "Media Types", and Docker's own), or `other`.
+pub(super) fn manifest_type(media_type: &str) -> &'static str {
+    const KNOWN: [&str; 6] = [
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.artifact.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    ];
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    KNOWN.into_iter().find(|known| essence.eq_ignore_ascii_case(known)).unwrap_or(OTHER)
 }
 
 /// The family of a content type: its top-level type (IANA, "Media Types"), or `other`.
@@ -111,6 +137,15 @@ mod tests {
         for odd in ["", "/", "x-mine/y", "image", "../../etc"] {
             let expected = if odd == "image" { "image" } else { OTHER };
             assert_eq!(content_type(odd), expected, "{odd}");
+        }
+    }
+
+    #[test]
+    fn manifests_are_told_apart_and_what_is_no_manifest_is_other() {
+        let index = "application/vnd.oci.image.index.v1+json";
+        assert_eq!(manifest_type("application/vnd.OCI.image.index.v1+json; charset=utf-8"), index);
+        for odd in ["", "application/json", "application/vnd.oci.image.index.v1+json2", "x/y"] {
+            assert_eq!(manifest_type(odd), OTHER, "{odd}");
         }
     }
 

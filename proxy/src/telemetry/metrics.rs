@@ -1,7 +1,7 @@
 //! The recorder behind `/-/metrics`, and the few calls by which the rest of the crate counts.
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -103,65 +103,6 @@ pub fn request_ended(door: Door, operation: &'static str, status: u16, duration:
     histogram!(names::REQUEST_SECONDS, "door" => door, "operation" => operation).record(duration);
 }
 
-/// Counts an upload that was acknowledged; the bucket exists.
-pub fn upload(bucket: &str, content_type: &str, bytes: u64, duration: Duration) {
-    let bucket = labels::bucket(bucket);
-    let family = labels::content_type(content_type);
-    counter!(names::UPLOADS, "bucket" => bucket.clone(), "type" => family).increment(1);
-    counter!(names::UPLOAD_BYTES, "bucket" => bucket.clone(), "type" => family).increment(bytes);
-    histogram!(names::UPLOAD_SIZE, "bucket" => bucket.clone()).record(to_f64(bytes));
-    histogram!(names::UPLOAD_SECONDS, "bucket" => bucket).record(duration);
-}
-
-/// A download under way. It is counted when this is dropped: as complete where [`Download::complete`] ended it, else as
-/// cut, with the bytes that were sent until then.
-#[derive(Debug)]
-#[must_use = "a download counts when this is dropped"]
-pub struct Download {
-    bucket: String,
-    content_type: String,
-    begun: Instant,
-    sent: u64,
-    is_complete: bool,
-}
-
-impl Download {
-    /// A download that began at `begun`; the bucket exists.
-    pub fn new(bucket: &str, content_type: &str, begun: Instant) -> Self {
-        let (bucket, content_type) = (bucket.to_owned(), content_type.to_owned());
-        Self { bucket, content_type, begun, sent: 0, is_complete: false }
-    }
-
-    /// So many more bytes are on their way to the client.
-    pub const fn sent(&mut self, bytes: u64) {
-        self.sent = self.sent.saturating_add(bytes);
-    }
-
-    /// All that was asked for has been sent.
-    pub fn complete(mut self) {
-        self.is_complete = true;
-    }
-}
-
-impl Drop for Download {
-    fn drop(&mut self) {
-        let bucket = labels::bucket(&self.bucket);
-        let family = labels::content_type(&self.content_type);
-        let outcome = if self.is_complete { "complete" } else { "cut" };
-        counter!(names::DOWNLOADS, "bucket" => bucket.clone(), "type" => family, "outcome" => outcome).increment(1);
-        counter!(names::DOWNLOAD_BYTES, "bucket" => bucket.clone(), "type" => family).increment(self.sent);
-        if self.is_complete {
-            histogram!(names::DOWNLOAD_SIZE, "bucket" => bucket.clone()).record(to_f64(self.sent));
-            histogram!(names::DOWNLOAD_SECONDS, "bucket" => bucket).record(self.begun.elapsed());
-        }
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a histogram's bucket does not need the last bits of a size")]
-const fn to_f64(bytes: u64) -> f64 {
-    bytes as f64
-}
-
 /// Counts an error that a client was told.
 pub fn error(code: Code) {
     let row = code.row();
@@ -185,20 +126,21 @@ impl Drop for InFlight {
     }
 }
 
+/// What `work` counts, in a recorder of its own.
+#[cfg(test)]
+pub(super) fn rendered(work: impl FnOnce()) -> String {
+    let recorder = recorder().unwrap_or_else(|error| panic!("{error}"));
+    let handle = recorder.handle();
+    ::metrics::with_local_recorder(&recorder, || {
+        describe();
+        work();
+    });
+    handle.render()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// What `work` counts, in a recorder of its own.
-    fn rendered(work: impl FnOnce()) -> String {
-        let recorder = recorder().unwrap();
-        let handle = recorder.handle();
-        ::metrics::with_local_recorder(&recorder, || {
-            describe();
-            work();
-        });
-        handle.render()
-    }
 
     #[test]
     fn a_request_is_counted_by_door_operation_and_status() {
@@ -208,52 +150,6 @@ mod tests {
         let bucket = r#"zas_request_duration_seconds_bucket{door="s3",operation="GetObject",le="0.01"} 1"#;
         assert!(text.contains(bucket), "{text}");
         assert!(text.contains(r#"le="0.005"} 0"#), "{text}");
-    }
-
-    #[test]
-    fn an_upload_is_counted_by_bucket_type_size_and_duration() {
-        let text = rendered(|| upload("releases", "image/png", 5000, Duration::from_secs(30)));
-        for line in [
-            r#"zas_uploads_total{bucket="releases",type="image"} 1"#,
-            r#"zas_upload_bytes_total{bucket="releases",type="image"} 5000"#,
-            r#"zas_upload_size_bytes_bucket{bucket="releases",le="1024"} 0"#,
-            r#"zas_upload_size_bytes_bucket{bucket="releases",le="8192"} 1"#,
-            r#"zas_upload_duration_seconds_bucket{bucket="releases",le="10"} 0"#,
-            r#"zas_upload_duration_seconds_bucket{bucket="releases",le="60"} 1"#,
-        ] {
-            assert!(text.contains(line), "{line} is missing in {text}");
-        }
-    }
-
-    #[test]
-    fn a_complete_download_is_counted_apart_from_uploads_with_size_and_duration() {
-        let text = rendered(|| {
-            let mut download = Download::new("releases", "text/plain", Instant::now());
-            download.sent(4);
-            download.sent(5);
-            download.complete();
-        });
-        for line in [
-            r#"zas_downloads_total{bucket="releases",type="text",outcome="complete"} 1"#,
-            r#"zas_download_bytes_total{bucket="releases",type="text"} 9"#,
-            r#"zas_download_size_bytes_sum{bucket="releases"} 9"#,
-            r#"zas_download_duration_seconds_count{bucket="releases"} 1"#,
-        ] {
-            assert!(text.contains(line), "{line} is missing in {text}");
-        }
-        assert!(!text.contains("zas_uploads_total{"), "{text}");
-    }
-
-    #[test]
-    fn a_cut_download_counts_the_bytes_that_were_sent_and_neither_size_nor_duration() {
-        let text = rendered(|| {
-            let mut download = Download::new("releases", "text/plain", Instant::now());
-            download.sent(4);
-        });
-        assert!(text.contains(r#"zas_downloads_total{bucket="releases",type="text",outcome="cut"} 1"#), "{text}");
-        assert!(text.contains(r#"zas_download_bytes_total{bucket="releases",type="text"} 4"#), "{text}");
-        assert!(!text.contains("zas_download_size_bytes_count"), "{text}");
-        assert!(!text.contains("zas_download_duration_seconds_count"), "{text}");
     }
 
     #[test]

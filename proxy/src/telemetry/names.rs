@@ -50,15 +50,15 @@ metrics! {
     CERTIFICATE_EXPIRY: Gauge "zas_tls_certificate_expiry_timestamp_seconds" [] "When the served certificate lapses, in seconds since 1970.";
     CERTIFICATE_RELOADS: Counter "zas_tls_certificate_reloads_total" ["outcome"] "Certificate files read again after a change, by outcome (ok, error).";
 
-    // --- objects
-    UPLOADS: Counter "zas_uploads_total" ["bucket", "type"] "Uploads that were acknowledged, by bucket and content type family.";
-    UPLOAD_BYTES: Counter "zas_upload_bytes_total" ["bucket", "type"] "Bytes of uploads that were acknowledged.";
-    UPLOAD_SIZE: Histogram "zas_upload_size_bytes" ["bucket"] "Sizes of uploads in bytes.";
-    UPLOAD_SECONDS: Histogram "zas_upload_duration_seconds" ["bucket"] "Seconds that uploads took.";
-    DOWNLOADS: Counter "zas_downloads_total" ["bucket", "type", "outcome"] "Downloads that ended, by bucket, content type family and outcome (complete, cut).";
-    DOWNLOAD_BYTES: Counter "zas_download_bytes_total" ["bucket", "type"] "Bytes that were sent in downloads, cut ones included.";
-    DOWNLOAD_SIZE: Histogram "zas_download_size_bytes" ["bucket"] "Sizes of complete downloads in bytes.";
-    DOWNLOAD_SECONDS: Histogram "zas_download_duration_seconds" ["bucket"] "Seconds from request to last byte of complete downloads.";
+    // --- transfers: of S3 objects by bucket and content type family, of OCI by repository and media type, or "blob"
+    UPLOADS: Counter "zas_uploads_total" ["bucket", "repository", "type"] "Uploads that were acknowledged, by bucket and content type family, or by repository and manifest type or blob.";
+    UPLOAD_BYTES: Counter "zas_upload_bytes_total" ["bucket", "repository", "type"] "Bytes of uploads that were acknowledged, those of a blob's chunks as they come.";
+    UPLOAD_SIZE: Histogram "zas_upload_size_bytes" ["bucket", "repository"] "Sizes of uploads in bytes.";
+    UPLOAD_SECONDS: Histogram "zas_upload_duration_seconds" ["bucket", "repository"] "Seconds that uploads took.";
+    DOWNLOADS: Counter "zas_downloads_total" ["bucket", "repository", "type", "outcome"] "Downloads that ended, by what uploads are counted by and outcome (complete, cut).";
+    DOWNLOAD_BYTES: Counter "zas_download_bytes_total" ["bucket", "repository", "type"] "Bytes that were sent in downloads, cut ones included.";
+    DOWNLOAD_SIZE: Histogram "zas_download_size_bytes" ["bucket", "repository"] "Sizes of complete downloads in bytes.";
+    DOWNLOAD_SECONDS: Histogram "zas_download_duration_seconds" ["bucket", "repository"] "Seconds from request to last byte of complete downloads.";
 
     // --- the upstream registry
     UPSTREAM_SECONDS: Histogram "zas_upstream_request_seconds" ["store", "operation", "outcome"] "Seconds until the upstream registry answered, by operation and outcome.";
