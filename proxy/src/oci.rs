@@ -13,7 +13,7 @@ mod query;
 mod request;
 mod transfer;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -64,12 +64,25 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
             let answer = catalog::catalog(&app.store, &app.config.store.prefix, &parts.method, raw);
             Ok(respond(answer.instrument(span).await?, "Catalog"))
         }
-        Admitted::Forward(permit, forward) => {
+        Admitted::Forward(permit, mut forward) => {
+            // The last thing that is asked: who may not, learns nothing of the registry's health.
+            let passage = app.store.pass(request::has_body(&parts.method, &parts.headers))?;
+            forward.answer = Some(Arc::new(OciAnswer {
+                name: permitted_name(&route)?.clone(),
+                upstream: door.upstream()?,
+                span,
+                transfer: Transfer::of(&route, parts),
+                passage: Mutex::new(Some(passage)),
+            }));
             let request_id = context.request_id.as_str();
             tracing::trace!(request_id, action = %permit.action(), resource = %permit.resource(), "forwarded");
             Ok(Routed::Forward(forward))
         }
     }
+}
+
+fn permitted_name(route: &Route) -> Result<&Name> {
+    route.name().ok_or_else(|| Error::internal("a route without a repository is not forwarded"))
 }
 
 /// The name in metrics of what a request asks for, also where it is refused.
@@ -149,12 +162,6 @@ impl Door<'_> {
                 let changes = request::changes(&parts.headers, &self.config.store, span);
                 forward.remove_request_headers = changes.remove;
                 forward.set_request_headers = changes.set;
-                forward.answer = Some(Arc::new(OciAnswer {
-                    name: name.clone(),
-                    upstream: self.upstream()?,
-                    span: span.clone(),
-                    transfer: Transfer::of(route, parts),
-                }));
                 forward.label = operation.label;
                 Ok(Admitted::Forward(permit, Box::new(forward)))
             }

@@ -10,6 +10,7 @@ mod call;
 mod client;
 mod connect;
 mod failure;
+mod forwarded;
 mod manifest;
 mod origin;
 mod read;
@@ -43,6 +44,7 @@ use crate::config;
 use crate::digest::Digest;
 use crate::error::Result;
 
+pub use self::forwarded::Passage;
 pub use self::upload::{SessionEnd, UploadSession};
 
 /// Bytes on their way; an error ends them.

@@ -114,6 +114,7 @@ async fn answer_one(mut socket: TcpStream, answer: String, seen: Arc<Mutex<Vec<S
 /// A sidecar before an upstream.
 struct Sidecar {
     address: SocketAddr,
+    app: Arc<App>,
     stop: CancellationToken,
 }
 
@@ -133,11 +134,11 @@ impl Sidecar {
             vec![AccessKey { id: "AKIA".to_owned(), secret: Some(Secret::new(SECRET)), secret_file: None }];
         change(&mut config);
         let app = App::new(config.clone(), Vec::new()).unwrap();
-        let listener = Listener::bind(&config, Arc::new(OciOnly(app))).unwrap();
+        let listener = Listener::bind(&config, Arc::new(OciOnly(Arc::clone(&app)))).unwrap();
         let address = listener.local_addr();
         let stop = CancellationToken::new();
         tokio::spawn(listener.run(stop.clone()));
-        Self { address, stop }
+        Self { address, app, stop }
     }
 
     /// Sends bytes as they are; gives back everything that came until the connection was closed.
@@ -455,4 +456,108 @@ async fn pushes_are_counted_when_the_registry_has_them_and_a_blob_in_chunks_as_o
     let labels = r#"{repository="count/push",type="application/vnd.oci.image.manifest.v1+json"}"#;
     expect_counted("count/push", &format!("zas_uploads_total{labels} 1")).await;
     expect_counted("count/push", &format!("zas_upload_bytes_total{labels} 5")).await;
+}
+
+/// A breaker that opens after three failures and stays so for longer than the test.
+fn touchy(config: &mut Config) {
+    config.store.breaker.failure_threshold = 3;
+    config.store.breaker.recovery_time = Duration::from_secs(3600);
+}
+
+#[tokio::test]
+async fn failures_of_forwarded_requests_open_the_breaker_and_then_nothing_is_forwarded() {
+    let upstream = Upstream::start("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n").await;
+    let sidecar = Sidecar::with(&upstream, touchy).await;
+    for _ in 0..3 {
+        assert_eq!(status(&sidecar.ask("GET", "/v2/a/manifests/latest", "", "").await), 503);
+    }
+    assert_eq!(upstream.seen().len(), 3);
+    let upload = format!("/v2/a/blobs/uploads/1?digest={DIGEST}");
+    for (method, target, fields, body) in
+        [("GET", "/v2/a/manifests/latest", "", ""), ("PUT", upload.as_str(), "content-length: 5\r\n", "hello")]
+    {
+        let got = sidecar.ask(method, target, fields, body).await;
+        assert_eq!(status(&got), 503, "{got}");
+        assert!(got.to_lowercase().contains("retry-after: 36") && has_field(&got, "x-request-id"), "{got}");
+    }
+    assert_eq!(upstream.seen().len(), 3);
+    let store = sidecar.app.store.ping().await;
+    assert!(store.is_err() && sidecar.app.store.pass(false).is_err(), "the store's own client knows it too");
+    assert_eq!(status(&sidecar.ask("GET", "/v2/", "", "").await), 200, "the base needs no registry");
+}
+
+#[tokio::test]
+async fn a_registry_that_is_away_silent_or_cuts_the_connection_opens_the_breaker() {
+    let away = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap()
+    };
+    // Its backlog takes connections that nobody reads from.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let cutting = Upstream::start("").await;
+    for address in [away, silent.local_addr().unwrap(), cutting.address] {
+        let sidecar = Sidecar::with(&cutting, |config| {
+            touchy(config);
+            config.store.url = format!("http://{address}");
+            config.store.response_timeout = Duration::from_millis(100);
+            config.store.stall_timeout = Duration::from_millis(100);
+        })
+        .await;
+        for left in (0..3).rev() {
+            assert!(sidecar.app.store.pass(true).is_ok(), "{left} failures to go");
+            assert_eq!(status(&sidecar.ask("GET", "/v2/a/manifests/latest", "", "").await), 503);
+        }
+        assert!(sidecar.app.store.pass(true).is_err(), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_client_did_wrong_speaks_for_the_registry() {
+    let failing = Upstream::start("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n").await;
+    let sidecar = Sidecar::with(&failing, touchy).await;
+    for _ in 0..2 {
+        sidecar.ask("GET", "/v2/a/manifests/latest", "", "").await;
+    }
+    sidecar.app.store.pass(false).unwrap().answered(http::StatusCode::NOT_FOUND);
+    for _ in 0..2 {
+        sidecar.ask("GET", "/v2/a/manifests/latest", "", "").await;
+    }
+    assert!(sidecar.app.store.pass(false).is_ok(), "not three in a row");
+
+    let missing = Upstream::start("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+    let sidecar = Sidecar::with(&missing, touchy).await;
+    for _ in 0..2 {
+        sidecar.app.store.pass(false).unwrap().missed();
+    }
+    assert_eq!(status(&sidecar.ask("GET", "/v2/a/manifests/latest", "", "").await), 404);
+    sidecar.app.store.pass(false).unwrap().missed();
+    assert!(sidecar.app.store.pass(false).is_ok(), "the 404 ended the row");
+}
+
+#[tokio::test]
+async fn a_half_open_breaker_forwards_one_probe_at_a_time_and_closes_when_they_succeed() {
+    let upstream = Upstream::start(OK).await;
+    let sidecar = Sidecar::with(&upstream, |config| {
+        touchy(config);
+        config.store.breaker.recovery_time = Duration::from_millis(1);
+        config.store.breaker.half_open_probes = 2;
+    })
+    .await;
+    let pull = || sidecar.ask("GET", "/v2/a/manifests/latest", "", "");
+    for _ in 0..3 {
+        sidecar.app.store.pass(false).unwrap().missed();
+    }
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let probe = sidecar.app.store.pass(false).unwrap();
+    let got = pull().await;
+    assert!(status(&got) == 503 && has_field(&got, "retry-after"), "{got}");
+    assert!(upstream.seen().is_empty());
+    drop(probe);
+    assert_eq!(status(&pull().await), 200);
+    let second = sidecar.app.store.pass(false).unwrap();
+    assert!(sidecar.app.store.pass(false).is_err(), "one success is not enough");
+    drop(second);
+    assert_eq!(status(&pull().await), 200);
+    let both = (sidecar.app.store.pass(false), sidecar.app.store.pass(false));
+    assert!(both.0.is_ok() && both.1.is_ok(), "two successes close it");
 }

@@ -104,6 +104,10 @@ pub trait Answer: std::fmt::Debug + Send + Sync {
     /// It is not passed on: the client reads `UpstreamUnavailable`, the log why.
     fn changes(&self, status: StatusCode, headers: &HeaderMap) -> Result<HeaderChanges, Error>;
 
+    /// Told where the upstream gave no answer: it could not be reached, was silent for too long, or cut a connection that
+    /// it had not just kept idle.
+    fn missed(&self) {}
+
     /// Told once when the request has ended, however it ended.
     fn ended(&self, _summary: &Summary) {}
 }

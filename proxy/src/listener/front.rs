@@ -74,6 +74,18 @@ struct Forwarding {
     meter: Meter,
     began: Option<Instant>,
     outcome: UpstreamOutcome,
+    /// The upstream closed a connection that it had kept idle, which says nothing about its health.
+    idle_closed: bool,
+}
+
+impl Forwarding {
+    /// The upstream failed.
+    fn fail(&mut self) {
+        self.outcome.failed = true;
+        if let Some(answer) = self.plan.answer.as_ref().filter(|_| self.outcome.status.is_none() && !self.idle_closed) {
+            answer.missed();
+        }
+    }
 }
 
 impl Drop for Ctx {
@@ -158,6 +170,7 @@ impl Front {
             meter,
             began: None,
             outcome: UpstreamOutcome { status: None, latency: None, failed: false },
+            idle_closed: false,
         }));
         Ok(false)
     }
@@ -261,6 +274,7 @@ impl ProxyHttp for Front {
             return PingoraError::e_explain(ErrorType::InternalError, "a request that nobody routed");
         };
         forwarding.began = Some(Instant::now());
+        forwarding.idle_closed = false;
         peer(&forwarding.plan, &self.names, &self.patience, forwarding.has_body, forwarding.declared).await
     }
 
@@ -329,6 +343,10 @@ impl ProxyHttp for Front {
         // A connection that the upstream closed while it was idle: only a request that had no effect is sent again.
         let untouched = ctx.forwarding.as_ref().is_some_and(|forwarding| !forwarding.has_body);
         let harmless = ctx.method == Method::GET || ctx.method == Method::HEAD;
+        if let Some(forwarding) = &mut ctx.forwarding {
+            let silent = matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout);
+            forwarding.idle_closed = reused && !silent;
+        }
         error.set_retry(reused && untouched && harmless && session.response_written().is_none());
         error
     }
@@ -337,7 +355,9 @@ impl ProxyHttp for Front {
         let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
         let code = code_of(error, ctx);
         if let Some(forwarding) = &mut ctx.forwarding {
-            forwarding.outcome.failed |= code == Some(Code::UpstreamUnavailable);
+            if code == Some(Code::UpstreamUnavailable) {
+                forwarding.fail();
+            }
         }
         ctx.ending = if code.is_none() { Ending::ClientGone } else { Ending::Cut };
         let session = session.as_downstream_mut();

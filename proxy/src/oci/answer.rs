@@ -1,5 +1,7 @@
 //! What the client sees of the upstream's answer: known headers, links that lead back here, and no answer that is about us.
 
+use std::sync::{Mutex, PoisonError};
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tracing::Span;
 use url::Url;
@@ -9,6 +11,7 @@ use super::path::Route;
 use super::transfer::Transfer;
 use crate::error::{Code, Error, Result};
 use crate::listener::{Answer, HeaderChanges, Summary};
+use crate::store::Passage;
 use crate::telemetry;
 
 /// The response headers that mean something to a registry's client, besides those that begin with `oci-`.
@@ -44,6 +47,8 @@ pub(super) struct OciAnswer {
     /// The request's span; it ends with the request.
     pub(super) span: Span,
     pub(super) transfer: Transfer,
+    /// What the breaker is told; taken with the first verdict.
+    pub(super) passage: Mutex<Option<Passage>>,
 }
 
 impl Answer for OciAnswer {
@@ -51,6 +56,9 @@ impl Answer for OciAnswer {
     /// we would not protect it.
     fn changes(&self, status: StatusCode, headers: &HeaderMap) -> Result<HeaderChanges> {
         telemetry::record_status(&self.span, status);
+        if let Some(passage) = self.take_passage() {
+            passage.answered(status);
+        }
         check_status(status)?;
         self.transfer.answered(headers);
         let is_unknown = |name: &&HeaderName| !PASSED.contains(name) && !name.as_str().starts_with("oci-");
@@ -65,12 +73,22 @@ impl Answer for OciAnswer {
         Ok(changes)
     }
 
+    fn missed(&self) {
+        if let Some(passage) = self.take_passage() {
+            passage.missed();
+        }
+    }
+
     fn ended(&self, summary: &Summary) {
         self.transfer.ended(&self.name, summary);
     }
 }
 
 impl OciAnswer {
+    fn take_passage(&self) -> Option<Passage> {
+        self.passage.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// `<target>; rel="next"` with a target that leads to us (RFC 8288).
     fn local_link(&self, link: &str) -> Result<HeaderValue> {
         let unreadable = || refused("its Link cannot be read");
@@ -135,8 +153,8 @@ mod tests {
 
     fn answer() -> OciAnswer {
         let upstream = Url::parse("http://zot:5000/").unwrap();
-        let transfer = Transfer::Nothing;
-        OciAnswer { name: Name::parse("team/app").unwrap(), upstream, span: Span::none(), transfer }
+        let (transfer, passage) = (Transfer::Nothing, Mutex::default());
+        OciAnswer { name: Name::parse("team/app").unwrap(), upstream, span: Span::none(), transfer, passage }
     }
 
     fn pass(status: u16, pairs: &[(&'static str, &str)]) -> Result<HeaderChanges> {

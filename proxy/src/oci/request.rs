@@ -56,6 +56,13 @@ fn credentials(store: &config::Store) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// Whether a body follows the header; over HTTP/2 one may come that is not declared.
+pub(super) fn has_body(method: &Method, headers: &HeaderMap) -> bool {
+    let is_empty = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() == b"0");
+    let brings = matches!(*method, Method::POST | Method::PUT | Method::PATCH) && !is_empty;
+    brings || headers.contains_key(header::TRANSFER_ENCODING)
+}
+
 /// The largest body of a request, and what a larger one is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BodyLimit {
@@ -166,6 +173,15 @@ mod tests {
         assert_eq!(ours.set[header::AUTHORIZATION], "Basic emFzOmh1bnRlcjJodW50ZXIy");
         assert!(!format!("{ours:?}").contains("emFz"));
         assert!(!changes(&HeaderMap::new(), &Store::default()).set.contains_key(header::AUTHORIZATION));
+    }
+
+    #[test]
+    fn a_body_is_told_from_its_header() {
+        let length = |length: &'static str| headers(&[("content-length", length)]);
+        assert!(has_body(&Method::PUT, &length("5")) && !has_body(&Method::PUT, &length("0")));
+        assert!(has_body(&Method::PATCH, &HeaderMap::new()));
+        assert!(!has_body(&Method::GET, &HeaderMap::new()));
+        assert!(has_body(&Method::GET, &headers(&[("transfer-encoding", "chunked")])));
     }
 
     #[test]
