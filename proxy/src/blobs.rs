@@ -17,6 +17,7 @@ mod write;
 use std::fmt;
 
 use bytes::Bytes;
+use tokio_util::task::TaskTracker;
 
 use self::pins::PinQueue;
 use self::read::Source;
@@ -34,6 +35,8 @@ pub struct Blobs {
     store: Store,
     config: config::Blobs,
     pins: PinQueue,
+    /// Ends of upload sessions that nobody waits for.
+    clean_ups: TaskTracker,
 }
 
 impl Blobs {
@@ -41,7 +44,7 @@ impl Blobs {
     #[must_use]
     pub fn new(index: Index, store: Store, config: config::Blobs) -> Self {
         let pins = PinQueue::start(index.clone(), config.pin_ttl);
-        Self { index, store, config, pins }
+        Self { index, store, config, pins, clean_ups: TaskTracker::new() }
     }
 
     /// Pins and stores a body held in memory; when it returns the bytes are durable, and safe until the pin is due.
@@ -65,6 +68,13 @@ impl Blobs {
         verify: impl FnOnce() -> Result<()> + Send,
     ) -> Result<PinnedBlob> {
         self.store_stream(bucket, body, verify).await
+    }
+
+    /// Waits until the upload sessions that were given up are cancelled, so that the end of the process does not leave them
+    /// to the sweeper. Called when no more are begun; takes as long as the store does, so the caller sets a deadline.
+    pub async fn wait_for_clean_ups(&self) {
+        self.clean_ups.close();
+        self.clean_ups.wait().await;
     }
 
     /// Reads segments one after the other; the next one is asked for while the last one flows.

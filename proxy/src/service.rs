@@ -85,8 +85,14 @@ impl Service {
         let report = self.listener.run(stop.clone()).await;
         stop.cancel();
         // What the sweeper has begun it ends: a blob that it has condemned would otherwise wait for another.
-        if tokio::time::timeout(WORK_LIMIT, work.join_all()).await.is_err() {
+        // And the uploads that the drain has cut are cancelled.
+        let clean_ups = tokio::time::timeout(WORK_LIMIT, self.app.blobs.wait_for_clean_ups());
+        let (work, clean_ups) = tokio::join!(tokio::time::timeout(WORK_LIMIT, work.join_all()), clean_ups);
+        if work.is_err() {
             tracing::warn!("the sweeper did not stop in time");
+        }
+        if clean_ups.is_err() {
+            tracing::warn!("upload sessions are left to the sweeper: they were not cancelled in time");
         }
         background.shutdown().await;
         tracing::info!(?report, "drained");
@@ -150,3 +156,6 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
     }
     app.blobs.run_sweeper(stop).await;
 }
+
+#[cfg(test)]
+mod tests;

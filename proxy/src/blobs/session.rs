@@ -1,9 +1,11 @@
 //! An upload session at the store that never stays behind: unless it is finished, it is cancelled there and closed in the
-//! index when it is dropped, also when that is because the client has left. What a crash leaves, the sweeper finds.
+//! index when it is dropped, also when that is because the client has left. The task that does it is tracked, so that the
+//! end of the process can wait for it. What a crash leaves, the sweeper finds.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -18,6 +20,7 @@ const CLEAN_UP_LIMIT: Duration = Duration::from_secs(30);
 pub(super) struct OpenSession {
     index: Index,
     store: Store,
+    clean_ups: TaskTracker,
     upload: Option<UploadSession>,
     /// Where it was last seen.
     location: String,
@@ -26,9 +29,9 @@ pub(super) struct OpenSession {
 }
 
 impl OpenSession {
-    pub(super) fn new(index: Index, store: Store, upload: UploadSession) -> Self {
+    pub(super) fn new(index: Index, store: Store, clean_ups: TaskTracker, upload: UploadSession) -> Self {
         let location = upload.location().to_owned();
-        Self { index, store, upload: Some(upload), location, row: None, finished: false }
+        Self { index, store, clean_ups, upload: Some(upload), location, row: None, finished: false }
     }
 
     /// Writes the session down, before its first byte.
@@ -58,13 +61,14 @@ impl Drop for OpenSession {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (index, store, row, finished) = (self.index.clone(), self.store.clone(), self.row, self.finished);
         let location = std::mem::take(&mut self.location);
-        runtime.spawn(async move {
+        let clean_up = async move {
             let end = timeout(CLEAN_UP_LIMIT, end(&index, &store, &location, row, finished)).await;
             let end = end.unwrap_or_else(|_| Err(Error::internal("not done in time")));
             if let Err(error) = end {
                 tracing::debug!(location, "an upload session is left to the sweeper: {}", error.for_log());
             }
-        });
+        };
+        self.clean_ups.spawn_on(clean_up, &runtime);
     }
 }
 

@@ -42,7 +42,7 @@ impl Blobs {
         let target = self.index.upload_target(bucket).await?;
         let upload = self.store.start_upload(&target.repository.name).await?;
         // From here on the session is cancelled at the store and closed in the index however this ends.
-        let mut session = OpenSession::new(self.index.clone(), self.store.clone(), upload);
+        let mut session = OpenSession::new(self.index.clone(), self.store.clone(), self.clean_ups.clone(), upload);
         session.write_down(self.config.session_ttl).await?;
         let hash = Arc::new(Mutex::new(Hashed::default()));
         let sent = session.append(Box::pin(Hashing { body, hash: Arc::clone(&hash) })).await?;
