@@ -35,6 +35,8 @@ pub struct SweepReport {
     pub sessions_cancelled: u64,
     /// Multipart uploads given up.
     pub uploads_aborted: u64,
+    /// Placements of deleted buckets forgotten.
+    pub placements_forgotten: u64,
     /// Whether a batch was full, so that there may be more.
     pub is_backlogged: bool,
     /// Whether the round was cut short by a store or an index in trouble.
@@ -44,7 +46,7 @@ pub struct SweepReport {
 impl SweepReport {
     /// Whether the round changed anything, so that the next one will see something else.
     const fn is_progress(&self) -> bool {
-        self.deleted + self.kept + self.sessions_cancelled + self.uploads_aborted > 0
+        self.deleted + self.kept + self.sessions_cancelled + self.uploads_aborted + self.placements_forgotten > 0
     }
 }
 
@@ -133,6 +135,10 @@ impl Blobs {
         let sessions = self.index.due_sessions(limit).await?;
         report.is_backlogged |= is_full(sessions.len(), limit) || aborted >= u64::from(limit);
         self.sweep_sessions(sessions, stop, report).await;
+
+        let forgotten = self.index.forget_placements(self.config.sweep_grace, limit).await?;
+        report.placements_forgotten = forgotten;
+        report.is_backlogged |= forgotten >= u64::from(limit);
 
         self.index.drop_settled_pins(limit).await?;
         let due = self.index.due_pins(limit).await?;

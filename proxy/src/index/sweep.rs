@@ -125,6 +125,19 @@ impl Index {
         let (dropped,): (i64,) = self.fetch_one(|| sqlx::query_as(DROP_SETTLED).bind(i64::from(limit))).await?;
         Ok(super::convert::to_u64(dropped))
     }
+
+    /// Forgets up to `limit` placements, with their repositories, whose bucket was deleted `grace` ago and that hold no blob
+    /// and no open upload session. How many it was.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn forget_placements(&self, grace: Duration, limit: u32) -> Result<u64> {
+        let (forgotten,): (i64,) = self
+            .fetch_one(|| {
+                sqlx::query_as("SELECT forget_placements($1, $2)").bind(seconds(grace)).bind(i64::from(limit))
+            })
+            .await?;
+        Ok(super::convert::to_u64(forgotten))
+    }
 }
 
 impl SweepGuard {

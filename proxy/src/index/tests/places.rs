@@ -90,3 +90,69 @@ async fn sessions_that_are_due_are_taken_once_and_come_back_when_they_are_not_cl
     assert_eq!(world.count("SELECT count(*) FROM store_sessions").await, 0);
     assert_code(world.index.open_session("unknown", "/v2/x", NOW).await, Code::InternalError);
 }
+
+/// Placements and repositories that are left.
+async fn places(world: &World) -> (i64, i64) {
+    (world.count("SELECT count(*) FROM placements").await, world.count("SELECT count(*) FROM repositories").await)
+}
+
+#[tokio::test]
+async fn the_placement_of_a_deleted_bucket_is_forgotten_after_a_while_and_no_other() {
+    let world = World::new().await;
+    world.index.create_bucket(new_bucket("other")).await.unwrap();
+    assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 0);
+    world.index.delete_bucket("other").await.unwrap();
+    assert_eq!(world.index.forget_placements(LATER, 100).await.unwrap(), 0, "not yet");
+    assert_eq!(places(&world).await, (2, 8));
+    assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 1);
+    assert_eq!(places(&world).await, (1, 4));
+    world.put("k", "the bucket that is left works").await;
+}
+
+#[tokio::test]
+async fn a_placement_outlives_its_bucket_while_a_copy_elsewhere_names_its_blobs() {
+    let world = World::new().await;
+    let original = world.put("k", "x").await;
+    world.index.create_bucket(new_bucket("other")).await.unwrap();
+    let copy = CopySource { bucket: "other", ..world.copy(original.id, "copy") };
+    world.index.copy_object(copy).await.unwrap();
+    world.index.delete_object("b", "k", NOW).await.unwrap();
+    world.index.delete_bucket("b").await.unwrap();
+    world.sweep().await;
+    assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 0);
+    world.index.delete_object("other", "copy", NOW).await.unwrap();
+    assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 0, "the blob is still to be swept");
+    assert_eq!(world.sweep().await.len(), 1);
+    assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 1);
+    assert_eq!(places(&world).await, (1, 4));
+}
+
+#[tokio::test]
+async fn a_placement_stays_while_a_blob_is_pinned_or_a_session_is_open_in_it() {
+    let world = World::new().await;
+    let target = world.index.upload_target("b").await.unwrap().repository;
+    let location = format!("/v2/{}/blobs/uploads/1?_state=x", target.name);
+    let session = world.index.open_session("main", &location, LATER).await.unwrap();
+    let elsewhere = world.index.open_session("main", "/v2/s3/12345678/00/blobs/uploads/1", LATER).await.unwrap();
+    world.pin("x", NOW).await;
+    world.index.delete_bucket("b").await.unwrap();
+    assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 0);
+    world.sweep().await;
+    assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 0, "the session is open");
+    world.index.close_session(session).await.unwrap();
+    assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 1);
+    assert_eq!(places(&world).await, (0, 0));
+    world.index.close_session(elsewhere).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_forgotten_does_not_stand_before_what_can() {
+    let world = World::new().await;
+    world.pin("x", LATER).await;
+    world.index.create_bucket(new_bucket("other")).await.unwrap();
+    for bucket in ["b", "other"] {
+        world.index.delete_bucket(bucket).await.unwrap();
+    }
+    assert_eq!(world.index.forget_placements(NOW, 1).await.unwrap(), 1);
+    assert_eq!(places(&world).await, (1, 4));
+}
