@@ -24,8 +24,8 @@ const REQUESTS_PER_CONNECTION: u32 = 10_000;
 pub(super) async fn serve(shared: &Shared, mut stream: Stream, client: Client, lingers: &Arc<AtomicBool>) {
     for remaining in (0..REQUESTS_PER_CONNECTION).rev() {
         let bytes = match head::read(&mut stream, shared.head_limits, &shared.draining).await {
-            Head::Complete { bytes, length } => match check(&bytes, length) {
-                Ok(()) => bytes,
+            Head::Complete { bytes, length } => match check(bytes, length) {
+                Ok(bytes) => bytes,
                 Err(error) => return refuse(stream, &error, lingers).await,
             },
             Head::Nothing => return,
@@ -43,9 +43,17 @@ pub(super) async fn serve(shared: &Shared, mut stream: Stream, client: Client, l
     }
 }
 
-fn check(bytes: &BytesMut, length: usize) -> Result<(), Error> {
+/// Checks a head of `length` bytes; the bytes as they are to be parsed.
+fn check(mut bytes: BytesMut, length: usize) -> Result<BytesMut, Error> {
     let head = bytes.get(..length).unwrap_or_default();
-    sanity::check_head(head).map_err(|malformed| Error::new(Code::InvalidRequest, malformed.0))
+    let offers_upgrade = sanity::check_head(head).map_err(|malformed| Error::new(Code::InvalidRequest, malformed.0))?;
+    if !offers_upgrade {
+        return Ok(bytes);
+    }
+    let rest = bytes.split_off(length);
+    let mut bytes = BytesMut::from(sanity::without_upgrade(&bytes).as_slice());
+    bytes.unsplit(rest);
+    Ok(bytes)
 }
 
 /// Answers what never became a request, and closes.

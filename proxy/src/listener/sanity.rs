@@ -9,6 +9,9 @@ use http::{HeaderMap, header};
 /// Header fields of one request at the most.
 const FIELDS_MAX: usize = 200;
 
+/// The offer of another protocol, and what comes with one of HTTP/2 (RFC 7540, 3.2.1).
+const UPGRADE_FIELDS: [&str; 2] = ["upgrade", "http2-settings"];
+
 /// Why a request is refused; a text that the client may read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed(pub(super) &'static str);
@@ -21,10 +24,12 @@ struct Seen<'a> {
     host: &'a [u8],
     content_lengths: usize,
     transfer_encodings: usize,
+    offers_upgrade: bool,
 }
 
-/// Checks the head of an HTTP/1 request, from its request line to its empty line.
-pub(super) fn check_head(head: &[u8]) -> Result<(), Malformed> {
+/// Checks the head of an HTTP/1 request, from its request line to its empty line. Whether it offers to go on in another
+/// protocol, for [`without_upgrade`] to take away.
+pub(super) fn check_head(head: &[u8]) -> Result<bool, Malformed> {
     let mut lines = Lines { rest: head };
     let line = lines.next().ok_or(Malformed("the request line is missing"))??;
     let (method, target, version_1_1) = request_line(line)?;
@@ -44,7 +49,21 @@ pub(super) fn check_head(head: &[u8]) -> Result<(), Malformed> {
         0 | 1 => {}
         _ => return Err(Malformed("there is more than one Host header")),
     }
-    check_target(method, target, seen.host)
+    check_target(method, target, seen.host)?;
+    Ok(seen.offers_upgrade)
+}
+
+/// A head that was checked, without the offer to go on in another protocol. Who does not take it may ignore it (RFC 9110,
+/// 7.8), and is sure to only where nobody behind can see it: neither pingora's parser nor the registry.
+pub(super) fn without_upgrade(head: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(head.len());
+    for line in head.split_inclusive(|byte| *byte == b'\n') {
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        if !UPGRADE_FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field.as_bytes())) {
+            kept.extend_from_slice(line);
+        }
+    }
+    kept
 }
 
 /// Lines that end in CR LF; anything else that looks like a line's end is an error.
@@ -115,7 +134,7 @@ fn field<'a>(line: &'a [u8], version_1_1: bool, seen: &mut Seen<'a>) -> Result<(
             return Err(Malformed("HTTP/1.0 has no Transfer-Encoding"));
         }
     } else if name.eq_ignore_ascii_case(b"upgrade") {
-        return Err(Malformed("Upgrade is not accepted"));
+        seen.offers_upgrade = true;
     }
     Ok(())
 }
@@ -167,7 +186,7 @@ mod tests {
     use super::*;
 
     fn check(head: &str) -> Result<(), Malformed> {
-        check_head(head.as_bytes())
+        check_head(head.as_bytes()).map(drop)
     }
 
     #[test]
@@ -218,7 +237,6 @@ mod tests {
         for head in [
             "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
             "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
-            "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
             "PRI * HTTP/2.0\r\n\r\n",
             "GET / HTTP/1.2\r\nHost: a\r\n\r\n",
             "GET / http/1.1\r\nHost: a\r\n\r\n",
@@ -226,6 +244,14 @@ mod tests {
         ] {
             assert!(check(head).is_err(), "{head:?}");
         }
+    }
+
+    #[test]
+    fn an_offer_of_another_protocol_is_found_and_taken_away() {
+        let plain = b"PUT / HTTP/1.1\r\nHost: a\r\nX-Upgrade: 1\r\nContent-Length: 0\r\n\r\n";
+        let offering = b"PUT / HTTP/1.1\r\nHost: a\r\nUPGRADE: h2c\r\nX-Upgrade: 1\r\nHTTP2-Settings: AAEAAEAA\r\nContent-Length: 0\r\nupgrade: websocket\r\n\r\n";
+        assert_eq!((check_head(plain), check_head(offering)), (Ok(false), Ok(true)));
+        assert_eq!(without_upgrade(offering), plain);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Malformed requests: refused and closed, and the upstream counts only the good one.
 
-use super::support::{FakeUpstream, config};
+use tokio::io::AsyncWriteExt;
+
+use super::support::{FakeUpstream, config, read_response};
 
 /// Sends `bytes`, which must be refused, then a good request on another connection; the upstream must see one.
 async fn refused(bytes: &str) {
@@ -48,11 +50,28 @@ async fn bare_line_feeds_and_bare_carriage_returns_are_refused() {
 
 #[tokio::test]
 async fn other_protocols_are_refused() {
-    refused(&format!("GET /v2/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n{SMUGGLED}"))
-        .await;
     refused(&format!("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n{SMUGGLED}")).await;
     refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     refused("\u{16}\u{3}\u{1}\r\n\r\n").await;
+}
+
+#[tokio::test]
+async fn an_offer_of_another_protocol_is_ignored_and_the_upstream_never_sees_it() {
+    for fields in [
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13",
+        "Upgrade: TLS/1.2, foo",
+    ] {
+        let (upstream, running) = FakeUpstream::behind(&config()).await;
+        let head = format!("PUT /v2/x HTTP/1.1\r\nHost: a\r\n{fields}\r\nContent-Length: 5\r\n\r\nhello");
+        let mut client = running.connect().await;
+        client.write_all(head.as_bytes()).await.unwrap();
+        let answer = read_response(&mut client).await;
+        assert!(answer.starts_with("HTTP/1.1 201") && answer.contains("upstream read 5"), "{fields}: {answer}");
+        let heads = upstream.heads.lock().unwrap();
+        assert_eq!(heads.len(), 1, "{fields}");
+        assert!(!heads.iter().any(|head| head.contains("upgrade") || head.contains("http2-settings")), "{heads:?}");
+    }
 }
 
 #[tokio::test]
