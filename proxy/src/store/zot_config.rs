@@ -83,6 +83,14 @@ pub fn check(json: &str, prefix: &str) -> Findings {
 
 /// The store of S3 bytes: nothing is collected in it, nothing linked into it, everything synced, and it lies by itself.
 fn check_store(storage: &Tree<'_>, prefix: &str, findings: &mut Findings) {
+    let global_dedupe = storage.get("dedupe");
+    // The global store's default is true.
+    if global_dedupe.as_bool(true) != Some(false) {
+        findings.warn(
+            &global_dedupe,
+            "false: else a HEAD or a ranged GET of a blob that any repository has links it into the one that was asked",
+        );
+    }
     let sub_paths = storage.get("subPaths");
     let store = sub_paths.get(&format!("/{prefix}"));
     if !store.is_object() {

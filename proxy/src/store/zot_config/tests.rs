@@ -96,7 +96,7 @@ fn what_a_sub_path_leaves_out_is_off_but_commit_must_be_said() {
 #[test]
 fn keys_are_read_in_any_case_and_values_in_any_spelling() {
     let config = r#"{
-        "STORAGE": {"RootDirectory": "/a", "SUBPATHS": {"/s3": {"ROOTDIRECTORY": "/b", "Commit": "true", "GC": 0, "dedupe": "F"}}},
+        "STORAGE": {"RootDirectory": "/a", "DeDupe": 0, "SUBPATHS": {"/s3": {"ROOTDIRECTORY": "/b", "Commit": "true", "GC": 0, "dedupe": "F"}}},
         "Http": {"READTIMEOUT": "0", "writetimeout": 0, "future": {"key": 1}}
     }"#;
     assert_eq!(check(config, "s3"), Findings::default());
@@ -238,4 +238,14 @@ proptest! {
             prop_assert!(!findings.refusals.is_empty());
         }
     }
+}
+
+#[test]
+fn links_between_the_repositories_of_clients_are_warned_of_and_not_refused() {
+    for value in [json!(true), json!("true"), Value::Null] {
+        let findings = changed("/storage/dedupe", value.clone());
+        assert_eq!(fields(&findings.warnings), ["storage.dedupe"], "{value}");
+        assert!(findings.refusals.is_empty(), "{value}");
+    }
+    assert_eq!(changed("/storage/dedupe", json!(false)), Findings::default());
 }
