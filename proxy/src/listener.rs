@@ -54,7 +54,7 @@ use self::head::HeadLimits;
 use self::slots::{Full, Slot, Slots};
 use self::tls::Certificates;
 use self::transport::{ReadAhead, Transport};
-use crate::config::{Config, Tls};
+use crate::config::{self, Config, Tls};
 
 pub use self::body::BodyError;
 pub use self::contract::{
@@ -189,7 +189,7 @@ impl Listener {
         };
         let (shutting_down, shutdown_watch) = watch::channel(false);
         let shared = Shared {
-            proxy: proxy(front)?,
+            proxy: proxy(front, &config.store)?,
             h2_options: http2::options(limits),
             head_limits: HeadLimits {
                 idle: limits.idle_timeout,
@@ -350,9 +350,12 @@ fn listen(address: &str) -> Result<TcpListener, ListenError> {
     socket.listen(BACKLOG).map_err(failed)
 }
 
-/// pingora's proxy, without its server: it reads the system's root certificates, and panics where it cannot.
-fn proxy(front: Front) -> Result<Arc<HttpProxy<Front>>, ListenError> {
+/// pingora's proxy, without its server: it reads `store.ca_file` or the system's root certificates, and panics where it
+/// cannot.
+fn proxy(front: Front, store: &config::Store) -> Result<Arc<HttpProxy<Front>>, ListenError> {
+    let authorities = store.ca_file.as_ref().filter(|_| store.url.starts_with("https:"));
     let conf = ServerConf {
+        ca_file: authorities.map(|file| file.to_string_lossy().into_owned()),
         max_retries: UPSTREAM_ATTEMPTS,
         upstream_keepalive_pool_size: UPSTREAM_POOL,
         ..ServerConf::default()

@@ -17,6 +17,9 @@ pub struct Store {
     pub name: String,
     /// Base URL of the registry, reachable by this process only.
     pub url: String,
+    /// PEM file with the certificates of the authorities that an `https` registry is trusted by, these alone. Read at start.
+    /// Unset: the system's.
+    pub ca_file: Option<PathBuf>,
     /// User for Basic authentication at the registry.
     pub username: Option<String>,
     /// Password for Basic authentication at the registry.
@@ -60,6 +63,7 @@ impl Default for Store {
         Self {
             name: "default".to_owned(),
             url: "http://127.0.0.1:5001".to_owned(),
+            ca_file: None,
             username: None,
             password: None,
             prefix: "s3".to_owned(),

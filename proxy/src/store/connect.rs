@@ -3,6 +3,7 @@
 //! connection had been used before.
 
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,9 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::{Connected, Connection as Connects, HttpConnector};
 use hyper_util::rt::TokioIo;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{PemObject, SectionKind};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tower::Service;
@@ -37,26 +41,46 @@ impl Connector {
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(config.connect_timeout));
         tcp.set_keepalive(Some(Duration::from_secs(30)));
-        let tls = tls(config.url.starts_with("https:"))?;
+        let tls = tls(config)?;
         let inner =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
         Ok(Self { inner, write_stall: config.stall_timeout })
     }
 }
 
-/// The system's trusted certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others); none are read for plain HTTP.
-fn tls(wanted: bool) -> Result<rustls::ClientConfig> {
+/// Trusts `store.ca_file`, or the system's certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others); none are read for
+/// plain HTTP.
+fn tls(config: &config::Store) -> Result<rustls::ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| Error::internal("TLS cannot be set up").source(e))?;
-    if !wanted {
-        return Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth());
-    }
-    let builder = builder
-        .with_native_roots()
-        .map_err(|e| Error::internal("store.url is https, but no trusted certificate was found").source(e))?;
+    let builder = match &config.ca_file {
+        _ if !config.url.starts_with("https:") => builder.with_root_certificates(RootCertStore::empty()),
+        Some(file) => builder.with_root_certificates(authorities(file)?),
+        None => builder
+            .with_native_roots()
+            .map_err(|e| Error::internal("store.url is https, but no trusted certificate was found").source(e))?,
+    };
     Ok(builder.with_no_client_auth())
+}
+
+/// The certificates of a PEM file. Anything else in it is refused, for a key does not belong there.
+fn authorities(file: &Path) -> Result<RootCertStore> {
+    let cannot = |why: &str| Error::internal(format!("store.ca_file {}: {why}", file.display()));
+    let pem = std::fs::read(file).map_err(|e| cannot("it cannot be read").source(e))?;
+    let mut roots = RootCertStore::empty();
+    for item in <(SectionKind, Vec<u8>)>::pem_slice_iter(&pem) {
+        let (kind, der) = item.map_err(|e| cannot("it is not PEM").source(e))?;
+        if kind != SectionKind::Certificate {
+            return Err(cannot("it holds something else than certificates"));
+        }
+        roots.add(CertificateDer::from(der)).map_err(|e| cannot("a certificate in it cannot be used").source(e))?;
+    }
+    if roots.is_empty() {
+        return Err(cannot("there is no certificate in it"));
+    }
+    Ok(roots)
 }
 
 impl Service<Uri> for Connector {
