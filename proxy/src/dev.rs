@@ -11,6 +11,7 @@ mod credentials;
 mod folder;
 mod upstream;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -31,7 +32,7 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// The registry; `None`: a `zot` on PATH, else the embedded one.
     pub upstream: Option<Upstream>,
-    /// Serve HTTPS with a certificate made for this machine.
+    /// Serve HTTPS with a certificate that an authority of the data folder has signed.
     pub tls: bool,
     /// Use this Postgres instead of a private one.
     pub postgres: Option<String>,
@@ -67,12 +68,15 @@ struct Started {
 
 async fn start(mut config: Config, options: &Options, say: &impl Fn(String)) -> anyhow::Result<Started> {
     let folder = folder::Folder::open(&options.data_dir)?;
-    check_that_the_port_is_free(&options.listen)?;
+    let free = check_that_the_port_is_free(&options.listen)?;
     let root = credentials::load_or_create(&folder, &config.s3.region)?;
     config.access_keys = vec![root.clone()];
     config.listen.address.clone_from(&options.listen);
+    let mut trust = None;
     if options.tls {
-        config.listen.tls = Some(certificate::load_or_create(&folder)?);
+        let made = certificate::load_or_create(&folder, &certificate::names(&options.listen, free))?;
+        config.listen.tls = Some(made.tls);
+        trust = Some(made.authority);
     }
 
     let kind = options.upstream.clone().unwrap_or_else(Upstream::find);
@@ -85,7 +89,7 @@ async fn start(mut config: Config, options: &Options, say: &impl Fn(String)) -> 
     config.database.url = Secret::new(database.url.clone());
 
     let service = Service::start(config).await.map_err(|error| anyhow::anyhow!(error.for_log()))?;
-    let banner = banner::text(service.address(), &root, &folder, options.tls);
+    let banner = banner::text(service.address(), &root, &folder.path(credentials::FILE), trust.as_deref());
     Ok(Started { service, upstream, database, banner, _folder: folder })
 }
 
@@ -134,10 +138,10 @@ async fn start_database(
     Ok(Database { url: server.url(&name), server: Some(server) })
 }
 
-/// Asked before anything is started, so that the answer comes at once.
-fn check_that_the_port_is_free(address: &str) -> anyhow::Result<()> {
-    match std::net::TcpListener::bind(address) {
-        Ok(_) => Ok(()),
+/// Asked before anything is started, so that the answer comes at once; gives the address that the name stands for.
+fn check_that_the_port_is_free(address: &str) -> anyhow::Result<SocketAddr> {
+    match std::net::TcpListener::bind(address).and_then(|listener| listener.local_addr()) {
+        Ok(bound) => Ok(bound),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             bail!("{address} is in use by another program; stop it, or choose another address with --listen")
         }

@@ -60,7 +60,8 @@ pub use self::body::BodyError;
 pub use self::contract::{
     Answer, Ending, Forward, Gateway, HeaderChanges, InvalidUpstream, Routed, Summary, Upstream, UpstreamOutcome,
 };
-pub use self::tls::CertificateError;
+pub use self::tls::{CertificateError, check_certificate};
+pub(crate) use self::validity::not_after as certificate_end;
 
 /// Connections that the kernel completes before we accept them.
 const BACKLOG: u32 = 1024;

@@ -20,7 +20,7 @@ pub(crate) struct Options {
     /// A stock `zot` to run as the registry, or `embedded`. Default: ZOT_BIN, else `zot` on PATH, else the embedded registry.
     #[arg(long, env = "ZOT_BIN")]
     zot: Option<String>,
-    /// Serve HTTPS with a certificate made for this machine.
+    /// Serve HTTPS, with a certificate of an authority that is kept in the data folder.
     #[arg(long)]
     tls: bool,
     /// Use this Postgres (postgres://user:password@host:port/database) instead of a private one.

@@ -1,24 +1,30 @@
 //! What a newcomer reads when everything runs.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 
-use super::folder::Folder;
 use crate::config::AccessKey;
 
-/// The endpoint, the key, and lines to paste.
-pub(super) fn text(address: SocketAddr, key: &AccessKey, folder: &Folder, tls: bool) -> String {
-    let scheme = if tls { "https" } else { "http" };
+/// The endpoint, the key, and lines to paste. `authority`: with TLS, the certificate that clients must trust.
+pub(super) fn text(address: SocketAddr, key: &AccessKey, credentials: &Path, authority: Option<&Path>) -> String {
+    let address = for_clients(address);
+    let scheme = if authority.is_some() { "https" } else { "http" };
     let endpoint = format!("{scheme}://{address}");
-    let credentials = folder.path("credentials");
     let credentials = credentials.display();
     let id = &key.id;
-    let trust = if tls {
-        format!("\nexport AWS_CA_BUNDLE='{}'", folder.path("tls/certificate.pem").display())
-    } else {
-        String::new()
+    let (trust, flag, others) = match authority.map(Path::display) {
+        None => (String::new(), "--plain-http".to_owned(), String::new()),
+        Some(authority) => (
+            format!(" AWS_CA_BUNDLE='{authority}'"),
+            format!("--ca-file '{authority}'"),
+            format!(
+                "
+Other clients trust the certificate by: curl --cacert '{authority}'; rclone --ca-cert '{authority}';
+crane, helm and most others by SSL_CERT_FILE='{authority}' in their environment.
+"
+            ),
+        ),
     };
-    let certificate = folder.path("tls/certificate.pem");
-    let plain = if tls { format!("--ca-file '{}'", certificate.display()) } else { "--plain-http".to_owned() };
     format!(
         "
 Ready: S3 and OCI at {endpoint}
@@ -33,13 +39,22 @@ aws s3 ls s3://first
 
 and OCI:
 
-aws configure get aws_secret_access_key | oras login {plain} -u {id} --password-stdin {address}
-echo hello > hello.txt && oras push {plain} {address}/team/hello:v1 hello.txt
-oras pull {plain} {address}/team/hello:v1
-
+aws configure get aws_secret_access_key | oras login {flag} -u {id} --password-stdin {address}
+echo hello > hello.txt && oras push {flag} {address}/team/hello:v1 hello.txt
+oras pull {flag} {address}/team/hello:v1
+{others}
 Ctrl-C stops everything.
 "
     )
+}
+
+/// Where a client on this machine reaches a server that listens at `address`. All addresses are no address to connect to;
+/// `[::]` takes IPv4 as well. Not `localhost`, for which OCI clients leave out TLS.
+fn for_clients(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        return SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()));
+    }
+    address
 }
 
 #[cfg(test)]
@@ -47,14 +62,46 @@ mod tests {
     use super::*;
     use crate::config::Secret;
 
-    #[test]
-    fn the_banner_names_the_endpoint_and_the_key_but_not_the_secret() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = Folder::open(dir.path()).unwrap();
+    fn banner(address: &str, authority: Option<&str>) -> String {
         let key =
             AccessKey { id: "ZASKEY".into(), secret: Some(Secret::new("hunter2-hunter2-hunter2")), secret_file: None };
-        let text = text("127.0.0.1:9800".parse().unwrap(), &key, &folder, false);
-        assert!(text.contains("http://127.0.0.1:9800") && text.contains("ZASKEY"));
+        text(address.parse().unwrap(), &key, Path::new("/data/credentials"), authority.map(Path::new))
+    }
+
+    #[test]
+    fn the_banner_names_the_endpoint_and_the_key_but_not_the_secret() {
+        let text = banner("127.0.0.1:9800", None);
+        assert!(text.contains("AWS_ENDPOINT_URL=http://127.0.0.1:9800\n") && text.contains("ZASKEY"), "{text}");
+        assert!(text.contains("--plain-http") && !text.contains("CA_BUNDLE") && !text.contains("SSL_CERT"), "{text}");
         assert!(!text.contains("hunter2"));
+    }
+
+    #[test]
+    fn with_tls_the_banner_says_what_makes_each_client_trust_it() {
+        let text = banner("127.0.0.1:9800", Some("/data/tls/ca.pem"));
+        for part in [
+            "AWS_ENDPOINT_URL=https://127.0.0.1:9800 AWS_CA_BUNDLE='/data/tls/ca.pem'\n",
+            "oras login --ca-file '/data/tls/ca.pem' ",
+            "oras push --ca-file '/data/tls/ca.pem' ",
+            "oras pull --ca-file '/data/tls/ca.pem' ",
+            "curl --cacert '/data/tls/ca.pem'",
+            "SSL_CERT_FILE='/data/tls/ca.pem'",
+        ] {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+        assert!(!text.contains("--plain-http"));
+    }
+
+    #[test]
+    fn a_server_on_all_addresses_is_named_by_one_that_clients_can_use() {
+        for (listen, shown) in [
+            ("0.0.0.0:9800", "http://127.0.0.1:9800"),
+            ("[::]:9800", "http://127.0.0.1:9800"),
+            ("[::1]:9800", "http://[::1]:9800"),
+            ("192.0.2.7:9800", "http://192.0.2.7:9800"),
+        ] {
+            let text = banner(listen, None);
+            assert!(text.contains(&format!("AWS_ENDPOINT_URL={shown}\n")) && !text.contains("0.0.0.0"), "{text}");
+        }
     }
 }

@@ -7,7 +7,8 @@ use rand::distr::{Alphanumeric, SampleString, slice::Choose};
 use super::folder::Folder;
 use crate::config::{AccessKey, Secret};
 
-const FILE: &str = "credentials";
+/// Its name in the data folder.
+pub(super) const FILE: &str = "credentials";
 
 /// Reads the key, or makes one at the first run.
 pub(super) fn load_or_create(folder: &Folder, region: &str) -> anyhow::Result<AccessKey> {

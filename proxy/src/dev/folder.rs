@@ -38,14 +38,26 @@ impl Folder {
 
     /// Writes a file that only its owner may read.
     pub(super) fn write_private(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
-        use std::os::unix::fs::OpenOptionsExt;
+        self.write(name, text, 0o600)
+    }
+
+    /// Writes a file that everybody may read.
+    pub(super) fn write_public(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+        self.write(name, text, 0o644)
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) -> anyhow::Result<PathBuf> {
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
         let path = self.path(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
         }
         let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
+        options.write(true).create(true).truncate(true).mode(mode);
         let mut file = options.open(&path).with_context(|| format!("writing {}", path.display()))?;
+        // A file that was there keeps its mode otherwise.
+        file.set_permissions(fs::Permissions::from_mode(mode))
+            .with_context(|| format!("writing {}", path.display()))?;
         file.write_all(text.as_bytes()).with_context(|| format!("writing {}", path.display()))?;
         Ok(path)
     }
@@ -92,7 +104,9 @@ mod tests {
     fn private_files_are_readable_by_their_owner_only() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
-        let path = Folder::open(dir.path()).unwrap().write_private("credentials", "x").unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        folder.write_public("credentials", "x").unwrap();
+        let path = folder.write_private("credentials", "x").unwrap();
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

@@ -127,6 +127,13 @@ impl Certificates {
     }
 }
 
+/// Whether the files can be read, hold a certificate and a key, and belong together.
+/// # Errors
+/// What is wrong with which file.
+pub fn check_certificate(files: &Tls) -> Result<(), CertificateError> {
+    parse(files, &read(files)?).map(drop)
+}
+
 fn keep_old(error: &CertificateError) {
     events::certificate_reloaded("error");
     tracing::error!("the old certificate stays in use: {error}");

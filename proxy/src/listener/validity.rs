@@ -9,7 +9,7 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
 /// `notAfter` of a DER certificate (RFC 5280, 4.1), in seconds since 1970; `None` where it cannot be read.
-pub(super) fn not_after(certificate: &[u8]) -> Option<i64> {
+pub(crate) fn not_after(certificate: &[u8]) -> Option<i64> {
     let (_, certificate, _) = element(certificate)?;
     let (tag, mut fields, _) = element(certificate)?;
     if tag != SEQUENCE {
