@@ -129,7 +129,8 @@ pub fn registry_findings(config: &Config) -> Findings {
     }
 }
 
-/// Brings the schema up to date, however long Postgres takes to come up; then the service is ready.
+/// Brings the schema up to date, or waits until somebody else has, however long Postgres takes to come up; then the service
+/// is ready.
 async fn prepare_index(app: Arc<App>, stop: CancellationToken) {
     let mut pause = Duration::from_millis(200);
     loop {
@@ -145,7 +146,17 @@ async fn prepare_index(app: Arc<App>, stop: CancellationToken) {
 }
 
 async fn index_is_prepared(app: &App) -> Result<(), Error> {
-    if app.config.database.migrate { index::migrate(&app.index).await } else { app.index.ping().await }
+    if app.config.database.migrate {
+        return index::migrate(&app.index).await;
+    }
+    let newer = index::check_schema(&app.index).await?;
+    if !newer.is_empty() {
+        tracing::warn!(
+            "the database has migrations that this version does not know: {newer:?}; \
+             that is right only while an update is rolled out"
+        );
+    }
+    Ok(())
 }
 
 /// Sweeps, once the index is there.

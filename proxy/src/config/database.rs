@@ -23,7 +23,8 @@ pub struct Database {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub statement_timeout: Duration,
-    /// Whether `serve` brings the schema up to date at start. If not, run `zas-proxy migrate`.
+    /// Whether `serve` brings the schema up to date at start. If not, run `zas-proxy migrate`: until then the service is not ready.
+    /// Its role must be allowed to read `_sqlx_migrations`.
     pub migrate: bool,
 }
 

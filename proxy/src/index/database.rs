@@ -1,11 +1,10 @@
-//! The pool, the schema, and how statements are run.
+//! The pool, and how statements are run.
 
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::QueryAs;
 use sqlx::{FromRow, Postgres};
@@ -14,9 +13,7 @@ use super::Repository;
 use super::failure::Failure;
 use super::pool::Pool;
 use crate::config::Database;
-use crate::error::{Code, Error, Result};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+use crate::error::{Error, Result};
 
 /// How often a transaction that was in another one's way is tried.
 const ATTEMPTS: u32 = 3;
@@ -37,7 +34,7 @@ pub(super) type Statement<'q, T> = QueryAs<'q, Postgres, T, PgArguments>;
 /// The index: a pool of connections to Postgres. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Index {
-    pool: Pool,
+    pub(super) pool: Pool,
     deadline: Duration,
     pub(super) reclaim_after: Duration,
     pub(super) repositories: Arc<RwLock<HashMap<i64, Arc<Repository>>>>,
@@ -167,29 +164,4 @@ fn session_settings(statement_timeout: Duration) -> Vec<(&'static str, String)> 
         ("enable_bitmapscan", "off".to_owned()),
         ("jit", "off".to_owned()),
     ]
-}
-
-/// Brings the schema up to date, under an advisory lock so that replicas that start together do not collide.
-/// # Errors
-/// `IndexUnavailable`, or a fault of a migration.
-pub async fn migrate(index: &Index) -> Result<()> {
-    // Not given back: a migration may take longer than a request, so that the connection is not fit for requests afterwards.
-    let mut loan = index.pool.acquire().await.map_err(Failure::from)?;
-    let connection = loan.connection().map_err(Failure::from)?;
-    sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await.map_err(Failure::from)?;
-    MIGRATIONS.run_direct(None, connection, false).await.map_err(migration_error)
-}
-
-fn migration_error(error: MigrateError) -> Error {
-    match error {
-        MigrateError::Execute(error) => Failure::from(error).into(),
-        MigrateError::VersionMissing(version) => {
-            Error::new(Code::InternalError, "the database was brought up to date by a newer version of this program")
-                .detail(format!("it has migration {version}, which this version does not know"))
-        }
-        MigrateError::VersionMismatch(version) => Error::internal(format!(
-            "migration {version} stands in the database with another text than in this program; was it made by an unreleased version?"
-        )),
-        error => Error::internal("the database could not be brought up to date").source(error),
-    }
 }

@@ -42,3 +42,22 @@ async fn an_upload_that_is_given_up_at_the_end_is_cancelled_before_the_service_e
     assert_eq!(sessions, 0);
     assert_eq!(registry.faults().requests_with(Route::Upload, &Method::DELETE), 1);
 }
+
+#[tokio::test]
+async fn a_service_that_may_not_migrate_is_ready_only_when_somebody_else_has() {
+    let database = testing::empty_database().await.unwrap();
+    let mut config = Config::default();
+    config.database.url = Secret::new(database.url());
+    config.database.migrate = false;
+    let app = App::new(config, Vec::new()).unwrap();
+
+    let error = index_is_prepared(&app).await.unwrap_err();
+    assert!(error.for_log().contains("zas-proxy migrate"), "{}", error.for_log());
+    let stop = CancellationToken::new();
+    let waiting = tokio::spawn(prepare_index(app.clone(), stop.clone()));
+    assert!(!app.readiness.is_index_prepared());
+
+    index::migrate(&database.index().unwrap()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), app.readiness.wait_for_index()).await.unwrap();
+    waiting.await.unwrap();
+}

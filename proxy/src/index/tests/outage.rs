@@ -116,29 +116,3 @@ async fn a_transaction_in_the_way_is_tried_again() {
         .unwrap();
     assert_code(world.index.commit_object(world.new_object("k", None)).await, Code::OperationAborted);
 }
-
-#[tokio::test]
-async fn replicas_that_start_together_migrate_once() {
-    let database = testing::empty_database().await.unwrap();
-    let indexes: Vec<Index> = (0..4).map(|_| database.index().unwrap()).collect();
-    for migrated in futures::future::join_all(indexes.iter().map(migrate)).await {
-        migrated.unwrap();
-    }
-    let index = &indexes[0];
-    migrate(index).await.unwrap();
-    index.create_bucket(new_bucket("b")).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_database_of_a_newer_version_is_refused_in_words() {
-    let world = World::new().await;
-    sqlx::query(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         VALUES (9999, 'future', true, '', 0)",
-    )
-    .execute(&world.database.pool().unwrap())
-    .await
-    .unwrap();
-    let error = migrate(&world.index).await.unwrap_err();
-    assert!(error.for_log().contains("newer version"), "{}", error.for_log());
-}
