@@ -29,7 +29,8 @@ enum Command {
     Dev(dev::Options),
     /// Bring the schema of the index up to date, then exit.
     Migrate(ConfigFile),
-    /// Say whether the configuration can be used, and whether the registry's is safe for S3 writes, then exit.
+    /// Say what would keep `serve` from starting, and whether the registry's configuration is safe for S3 writes, then exit;
+    /// nothing is connected to.
     CheckConfig(ConfigFile),
     /// Print a configuration for Zot that is safe for S3 writes.
     ZotConfig(zot_config::Options),
@@ -58,7 +59,7 @@ impl Arguments {
             Command::Serve(file) => runtime()?.block_on(serve::run(file.load()?)),
             Command::Dev(options) => runtime()?.block_on(dev::run(options)),
             Command::Migrate(file) => runtime()?.block_on(migrate::run(&file.load()?)),
-            Command::CheckConfig(file) => check_config::run(&file.load()?),
+            Command::CheckConfig(file) => runtime()?.block_on(async { check_config::run(&file.load()?) }),
             Command::ZotConfig(options) => zot_config::run(&options),
             Command::Configuration => configuration::run(),
         }

@@ -88,7 +88,7 @@ async fn start(mut config: Config, options: &Options, say: &impl Fn(String)) -> 
     let database = start_database(options, &folder, &kind, say).await?;
     config.database.url = Secret::new(database.url.clone());
 
-    let service = Service::start(config).await.map_err(|error| anyhow::anyhow!(error.for_log()))?;
+    let service = Service::start(config).await.map_err(|error| anyhow::anyhow!(error.for_operator()))?;
     let banner = banner::text(service.address(), &root, &folder.path(credentials::FILE), trust.as_deref());
     Ok(Started { service, upstream, database, banner, _folder: folder })
 }

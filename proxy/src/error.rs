@@ -112,6 +112,14 @@ impl Error {
         }
     }
 
+    /// The text for whoever started this process: what is wrong, without what a client would be told of a fault of ours.
+    #[must_use]
+    pub fn for_operator(&self) -> String {
+        let text = self.for_log();
+        let for_clients = format!("{}: ", Code::InternalError.row().message);
+        text.strip_prefix(&for_clients).map(str::to_owned).unwrap_or(text)
+    }
+
     /// The text for the log: message, detail and every cause.
     #[must_use]
     pub fn for_log(&self) -> String {

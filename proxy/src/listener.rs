@@ -100,7 +100,7 @@ pub enum ListenError {
         source: std::io::Error,
     },
     /// The certificate cannot be used.
-    #[error("listen.tls: {0}")]
+    #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// The client to the upstream cannot be made.
     #[error("the system's root certificates cannot be read; SSL_CERT_FILE and SSL_CERT_DIR name others")]

@@ -1,6 +1,8 @@
 //! [`Service`]: the sidecar as one thing that starts, runs and drains.
 //!
-//! What lives here: the order in which the parts start and stop. What does not: the parts.
+//! What lives here: the order in which the parts start and stop, and what would keep them from starting. What does not: the parts.
+
+mod check;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +18,8 @@ use crate::gateway::Gate;
 use crate::index;
 use crate::listener::{ListenError, Listener};
 use crate::store::zot_config::{self, Finding, Findings};
+
+pub use check::problems;
 
 /// How long background work may take to end after the drain.
 const WORK_LIMIT: Duration = Duration::from_secs(10);

@@ -55,6 +55,15 @@ pub fn init(config: &config::Telemetry) -> Result<Telemetry, TelemetryError> {
     Ok(Telemetry { provider })
 }
 
+/// Whether [`init`] could use the configuration; starts nothing.
+///
+/// # Errors
+/// The first value that cannot be used.
+pub fn check(config: &config::Telemetry) -> Result<(), TelemetryError> {
+    logs::filter(config)?;
+    traces::check(config)
+}
+
 impl Telemetry {
     /// Sends what is left of the traces; gives up after `deadline`.
     pub async fn shutdown(self, deadline: Duration) {

@@ -11,7 +11,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let guard = telemetry::init(&config.telemetry).context("telemetry")?;
     let stop = CancellationToken::new();
     tokio::spawn(cancel_on_signal(stop.clone()));
-    let service = Service::start(config).await?;
+    let service = Service::start(config).await.map_err(|error| anyhow::anyhow!(error.for_operator()))?;
     tracing::info!(address = %service.address(), "listening on {}", service.address());
     service.run(stop).await;
     guard.shutdown(std::time::Duration::from_secs(3)).await;

@@ -117,7 +117,12 @@ fn read_secret_files(config: &mut Config) -> Result<(), ConfigError> {
     for (i, key) in config.access_keys.iter_mut().enumerate() {
         match (&key.secret, &key.secret_file) {
             (Some(_), None) => {}
-            (None, Some(path)) => key.secret = Some(Secret::new(read(path)?.trim())),
+            (None, Some(path)) => {
+                let secret = read(path).map_err(|error| {
+                    ConfigError::invalid(format!("access_keys[{i}].secret_file"), error.to_string())
+                })?;
+                key.secret = Some(Secret::new(secret.trim()));
+            }
             _ => {
                 return Err(ConfigError::invalid(
                     format!("access_keys[{i}]"),
@@ -254,6 +259,12 @@ mod tests {
         let config =
             parse(&format!("[[access_keys]]\nid = \"AKIA\"\nsecret_file = {:?}", file.display().to_string())).unwrap();
         assert_eq!(config.access_keys[0].secret.as_ref().unwrap().expose(), "0123456789abcdef");
+    }
+
+    #[test]
+    fn a_secret_file_that_cannot_be_read_is_named_with_its_key() {
+        let error = parse("[[access_keys]]\nid = \"AKIA\"\nsecret_file = \"/no/such/file\"").unwrap_err().to_string();
+        assert!(error.starts_with("access_keys[0].secret_file: /no/such/file: "), "{error}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::QueryAs;
 use sqlx::{FromRow, Postgres};
+use url::Url;
 
 use super::Repository;
 use super::failure::Failure;
@@ -43,13 +44,9 @@ pub struct Index {
 impl Index {
     /// Opens the pool lazily: a Postgres that is down does not keep the process from starting, it keeps it from being ready.
     /// # Errors
-    /// The URL cannot be read.
+    /// The URL cannot be read, or has an option that cannot be used.
     pub fn open(config: &Database) -> Result<Self> {
-        // The text of sqlx's error may repeat parts of the URL, so that it is not told.
-        let options = PgConnectOptions::from_str(config.url.expose())
-            .map_err(|_| {
-                Error::internal("database.url is not a Postgres URL (postgres://user:password@host:port/database)")
-            })?
+        let options = connect_options(config.url.expose())?
             .application_name("zas-proxy")
             .options(session_settings(config.statement_timeout));
         Ok(Self {
@@ -144,6 +141,21 @@ impl Index {
         }
         outcome
     }
+}
+
+/// Reads `database.url`. Neither it nor what others say of it is repeated in an error: it holds a password.
+fn connect_options(text: &str) -> Result<PgConnectOptions> {
+    const WANTED: &str = "postgres://user:password@host:port/database";
+    if text.is_empty() {
+        return Err(Error::internal(format!("database.url is not set ({WANTED})")));
+    }
+    // Asked here, for sqlx reads any URL as one of Postgres.
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"));
+    let url = url.ok_or_else(|| Error::internal(format!("database.url is not a Postgres URL ({WANTED})")))?;
+    let names = url.query_pairs().map(|(name, _)| name.into_owned()).collect::<Vec<_>>().join(", ");
+    PgConnectOptions::from_str(text).map_err(|_| {
+        Error::internal(format!("database.url has a port or an option that cannot be used; its options are: {names}"))
+    })
 }
 
 /// What holds for every connection.

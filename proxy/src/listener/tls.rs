@@ -24,27 +24,29 @@ const POLL: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// A file cannot be read.
-    #[error("{path} cannot be read: {source}")]
+    #[error("{field}: {path} cannot be read: {source}")]
     Unreadable {
+        /// The key of the configuration that names it.
+        field: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
     },
     /// The certificate file holds no certificate.
-    #[error("{path} holds no PEM certificate")]
+    #[error("listen.tls.certificate: {path} holds no PEM certificate")]
     NoCertificate {
         /// The file.
         path: PathBuf,
     },
     /// The key file holds no key.
-    #[error("{path} holds no PEM private key")]
+    #[error("listen.tls.key: {path} holds no PEM private key")]
     NoKey {
         /// The file.
         path: PathBuf,
     },
     /// Certificate and key cannot be used, or do not belong together.
-    #[error("the certificate {certificate} and the key {key} cannot be used together: {source}")]
+    #[error("listen.tls: the certificate {certificate} and the key {key} cannot be used together: {source}")]
     Unusable {
         /// The certificate file.
         certificate: PathBuf,
@@ -54,7 +56,7 @@ pub enum CertificateError {
         source: rustls::Error,
     },
     /// The server's settings cannot be made.
-    #[error("TLS cannot be set up: {0}")]
+    #[error("listen.tls: TLS cannot be set up: {0}")]
     Settings(rustls::Error),
 }
 
@@ -146,10 +148,11 @@ fn note_expiry(key: &CertifiedKey) {
 }
 
 fn read(files: &Tls) -> Result<Pair, CertificateError> {
-    let read = |path: &PathBuf| {
-        std::fs::read(path).map_err(|source| CertificateError::Unreadable { path: path.clone(), source })
+    let read = |field, path: &PathBuf| {
+        std::fs::read(path).map_err(|source| CertificateError::Unreadable { field, path: path.clone(), source })
     };
-    Ok(Pair { certificate: read(&files.certificate)?, key: read(&files.key)? })
+    let certificate = read("listen.tls.certificate", &files.certificate)?;
+    Ok(Pair { certificate, key: read("listen.tls.key", &files.key)? })
 }
 
 fn parse(files: &Tls, pair: &Pair) -> Result<CertifiedKey, CertificateError> {

@@ -15,11 +15,16 @@ use crate::config::{self, LogFormat};
 /// Installs logs, and traces where there is a provider, for the whole process. Lines go to stderr: stdout belongs to
 /// what a command answers.
 pub(super) fn install(config: &config::Telemetry, provider: Option<&SdkTracerProvider>) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::builder().parse(&config.log_filter)?;
+    let filter = filter(config)?;
     let colours = std::io::stderr().is_terminal();
     let lines = lines(config.log_format, colours, std::io::stderr).with_filter(filter);
     Registry::default().with(lines).with(provider.map(traces::layer)).try_init()?;
     Ok(())
+}
+
+/// Which lines are written.
+pub(super) fn filter(config: &config::Telemetry) -> Result<EnvFilter, TelemetryError> {
+    Ok(EnvFilter::builder().parse(&config.log_filter)?)
 }
 
 /// The layer that writes lines.

@@ -49,6 +49,11 @@ pub(super) fn provider(config: &config::Telemetry) -> Result<Option<SdkTracerPro
 }
 
 /// The URL for traces below an OTLP endpoint (OTLP specification, "OTLP/HTTP Request").
+/// Whether the endpoint can be used, where one is set.
+pub(super) fn check(config: &config::Telemetry) -> Result<(), TelemetryError> {
+    config.otlp_endpoint.as_deref().map_or(Ok(()), |endpoint| traces_url(endpoint).map(drop))
+}
+
 fn traces_url(endpoint: &str) -> Result<String, TelemetryError> {
     let url = url::Url::parse(endpoint).map_err(|error| TelemetryError::Otlp(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
