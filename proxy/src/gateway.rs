@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, Response, request::Parts};
+use http::{Request, Response, header, request::Parts};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tracing::Instrument;
@@ -51,7 +51,7 @@ pub enum Door {
 }
 
 impl Door {
-    /// The door of a raw request path.
+    /// The door of a raw request path, where the host is not a bucket's.
     #[must_use]
     pub fn of(path: &str) -> Self {
         if path == "/v2" || path.starts_with("/v2/") {
@@ -68,6 +68,7 @@ impl Door {
 pub struct Gate {
     app: Arc<App>,
     s3: s3::Service,
+    domains: s3::Domains,
     exposure: Exposure,
 }
 
@@ -75,13 +76,22 @@ impl Gate {
     /// All doors, for everybody.
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
-        Self { s3: s3::service(app.clone()), app, exposure: Exposure::Public }
+        let domains = s3::Domains::new(&app.config.s3.domains);
+        Self { s3: s3::service(app.clone()), domains, app, exposure: Exposure::Public }
     }
 
     /// `/-/` only, for operators.
     #[must_use]
     pub fn probes_and_metrics(app: Arc<App>) -> Self {
         Self { exposure: Exposure::Operators, ..Self::new(app) }
+    }
+
+    /// On the host of a bucket every path is a key, `/v2/x` and `/-/x` too.
+    fn door(&self, parts: &Parts) -> Door {
+        let header = || parts.headers.get(header::HOST)?.to_str().ok();
+        // HTTP/2 has it in the request target.
+        let host = header().or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+        if host.is_some_and(|host| self.domains.is_bucket(host)) { Door::S3 } else { Door::of(parts.uri.path()) }
     }
 
     async fn answer_rest(&self, parts: &Parts, context: &RequestContext) -> Routed {
@@ -121,7 +131,7 @@ fn refuse(error: &Error, operation: &str, context: &RequestContext, response: Re
 #[async_trait]
 impl Gateway for Gate {
     async fn route(&self, parts: &Parts, context: &RequestContext) -> Routed {
-        match Door::of(parts.uri.path()) {
+        match self.door(parts) {
             Door::Rest => self.answer_rest(parts, context).await,
             _ if self.exposure == Exposure::Operators => self.answer_rest(parts, context).await,
             Door::Oci => self.answer_oci(parts, context).await,
@@ -164,6 +174,29 @@ pub fn full(bytes: Bytes) -> Body {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, Secret};
+
+    #[tokio::test]
+    async fn on_the_host_of_a_bucket_every_path_is_a_key() {
+        let mut config = Config::default();
+        config.database.url = Secret::new("postgres://zas@127.0.0.1:1/zas");
+        config.s3.domains = vec!["s3.example.com".to_owned()];
+        let gate = Gate::new(App::new(config, Vec::new()).unwrap());
+        let door = |uri: &str, host: Option<&str>| {
+            let mut request = Request::get(uri);
+            if let Some(host) = host {
+                request = request.header(header::HOST, host);
+            }
+            gate.door(&request.body(()).unwrap().into_parts().0)
+        };
+        for path in ["/v2/", "/v2/a/manifests/b", "/-/livez", "/key"] {
+            assert_eq!(door(path, Some("photos.s3.example.com:9800")), Door::S3, "{path}");
+            assert_eq!(door(&format!("https://photos.s3.example.com{path}"), None), Door::S3, "{path}");
+            for host in ["s3.example.com:9800", "10.0.0.7:9800", "photos.example.com"] {
+                assert_eq!(door(path, Some(host)), Door::of(path), "{host} {path}");
+            }
+        }
+    }
 
     #[test]
     fn paths_go_to_their_doors() {

@@ -61,6 +61,7 @@ use body::RawBody;
 use call::Call;
 
 pub use budget::{Budget, Taken};
+pub(crate) use host::Domains;
 
 /// What an S3 answer's extensions say about the request, for logs and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct S3 {
     /// The region that clients sign for and that GetBucketLocation answers.
     pub region: String,
-    /// Domains for virtual-host style requests (`bucket.domain`). Empty: path style only.
+    /// Domains for virtual-host style requests (`bucket.domain`). Empty: path style only. OCI clients must not use a host below one.
     pub domains: Vec<String>,
     /// The longest lifetime of a presigned URL; never more than 7 days.
     #[serde(with = "humantime_serde")]

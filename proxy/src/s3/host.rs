@@ -5,14 +5,19 @@ use s3s::host::{S3Host, VirtualHost};
 
 /// The configured domains.
 #[derive(Debug)]
-pub(super) struct Domains(Vec<String>);
+pub(crate) struct Domains(Vec<String>);
 
 impl Domains {
     /// In lower case and without ports; longer ones first, so that the most precise one wins.
-    pub(super) fn new(domains: &[String]) -> Self {
+    pub(crate) fn new(domains: &[String]) -> Self {
         let mut domains: Vec<_> = domains.iter().map(|domain| without_port(domain).to_ascii_lowercase()).collect();
         domains.sort_by_key(|domain| std::cmp::Reverse(domain.len()));
         Self(domains)
+    }
+
+    /// Whether a request to this host names its bucket by it, so that its whole path is a key.
+    pub(crate) fn is_bucket(&self, host: &str) -> bool {
+        self.bucket(host).is_some()
     }
 
     fn bucket(&self, host: &str) -> Option<String> {
