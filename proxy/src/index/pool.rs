@@ -109,7 +109,8 @@ impl Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> sqlx::Result<PgConnection> {
-        self.options.connect().await
+        // On the heap, as the ping below: rare, and every request that may need it would carry its size around.
+        Box::pin(self.options.connect()).await
     }
 
     async fn recycle(&self, connection: &mut PgConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
@@ -117,7 +118,7 @@ impl Manager for Connector {
             return Err(RecycleError::message("old"));
         }
         if metrics.last_used() > TRUSTED_IDLE {
-            connection.ping().await?;
+            Box::pin(connection.ping()).await?;
         }
         Ok(())
     }

@@ -354,10 +354,10 @@ impl ProxyHttp for Front {
     async fn fail_to_proxy(&self, session: &mut Session, error: &PingoraError, ctx: &mut Ctx) -> FailToProxy {
         let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
         let code = code_of(error, ctx);
-        if let Some(forwarding) = &mut ctx.forwarding {
-            if code == Some(Code::UpstreamUnavailable) {
-                forwarding.fail();
-            }
+        if let Some(forwarding) = &mut ctx.forwarding
+            && code == Some(Code::UpstreamUnavailable)
+        {
+            forwarding.fail();
         }
         ctx.ending = if code.is_none() { Ending::ClientGone } else { Ending::Cut };
         let session = session.as_downstream_mut();

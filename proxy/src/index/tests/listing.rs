@@ -155,7 +155,7 @@ fn for_each_case(check: impl AsyncFn(&World, Case)) {
 #[test]
 fn pages_put_together_are_what_a_reader_of_every_key_gives() {
     for_each_case(async |world, case| {
-        fill(&world, &case.keys.iter().cloned().collect::<Vec<_>>()).await;
+        fill(world, &case.keys.iter().cloned().collect::<Vec<_>>()).await;
         let delimiter = case.delimiter.as_deref();
         let expected = model(&case.keys, &case.prefix, delimiter, &case.after);
         let (mut seen, mut after) = (Vec::new(), case.after.clone());
@@ -180,7 +180,7 @@ fn pages_of_uploads_put_together_are_what_a_reader_of_every_upload_gives() {
         // Every other key has two uploads.
         let keys: Vec<String> =
             case.keys.iter().enumerate().flat_map(|(i, key)| vec![key.clone(); 1 + i % 2]).collect();
-        begin_uploads(&world, &keys).await;
+        begin_uploads(world, &keys).await;
         let delimiter = case.delimiter.as_deref();
         let expected: Vec<String> = model(&case.keys, &case.prefix, delimiter, &case.after)
             .into_iter()
