@@ -73,12 +73,13 @@ impl BodyError {
         None
     }
 
-    /// What a failed read says of the body. `declared`: it had a Content-Length.
-    pub(super) fn of_read(error: &Error, declared: bool) -> Self {
+    /// What a failed read says of the body. A client that ends its side early may still be reading: it gets an answer.
+    pub(super) fn of_read(error: &Error) -> Self {
         match error.etype() {
             ErrorType::ReadTimedout => Self::Stalled,
             etype if *etype == INVALID_CHUNK || *etype == INVALID_TRAILER_END => Self::Malformed,
-            etype if *etype == PREMATURE_BODY_END && declared => Self::Truncated,
+            ErrorType::ConnectionClosed => Self::Truncated,
+            etype if *etype == PREMATURE_BODY_END => Self::Truncated,
             _ => Self::ClientGone,
         }
     }
@@ -277,7 +278,7 @@ impl Feed {
                 return;
             }
             Ok(Ok(None)) => BodyError::Truncated,
-            Ok(Err(error)) => BodyError::of_read(&error, self.declared.is_some()),
+            Ok(Err(error)) => BodyError::of_read(&error),
             Err(_) => BodyError::Stalled,
         };
         place.send(Item::Failed(failure));

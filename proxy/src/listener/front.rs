@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::body::{BodyError, Feed, PREMATURE_BODY_END};
+use super::body::{BodyError, Feed};
 use super::bridge::{Bridge, declared_length, expects_continue, parts_of};
 use super::contract::{Ending, Forward, Gateway, Routed, Summary, UpstreamOutcome};
 use super::exchange::{EXCHANGE, Exchange};
@@ -182,9 +182,9 @@ fn code_of(error: &PingoraError, ctx: &Ctx) -> Option<Code> {
         (etype, _) if *etype == TOO_LARGE => {
             Some(ctx.forwarding.as_ref().map_or(Code::EntityTooLarge, |forwarding| forwarding.plan.too_large))
         }
-        (etype, ErrorSource::Downstream) if *etype == PREMATURE_BODY_END => Some(Code::IncompleteBody),
         (ErrorType::InvalidHTTPHeader, ErrorSource::Downstream) => Some(Code::InvalidRequest),
-        (_, ErrorSource::Downstream) => match BodyError::of_read(error, false) {
+        (ErrorType::ConnectionClosed, ErrorSource::Downstream) => None,
+        (_, ErrorSource::Downstream) => match BodyError::of_read(error) {
             BodyError::ClientGone => None,
             body => Some(body.code()),
         },

@@ -29,9 +29,26 @@ pub(super) async fn complete_multipart_upload(
         Ok(output) => Ok(S3Response::new(output)),
         // The client may not have heard the first answer.
         Err(error) if error.code() == Code::NoSuchUpload => {
-            let etag = app.index.completed_upload(&input.bucket, &input.key, &input.upload_id).await?;
-            Ok(S3Response::new(output(input, &etag)))
+            let completed = app.index.completed_upload(&input.bucket, &input.key, &input.upload_id).await?;
+            if named_etag(&named).as_ref() != Some(&completed) {
+                return Err(error);
+            }
+            Ok(S3Response::new(repeated(app, input, &completed).await?))
         }
+        Err(error) => Err(error),
+    }
+}
+
+/// The first answer once more. Checksums are told while the object still stands: they are kept with it.
+async fn repeated(app: &App, input: &Input, etag: &str) -> Result<Output> {
+    match app.index.object(&input.bucket, &input.key).await {
+        Ok(object) if object.head.etag == etag => {
+            let mut output = headers::with_checksums!(output(input, etag), &object.head.checksums);
+            output.checksum_type = headers::checksum_type(&object.head);
+            Ok(output)
+        }
+        Ok(_) => Ok(output(input, etag)),
+        Err(error) if error.code() == Code::NoSuchKey => Ok(output(input, etag)),
         Err(error) => Err(error),
     }
 }
@@ -151,13 +168,24 @@ fn check_sizes(input: &Input, parts: &[&Part]) -> Result<()> {
     }
 }
 
-/// MD5 over the MD5s of the parts, with their number behind a dash.
 fn etag(parts: &[&Part]) -> Result<String> {
-    let mut md5 = Md5::new();
-    for part in parts {
-        md5.update(hex::decode(&part.etag).map_err(|_| Error::internal(format!("part ETag {:?}", part.etag)))?);
+    let etags = parts.iter().map(|part| part.etag.as_str());
+    md5_of_md5s(etags).ok_or_else(|| Error::internal("a part's ETag is no MD5"))
+}
+
+/// The ETag of an object of the parts that the client names; `None` where one of them cannot be a part's ETag.
+fn named_etag(named: &[(i32, &dto::CompletedPart)]) -> Option<String> {
+    let etags: Option<Vec<&str>> = named.iter().map(|(_, part)| part.e_tag.as_ref().map(dto::ETag::value)).collect();
+    md5_of_md5s(etags?.into_iter())
+}
+
+/// MD5 over the MD5s of the parts, with their number behind a dash.
+fn md5_of_md5s<'a>(etags: impl ExactSizeIterator<Item = &'a str>) -> Option<String> {
+    let (mut md5, count) = (Md5::new(), etags.len());
+    for etag in etags {
+        md5.update(hex::decode(etag).ok()?);
     }
-    Ok(format!("{}-{}", hex::encode(md5.finalize()), parts.len()))
+    Some(format!("{}-{count}", hex::encode(md5.finalize())))
 }
 
 /// What the client says about the whole object.
