@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use tokio_util::sync::CancellationToken;
 use zas_proxy::digest::Digest;
 use zas_proxy::error::{Code, Error};
-use zas_proxy::index::{Checksums, CopySource, Headers, Metadata, NewObject, PinnedBlob, WriteConditions};
+use zas_proxy::index::{Checksums, CopySource, Headers, Metadata, NewObject, Object, PinnedBlob, WriteConditions};
 use zas_proxy::store::ByteStream;
 
 use crate::ledger::{Name, WriteId};
@@ -180,6 +180,11 @@ impl Client {
     async fn copy(&mut self) {
         let (source, target) = (self.name(), self.name());
         let Ok(object) = self.parts.index.object(source.0, source.1).await else { return };
+        self.world.ledger.count("copies");
+        self.copy_object(object, target).await;
+    }
+
+    async fn copy_object(&mut self, object: Object, target: Name) {
         let write = self.world.ledger.begin(target, Some(object.head.etag));
         let copy = CopySource {
             object_id: object.head.id,
@@ -191,7 +196,6 @@ impl Client {
             conditions: WriteConditions::default(),
             grace: GRACE,
         };
-        self.world.ledger.count("copies");
         let copied = self.parts.index.copy_object(copy).await;
         self.settle(write, copied.map(drop), &[Code::NoSuchKey, Code::OperationAborted]);
     }
@@ -214,19 +218,7 @@ impl Client {
                     && let Ok(object) = index.object(&bucket, "k").await
                 {
                     let target = self.name();
-                    let write = self.world.ledger.begin(target, Some(object.head.etag));
-                    let copy = CopySource {
-                        object_id: object.head.id,
-                        bucket: target.0,
-                        key: target.1,
-                        replace: None,
-                        storage_class: "STANDARD",
-                        owner: "model",
-                        conditions: WriteConditions::default(),
-                        grace: GRACE,
-                    };
-                    let copied = index.copy_object(copy).await;
-                    self.settle(write, copied.map(drop), &[Code::NoSuchKey, Code::OperationAborted]);
+                    self.copy_object(object, target).await;
                 }
             }
             _ => {
