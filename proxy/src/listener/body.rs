@@ -78,8 +78,7 @@ impl BodyError {
         match error.etype() {
             ErrorType::ReadTimedout => Self::Stalled,
             etype if *etype == INVALID_CHUNK || *etype == INVALID_TRAILER_END => Self::Malformed,
-            ErrorType::ConnectionClosed => Self::Truncated,
-            etype if *etype == PREMATURE_BODY_END => Self::Truncated,
+            etype if matches!(etype, ErrorType::ConnectionClosed) || *etype == PREMATURE_BODY_END => Self::Truncated,
             _ => Self::ClientGone,
         }
     }

@@ -9,7 +9,7 @@ use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, header};
 
 use super::name::Name;
 use super::path::Route;
@@ -77,8 +77,9 @@ impl Transfer {
             }
             Self::Finish(session) if status == 201 => {
                 let earlier = SESSIONS.take(session);
-                telemetry::upload_bytes(&Item::blob(name), bytes);
-                telemetry::upload_done(&Item::blob(name), whole(earlier, bytes, duration));
+                let item = Item::blob(name);
+                telemetry::upload_bytes(&item, bytes);
+                telemetry::upload_done(&item, whole(earlier, bytes, duration));
             }
             _ => {}
         }
@@ -105,7 +106,7 @@ fn media_type(headers: &HeaderMap) -> String {
 fn is_whole_blob(parts: &Parts) -> bool {
     let query = parts.uri.query().unwrap_or_default();
     let has = |wanted: &str| url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == wanted);
-    parts.method == Method::POST && has("digest") && !has("mount")
+    has("digest") && !has("mount")
 }
 
 /// What was seen of an upload session.
