@@ -13,7 +13,7 @@ mod resource;
 
 pub use action::{Action, ParseActionError};
 pub use decision::{Decision, Effect, Reason};
-pub use principal::Principal;
+pub use principal::{Identity, Principal, Session};
 pub use resource::Resource;
 
 /// Decides whether `principal` may perform `action` on `resource`.
@@ -23,7 +23,7 @@ pub use resource::Resource;
 pub fn decide(principal: &Principal, _action: Action, _resource: &Resource) -> Decision {
     match principal {
         Principal::Root { .. } => Decision::allow(Reason::RootMayDoEverything),
-        Principal::Anonymous => Decision::deny(Reason::NoStatementAllows),
+        Principal::Identity(_) | Principal::Anonymous => Decision::deny(Reason::NoStatementAllows),
     }
 }
 

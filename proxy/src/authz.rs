@@ -48,7 +48,7 @@ pub fn authorize(principal: &Principal, action: Action, resource: Resource) -> R
     tracing::debug!(%principal, %action, %resource, reason = %decision.reason, "denied");
     let code = match principal {
         Principal::Anonymous => Code::Unauthenticated,
-        Principal::Root { .. } => Code::AccessDenied,
+        Principal::Root { .. } | Principal::Identity(_) => Code::AccessDenied,
     };
     Err(Error::from(code).with("action", action).with("resource", &resource).with("reason", decision.reason))
 }

@@ -68,7 +68,7 @@ pub(super) struct Caller(pub(super) Principal);
 
 fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<()> {
     let principal = match cx.credentials() {
-        Some(credentials) => Principal::root(&credentials.access_key),
+        Some(credentials) => Principal::root(credentials.access_key.as_str()),
         None => Principal::Anonymous,
     };
     let name = cx.s3_op().name();
@@ -110,7 +110,7 @@ pub(super) fn authorize(principal: &Principal, action: Action, resource: Resourc
 fn not_implemented(principal: &Principal, name: &str) -> Error {
     match principal {
         Principal::Anonymous => Code::AccessDenied.into(),
-        Principal::Root { .. } => Error::new(Code::NotImplemented, format!("{name} is not implemented.")),
+        Principal::Root { .. } | Principal::Identity(_) => Error::new(Code::NotImplemented, format!("{name} is not implemented.")),
     }
 }
 
