@@ -137,6 +137,14 @@ table! {
     NoSuchBucket: Validation, 404, "NoSuchBucket", "NAME_UNKNOWN", false, "no_such_bucket", "The specified bucket does not exist.";
     /// The object is not there.
     NoSuchKey: Validation, 404, "NoSuchKey", "BLOB_UNKNOWN", false, "no_such_key", "The specified key does not exist.";
+    /// The bucket has no policy.
+    NoSuchBucketPolicy: Validation, 404, "NoSuchBucketPolicy", "NAME_UNKNOWN", false, "no_such_bucket_policy", "The bucket policy does not exist.";
+    /// A policy, role, attachment or access key is not there.
+    NoSuchEntity: Validation, 404, "NoSuchEntity", "NAME_UNKNOWN", false, "no_such_entity", "There is nothing of this name.";
+    /// A policy document that cannot be used.
+    MalformedPolicy: Validation, 400, "MalformedPolicy", "UNSUPPORTED", false, "malformed_policy", "The policy is not valid.";
+    /// An Idempotency-Key that was used for another request.
+    IdempotencyMismatch: Validation, 422, "InvalidRequest", "UNSUPPORTED", false, "idempotency_mismatch", "This Idempotency-Key was used for another request.";
     /// The version is not there.
     NoSuchVersion: Validation, 404, "NoSuchVersion", "MANIFEST_UNKNOWN", false, "no_such_version", "The specified version does not exist.";
     /// The multipart upload is not there.
@@ -209,6 +217,8 @@ table! {
     UpstreamUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "upstream_unavailable", "The storage behind this service is not available. Please try again.";
     /// The index did not do its part in time.
     IndexUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "index_unavailable", "The index behind this service is not available. Please try again.";
+    /// The policies are not known well enough to decide by them.
+    PoliciesUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "policies_unavailable", "The policies of this service are not known at the moment. Please try again.";
     /// S3 writes are refused because the upstream's configuration would lose them.
     WritesRefused: Storage, 503, "ServiceUnavailable", "DENIED", true, "writes_refused", "Writes are refused until the registry's configuration is safe for them.";
 

@@ -6,6 +6,7 @@ mod listing;
 mod objects;
 mod outage;
 mod places;
+mod policies;
 mod schema;
 mod sweeping;
 mod uploads;

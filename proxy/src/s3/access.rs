@@ -110,7 +110,9 @@ pub(super) fn authorize(principal: &Principal, action: Action, resource: Resourc
 fn not_implemented(principal: &Principal, name: &str) -> Error {
     match principal {
         Principal::Anonymous => Code::AccessDenied.into(),
-        Principal::Root { .. } | Principal::Identity(_) => Error::new(Code::NotImplemented, format!("{name} is not implemented.")),
+        Principal::Root { .. } | Principal::Identity(_) => {
+            Error::new(Code::NotImplemented, format!("{name} is not implemented."))
+        }
     }
 }
 
