@@ -59,6 +59,10 @@ actions! {
     Catalog => "oci:Catalog",
     /// Read metrics and status.
     ReadMetrics => "admin:ReadMetrics",
+    /// Read the configuration of the service, without its secrets.
+    ReadConfiguration => "admin:ReadConfiguration",
+    /// Ask who one is.
+    GetCallerIdentity => "sts:GetCallerIdentity",
 }
 
 /// The text names no action.

@@ -4,6 +4,7 @@ mod check_config;
 mod configuration;
 mod dev;
 mod migrate;
+mod openapi;
 mod serve;
 mod zot_config;
 
@@ -36,6 +37,8 @@ enum Command {
     ZotConfig(zot_config::Options),
     /// Print the reference of all configuration keys, in Markdown.
     Configuration,
+    /// Print the OpenAPI description of the management API, in JSON.
+    Openapi,
 }
 
 /// Where the configuration comes from.
@@ -62,6 +65,7 @@ impl Arguments {
             Command::CheckConfig(file) => runtime()?.block_on(async { check_config::run(&file.load()?) }),
             Command::ZotConfig(options) => zot_config::run(&options),
             Command::Configuration => configuration::run(),
+            Command::Openapi => openapi::run(),
         }
     }
 }

@@ -14,6 +14,7 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tracing::Instrument;
 
+use crate::admin::Api;
 use crate::app::App;
 use crate::error::{self, Error, RequestId};
 use crate::listener::{Gateway, Routed, Summary};
@@ -68,6 +69,7 @@ impl Door {
 pub struct Gate {
     app: Arc<App>,
     s3: s3::Service,
+    admin: Api,
     domains: s3::Domains,
     exposure: Exposure,
 }
@@ -77,7 +79,7 @@ impl Gate {
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         let domains = s3::Domains::new(&app.config.s3.domains);
-        Self { s3: s3::service(app.clone()), domains, app, exposure: Exposure::Public }
+        Self { s3: s3::service(app.clone()), admin: Api::new(app.clone()), domains, app, exposure: Exposure::Public }
     }
 
     /// `/-/` only, for operators.
@@ -101,6 +103,15 @@ impl Gate {
             Err(error) => refuse(&error, label, context, error::our_json(&error, &context.request_id)),
         };
         Routed::Respond { response: Box::new(response), label }
+    }
+
+    async fn serve_s3(&self, request: Request<Body>) -> Response<Body> {
+        let context = request.extensions().get::<RequestContext>().cloned();
+        let response = s3::call(&self.s3, request).await;
+        if let (Some(context), Some(name)) = (context, response.extensions().get::<s3::OperationName>()) {
+            let _ = context.operation.set(name.0);
+        }
+        response
     }
 
     async fn answer_oci(&self, parts: &Parts, context: &RequestContext) -> Routed {
@@ -132,6 +143,9 @@ fn refuse(error: &Error, operation: &str, context: &RequestContext, response: Re
 impl Gateway for Gate {
     async fn route(&self, parts: &Parts, context: &RequestContext) -> Routed {
         match self.door(parts) {
+            Door::Rest if self.exposure == Exposure::Public && Api::owns(parts.uri.path()) => {
+                Routed::Serve { body_limit: self.app.config.limits.document_bytes.as_u64(), label: "Unknown" }
+            }
             Door::Rest => self.answer_rest(parts, context).await,
             _ if self.exposure == Exposure::Operators => self.answer_rest(parts, context).await,
             Door::Oci => self.answer_oci(parts, context).await,
@@ -143,17 +157,18 @@ impl Gateway for Gate {
     }
 
     async fn serve(&self, request: Request<Body>) -> Response<Body> {
-        let span = telemetry::request_span(request.method(), "s3", request.headers());
-        let context = request.extensions().get::<RequestContext>().cloned();
-        if let Some(context) = &context {
+        let (parts, body) = request.into_parts();
+        let door = self.door(&parts);
+        let request = Request::from_parts(parts, body);
+        let route = if door == Door::Rest { "admin" } else { "s3" };
+        let span = telemetry::request_span(request.method(), route, request.headers());
+        if let Some(context) = request.extensions().get::<RequestContext>() {
             telemetry::record_request_id(&span, &context.request_id);
         }
         async {
-            let response = s3::call(&self.s3, request).await;
+            let response =
+                if door == Door::Rest { self.admin.call(request).await } else { self.serve_s3(request).await };
             telemetry::record_status(&tracing::Span::current(), response.status());
-            if let (Some(context), Some(name)) = (context, response.extensions().get::<s3::OperationName>()) {
-                let _ = context.operation.set(name.0);
-            }
             response
         }
         .instrument(span)

@@ -1,8 +1,9 @@
 //! The Zot Artifact Store sidecar, in the order in which a request meets it:
-//! `listener` -> `gateway` -> `identity` -> `authz` -> `s3` | `oci` -> `blobs` -> `store` + `index`.
+//! `listener` -> `gateway` -> `identity` -> `authz` -> `s3` | `oci` | `admin` -> `blobs` -> `store` + `index`.
 //!
 //! `docs/architecture.md` walks a PUT, a GET and an OCI push through these rooms.
 
+pub mod admin;
 pub mod app;
 pub mod authz;
 pub mod blobs;

@@ -62,6 +62,7 @@ use call::Call;
 
 pub use budget::{Budget, Taken};
 pub(crate) use host::Domains;
+pub(crate) use names::is_bucket_name;
 
 /// What an S3 answer's extensions say about the request, for logs and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,7 +29,7 @@ impl NameValidation for BucketNames {
 }
 
 /// Whether S3 allows the name.
-pub(super) fn is_bucket_name(name: &str) -> bool {
+pub(crate) fn is_bucket_name(name: &str) -> bool {
     check_bucket_name(name)
         && !RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         && !RESERVED_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))

@@ -1,0 +1,106 @@
+//! The management API, `/-/api/v1`: JSON, one file a resource, described by an OpenAPI document that is made from the code.
+//!
+//! Every handler takes a [`Permitted`], so that none runs before the policy was asked; errors are those of the one table, in our
+//! own JSON. What does not live here: probes and metrics (`rest`), and the supply-chain API.
+
+mod buckets;
+mod caller;
+mod configuration;
+mod openapi;
+mod page;
+mod refusal;
+mod whoami;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::error::{Code, RequestId, our_json};
+use crate::gateway::{Body, BoxError, RequestContext, full};
+use crate::telemetry;
+
+pub use caller::{Asks, Permitted};
+pub use openapi::document;
+pub use refusal::Refusal;
+
+/// Where the API begins.
+const BASE: &str = "/-/api/v1";
+
+/// Where its description is.
+const OPENAPI: &str = "/-/api/openapi.json";
+
+/// The management API as a function of a request. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Api {
+    router: Router,
+}
+
+impl Api {
+    /// All of it.
+    #[must_use]
+    pub fn new(app: Arc<App>) -> Self {
+        let limit = usize::try_from(app.config.limits.document_bytes.as_u64()).unwrap_or(usize::MAX);
+        let (router, _) = described().split_for_parts();
+        let router = router
+            .route(OPENAPI, get(openapi::openapi))
+            .fallback(|| async { Refusal::from(Code::NotFound) })
+            .method_not_allowed_fallback(|| async { Refusal::from(Code::MethodNotAllowed) })
+            .layer(DefaultBodyLimit::max(limit))
+            .with_state(app);
+        Self { router }
+    }
+
+    /// Whether a path is of this API.
+    #[must_use]
+    pub fn owns(path: &str) -> bool {
+        path.starts_with("/-/api/")
+    }
+
+    /// Answers a request. An error is written with the request's id, and logged, here.
+    pub async fn call(&self, request: Request<Body>) -> Response<Body> {
+        let context = request.extensions().get::<RequestContext>().cloned();
+        let request_id = context.as_ref().map_or_else(RequestId::generate, |context| context.request_id.clone());
+        let Ok(response) = self.router.clone().oneshot(received(request)).await;
+        match response.extensions().get::<Refusal>() {
+            None => sent(response),
+            Some(refusal) => {
+                let operation = context.as_ref().and_then(|context| context.operation.get()).unwrap_or(&"Unknown");
+                let error = refusal.error();
+                error.log(request_id.as_str(), operation);
+                telemetry::error(error.code());
+                our_json(error, &request_id).map(full)
+            }
+        }
+    }
+}
+
+/// The request in the router's own type of body.
+fn received(request: Request<Body>) -> Request<axum::body::Body> {
+    request.map(axum::body::Body::new)
+}
+
+/// The answer in the gateway's type of body.
+fn sent(response: Response<axum::body::Body>) -> Response<Body> {
+    response.map(|body| body.map_err(|error| -> BoxError { Box::new(error) }).boxed_unsync())
+}
+
+/// Routes and their description, from one source.
+fn described() -> OpenApiRouter<Arc<App>> {
+    let api = OpenApiRouter::new()
+        .routes(routes!(whoami::whoami))
+        .routes(routes!(configuration::get_configuration))
+        .routes(routes!(buckets::list_buckets, buckets::create_bucket))
+        .routes(routes!(buckets::get_bucket, buckets::delete_bucket));
+    OpenApiRouter::with_openapi(openapi::head()).nest(BASE, api)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! `/buckets`: list, make, show and delete.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::IntoResponse;
+use http::{StatusCode, header};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use zas_policy::{Action, Resource};
+
+use super::page::Page;
+use super::{Asks, BASE, Permitted, Refusal};
+use crate::app::App;
+use crate::authz::authorize;
+use crate::error::{Code, Error};
+use crate::index::{self, NewBucket};
+use crate::s3;
+
+/// Asks for all buckets.
+pub(super) struct ListBuckets;
+
+impl Asks for ListBuckets {
+    const NAME: &'static str = "ListBuckets";
+    const ACTION: Option<Action> = Some(Action::ListAllMyBuckets);
+}
+
+/// Asks to make a bucket. Which one stands in the body: the handler asks the policy.
+pub(super) struct CreateBucket;
+
+impl Asks for CreateBucket {
+    const NAME: &'static str = "CreateBucket";
+    const ACTION: Option<Action> = None;
+}
+
+/// Asks for one bucket.
+pub(super) struct GetBucket;
+
+impl Asks for GetBucket {
+    const NAME: &'static str = "GetBucket";
+    const ACTION: Option<Action> = Some(Action::GetBucketLocation);
+    fn resource(parameter: impl Fn(&str) -> String) -> Resource {
+        Resource::bucket(parameter("bucket"))
+    }
+}
+
+/// Asks to delete an empty bucket.
+pub(super) struct DeleteBucket;
+
+impl Asks for DeleteBucket {
+    const NAME: &'static str = "DeleteBucket";
+    const ACTION: Option<Action> = Some(Action::DeleteBucket);
+    fn resource(parameter: impl Fn(&str) -> String) -> Resource {
+        Resource::bucket(parameter("bucket"))
+    }
+}
+
+/// A bucket.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Bucket {
+    /// The name.
+    #[schema(example = "releases")]
+    name: String,
+    /// The region that clients sign for.
+    region: String,
+    /// Who made it.
+    #[schema(example = "user/alice")]
+    owner: String,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+}
+
+impl From<index::Bucket> for Bucket {
+    fn from(bucket: index::Bucket) -> Self {
+        Self { name: bucket.name, region: bucket.region, owner: bucket.owner, created_at: bucket.created_at }
+    }
+}
+
+/// A page of buckets, in byte order of their names.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct BucketList {
+    /// The buckets.
+    buckets: Vec<Bucket>,
+    /// `after` of the next page; unset: this is the last.
+    next: Option<String>,
+}
+
+/// What a new bucket is.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BucketRequest {
+    /// The name: 3 to 63 lower-case letters, digits, dots and hyphens, as S3 allows it.
+    #[schema(example = "releases")]
+    name: String,
+}
+
+/// List buckets.
+#[utoipa::path(get, path = "/buckets", tag = "buckets", params(Page), responses((status = 200, body = BucketList)))]
+pub(super) async fn list_buckets(
+    State(app): State<Arc<App>>,
+    _permitted: Permitted<ListBuckets>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Json<BucketList>, Refusal> {
+    let Query(page) = page?;
+    let found = app.index.list_buckets(page.prefix(), page.after(), page.limit()?).await?;
+    let next = found.buckets.last().filter(|_| found.truncated).map(|bucket| bucket.name.clone());
+    Ok(Json(BucketList { buckets: found.buckets.into_iter().map(Bucket::from).collect(), next }))
+}
+
+/// Make a bucket.
+#[utoipa::path(post, path = "/buckets", tag = "buckets", request_body = BucketRequest,
+    responses((status = 201, body = Bucket), (status = 409, description = "There is one of this name.")))]
+pub(super) async fn create_bucket(
+    State(app): State<Arc<App>>,
+    permitted: Permitted<CreateBucket>,
+    request: Result<Json<BucketRequest>, JsonRejection>,
+) -> Result<impl IntoResponse, Refusal> {
+    let Json(BucketRequest { name }) = request?;
+    if !s3::is_bucket_name(&name) {
+        return Err(Error::from(Code::InvalidBucketName).with("field", "name").into());
+    }
+    let principal = permitted.permit.principal();
+    let permit = authorize(principal, Action::CreateBucket, Resource::bucket(&*name))?;
+    app.check_writes()?;
+    let bucket = app
+        .index
+        .create_bucket(NewBucket {
+            name: &name,
+            region: &app.config.s3.region,
+            owner: &permit.principal().to_string(),
+            store: &app.config.store.name,
+            prefix: &app.config.store.prefix,
+            shards: app.config.store.shards,
+        })
+        .await?;
+    let location = [(header::LOCATION, format!("{BASE}/buckets/{name}"))];
+    Ok((StatusCode::CREATED, location, Json(Bucket::from(bucket))))
+}
+
+/// Show a bucket.
+#[utoipa::path(get, path = "/buckets/{bucket}", tag = "buckets", params(("bucket" = String, Path, description = "The name.")),
+    responses((status = 200, body = Bucket), (status = 404, description = "There is none of this name.")))]
+pub(super) async fn get_bucket(
+    State(app): State<Arc<App>>,
+    _permitted: Permitted<GetBucket>,
+    Path(bucket): Path<String>,
+) -> Result<Json<Bucket>, Refusal> {
+    Ok(Json(app.index.bucket(&bucket).await?.into()))
+}
+
+/// Delete an empty bucket.
+#[utoipa::path(delete, path = "/buckets/{bucket}", tag = "buckets", params(("bucket" = String, Path, description = "The name.")),
+    responses((status = 204, description = "It is gone."), (status = 404, description = "There is none of this name."),
+        (status = 409, description = "It holds something.")))]
+pub(super) async fn delete_bucket(
+    State(app): State<Arc<App>>,
+    _permitted: Permitted<DeleteBucket>,
+    Path(bucket): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    app.index.delete_bucket(&bucket).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

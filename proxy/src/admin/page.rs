@@ -1,0 +1,48 @@
+//! Pages: how many of a list, and from where on.
+
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::error::{Code, Error, Result};
+
+/// The largest page.
+const MAX: u32 = 1_000;
+
+/// A page that nobody sized.
+const DEFAULT: u32 = 100;
+
+/// Which page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Page {
+    /// How many, from 1 to 1000; 100 where it is not said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before; empty or unset: the first page.
+    after: Option<String>,
+    /// Only names that begin with this.
+    prefix: Option<String>,
+}
+
+impl Page {
+    /// How many.
+    /// # Errors
+    /// `InvalidArgument` outside 1 to 1000.
+    pub(super) fn limit(&self) -> Result<u32> {
+        match self.limit.unwrap_or(DEFAULT) {
+            limit @ 1..=MAX => Ok(limit),
+            _ => Err(Error::new(Code::InvalidArgument, "limit must be from 1 to 1000.").with("field", "limit")),
+        }
+    }
+
+    /// The name that the page begins behind.
+    pub(super) fn after(&self) -> &str {
+        self.after.as_deref().unwrap_or_default()
+    }
+
+    /// What names begin with.
+    pub(super) fn prefix(&self) -> &str {
+        self.prefix.as_deref().unwrap_or_default()
+    }
+}
