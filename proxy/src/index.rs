@@ -13,6 +13,7 @@ mod failure;
 mod list;
 mod list_uploads;
 mod multipart;
+pub mod notify;
 mod object;
 mod part;
 mod pin;

@@ -70,6 +70,11 @@ impl Pool {
         }
     }
 
+    /// How connections are made; holds the password.
+    pub(super) fn connect_options(&self) -> PgConnectOptions {
+        self.0.manager().options.clone()
+    }
+
     /// Connections, and how many of them are idle.
     pub(super) fn usage(&self) -> (usize, usize) {
         let status = self.0.status();
