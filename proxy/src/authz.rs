@@ -5,6 +5,7 @@
 
 use zas_policy::{Action, Principal, Resource};
 
+use crate::audit::{Kind, Record, Trail};
 use crate::error::{Code, Error};
 
 /// Proof that `principal` may perform `action` on `resource`.
@@ -13,9 +14,30 @@ pub struct Permit {
     principal: Principal,
     action: Action,
     resource: Resource,
+    trail: Trail,
 }
 
 impl Permit {
+    /// Adds what is known of the request, so that what is done on it is recorded.
+    #[must_use]
+    pub fn with_trail(mut self, trail: Trail) -> Self {
+        self.trail = trail;
+        self
+    }
+
+    /// The record of a change that succeeds, to be committed with it; `None` where nothing is to be recorded.
+    #[must_use]
+    pub fn record(&self) -> Option<Record> {
+        let record = self.trail.record(Kind::Operation, &self.principal, self.action, &self.resource)?;
+        Some(record.answered(200, None))
+    }
+
+    /// What is known of the request.
+    #[must_use]
+    pub const fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
     /// Who was authorised.
     #[must_use]
     pub const fn principal(&self) -> &Principal {
@@ -43,7 +65,7 @@ pub fn authorize(principal: &Principal, action: Action, resource: Resource) -> R
     let decision = zas_policy::decide(principal, action, &resource);
     if decision.is_allowed() {
         tracing::trace!(%principal, %action, %resource, reason = %decision.reason, "allowed");
-        return Ok(Permit { principal: principal.clone(), action, resource });
+        return Ok(Permit { principal: principal.clone(), action, resource, trail: Trail::none() });
     }
     tracing::debug!(%principal, %action, %resource, reason = %decision.reason, "denied");
     let code = match principal {

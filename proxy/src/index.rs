@@ -4,6 +4,8 @@
 //! Writes that need several statements are SQL functions of `migrations/`, so that a PUT costs one round trip.
 //! What does not live here: bytes (`store`), the life of blobs (`blobs`), S3 texts and limits (`s3`).
 
+mod audit;
+mod audited;
 mod bucket;
 mod convert;
 mod copy;
@@ -26,6 +28,7 @@ mod types;
 mod upload;
 mod upload_target;
 
+pub use audit::{AuditCheckpoint, AuditHead, AuditState, MovedHead};
 pub use bucket::{Bucket, BucketPage, NewBucket};
 pub use copy::CopySource;
 pub use database::Index;

@@ -33,7 +33,8 @@ impl Setup {
         let store = config::Store { url: format!("http://{}", server.local_addr()), retry, ..config::Store::default() };
         let database = testing::database().await.unwrap();
         let index = database.index().unwrap();
-        let bucket = NewBucket { name: "b", region: "r", owner: "o", store: "default", prefix: "s3", shards: 4 };
+        let bucket =
+            NewBucket { name: "b", region: "r", owner: "o", store: "default", prefix: "s3", shards: 4, audit: &[] };
         index.create_bucket(bucket).await.unwrap();
         let blobs = Blobs::new(index, Store::new(&store).unwrap(), config);
         Self { blobs, pool: database.pool().unwrap(), registry, _server: server, folder }
@@ -77,6 +78,7 @@ impl Setup {
             owner: "o",
             conditions: WriteConditions::default(),
             grace: Duration::ZERO,
+            audit: &[],
         };
         self.blobs.index.commit_object(object).await.unwrap();
     }
@@ -174,10 +176,10 @@ async fn a_deleted_object_takes_its_blob_along_unless_another_one_names_it() {
     setup.name("one", &pinned).await;
     let again = setup.put("shared").await;
     setup.name("two", &again).await;
-    setup.blobs.index.delete_object("b", "one", Duration::ZERO).await.unwrap();
+    setup.blobs.index.delete_object("b", "one", Duration::ZERO, &[]).await.unwrap();
     setup.blobs.sweep_once().await;
     assert!(setup.is_stored(&pinned).await);
-    setup.blobs.index.delete_object("b", "two", Duration::ZERO).await.unwrap();
+    setup.blobs.index.delete_object("b", "two", Duration::ZERO, &[]).await.unwrap();
     assert_eq!(setup.blobs.sweep_once().await.deleted, 1);
     assert!(!setup.is_stored(&pinned).await);
 }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::audited::audited;
 use super::convert::{check, seconds, to_u64};
 use super::list::{Bounds, cut};
 use super::{Index, Placement};
+use crate::audit::Record;
 use crate::error::{Code, Error, Result};
 
 /// A bucket's row.
@@ -50,9 +52,18 @@ pub struct NewBucket<'a> {
     pub prefix: &'a str,
     /// Number of shards.
     pub shards: u16,
+    /// What is recorded with it; empty where the service acts of itself.
+    pub audit: &'a [Record],
 }
 
-const CREATE: &str = "SELECT status, bucket_id, placement, created FROM create_bucket($1, $2, $3, $4, $5, $6)";
+const CREATE: &str =
+    audited!(7, "SELECT status, bucket_id, placement, created FROM create_bucket($1, $2, $3, $4, $5, $6)");
+
+const DELETE: &str = audited!(2, "SELECT delete_bucket($1) AS status");
+
+/// The last call, which finds nothing any more, has nothing to record.
+const EMPTY: &str =
+    audited!(4, "SELECT status, emptied FROM empty_bucket($1, $2, $3)", "done.status = 'ok' AND done.emptied > 0");
 
 const LIST: &str = "
     SELECT b.id, b.name, b.region, b.owner, b.created_at, p.id AS placement_id, p.shards, s.name AS store
@@ -95,6 +106,7 @@ impl Index {
     /// # Errors
     /// `BucketAlreadyOwnedByYou` where the name is taken; `InternalError` where the shards are no power of two up to 256.
     pub async fn create_bucket(&self, bucket: NewBucket<'_>) -> Result<Bucket> {
+        let records = self.canonical(bucket.audit);
         if !bucket.shards.is_power_of_two() || bucket.shards > 256 {
             return Err(Error::internal(format!("{} shards: not a power of two up to 256", bucket.shards)));
         }
@@ -107,6 +119,7 @@ impl Index {
                     .bind(bucket.store)
                     .bind(bucket.prefix)
                     .bind(i32::from(bucket.shards))
+                    .bind(&records)
             })
             .await
             .map_err(|failure| match failure.constraint() {
@@ -155,22 +168,19 @@ impl Index {
     /// Deletes a bucket that holds no object and no upload.
     /// # Errors
     /// `NoSuchBucket`, `BucketNotEmpty`.
-    pub async fn delete_bucket(&self, name: &str) -> Result<()> {
-        let (status,): (String,) = self.fetch_one(|| sqlx::query_as("SELECT delete_bucket($1)").bind(name)).await?;
+    pub async fn delete_bucket(&self, name: &str, audit: &[Record]) -> Result<()> {
+        let records = self.canonical(audit);
+        let (status,): (String,) = self.fetch_one(|| sqlx::query_as(DELETE).bind(name).bind(&records)).await?;
         check(&status)
     }
 
     /// Deletes up to `limit` objects and uploads of a bucket, whatever they are; 0 when it is empty. The caller goes on until then.
     /// # Errors
     /// `NoSuchBucket`.
-    pub async fn empty_bucket(&self, name: &str, limit: u32, grace: Duration) -> Result<u64> {
+    pub async fn empty_bucket(&self, name: &str, limit: u32, grace: Duration, audit: &[Record]) -> Result<u64> {
+        let records = self.canonical(audit);
         let (status, emptied): (String, Option<i64>) = self
-            .fetch_one(|| {
-                sqlx::query_as("SELECT status, emptied FROM empty_bucket($1, $2, $3)")
-                    .bind(name)
-                    .bind(i64::from(limit))
-                    .bind(seconds(grace))
-            })
+            .fetch_one(|| sqlx::query_as(EMPTY).bind(name).bind(i64::from(limit)).bind(seconds(grace)).bind(&records))
             .await?;
         check(&status)?;
         Ok(to_u64(emptied.unwrap_or_default()))

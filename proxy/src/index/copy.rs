@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use sqlx::types::Json;
 
+use super::audited::audited;
 use super::object::CommittedRow;
 use super::{Committed, Headers, Index, Metadata, WriteConditions};
+use crate::audit::Record;
 use crate::error::{Code, Error, Result};
 use crate::index::convert::seconds;
 
@@ -28,16 +30,19 @@ pub struct CopySource<'a> {
     pub conditions: WriteConditions<'a>,
     /// As in [`NewObject::grace`].
     pub grace: Duration,
+    /// What is recorded with it; empty where the service acts of itself.
+    pub audit: &'a [Record],
 }
 
-const COPY: &str = "
-    SELECT status, object_id, modified_at FROM copy_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+const COPY: &str =
+    audited!(11, "SELECT status, object_id, modified_at FROM copy_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
 
 impl Index {
     /// Commits a copy.
     /// # Errors
     /// As [`Self::commit_object`]; `NoSuchKey` where the source is gone.
     pub async fn copy_object(&self, copy: CopySource<'_>) -> Result<Committed> {
+        let records = self.canonical(copy.audit);
         let row: CommittedRow = self
             .fetch_one(|| {
                 sqlx::query_as(COPY)
@@ -51,6 +56,7 @@ impl Index {
                     .bind(copy.conditions.absent)
                     .bind(copy.conditions.etag)
                     .bind(seconds(copy.grace))
+                    .bind(&records)
             })
             .await
             .map_err(|failure| match failure.is_blob_gone() {

@@ -9,6 +9,7 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::QueryAs;
 use sqlx::{FromRow, Postgres};
 use url::Url;
+use uuid::Uuid;
 
 use super::Repository;
 use super::failure::Failure;
@@ -39,6 +40,7 @@ pub struct Index {
     deadline: Duration,
     pub(super) reclaim_after: Duration,
     pub(super) repositories: Arc<RwLock<HashMap<i64, Arc<Repository>>>>,
+    pub(super) writer: Uuid,
 }
 
 impl Index {
@@ -54,7 +56,14 @@ impl Index {
             deadline: config.statement_timeout.saturating_add(DEADLINE_SLACK),
             reclaim_after: RECLAIM_AFTER,
             repositories: Arc::default(),
+            writer: Uuid::now_v7(),
         })
+    }
+
+    /// Who this process is in the audit log; clones share it.
+    #[must_use]
+    pub const fn writer(&self) -> Uuid {
+        self.writer
     }
 
     /// Changes how long a condemned blob is left to the sweeper that condemned it; for tests of crashed sweepers.

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use sqlx::types::Json;
 
+use super::audited::audited;
 use super::convert::seconds;
 use super::object::CommittedRow;
 use super::{ChecksumType, Checksums, Committed, Index, WriteConditions};
+use crate::audit::Record;
 use crate::error::{Code, Result};
 
 /// The object that an upload becomes; the caller has checked the parts against [`Index::parts`].
@@ -39,10 +41,14 @@ pub struct CompleteUpload<'a> {
     pub conditions: WriteConditions<'a>,
     /// As in `NewObject`.
     pub grace: Duration,
+    /// What is recorded with it; empty where the service acts of itself.
+    pub audit: &'a [Record],
 }
 
-const COMPLETE: &str = "
-    SELECT status, object_id, modified_at FROM complete_upload($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+const COMPLETE: &str = audited!(
+    12,
+    "SELECT status, object_id, modified_at FROM complete_upload($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+);
 
 const COMPLETED: &str = "
     SELECT c.etag FROM completed_uploads c JOIN buckets b ON b.id = c.bucket_id
@@ -55,6 +61,7 @@ impl Index {
     pub async fn complete_upload(&self, upload: CompleteUpload<'_>) -> Result<Committed> {
         let numbers: Vec<i32> = upload.parts.iter().map(|part| part.part_number).collect();
         let etags: Vec<&str> = upload.parts.iter().map(|part| part.etag.as_str()).collect();
+        let records = self.canonical(upload.audit);
         let row: CommittedRow = self
             .fetch_one(|| {
                 sqlx::query_as(COMPLETE)
@@ -69,6 +76,7 @@ impl Index {
                     .bind(upload.conditions.absent)
                     .bind(upload.conditions.etag)
                     .bind(seconds(upload.grace))
+                    .bind(&records)
             })
             .await?;
         row.into_committed()

@@ -6,8 +6,10 @@ use std::time::Duration;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
+use super::audited::audited;
 use super::convert::{SegmentRow, check, seconds, to_digest, to_i64, to_u64};
 use super::{BlobRef, ChecksumType, Checksums, Headers, Index, Metadata, PinnedBlob, Segment, Segments, slice};
+use crate::audit::Record;
 use crate::error::{Code, Error, Result};
 
 /// Everything about an object but where its bytes are.
@@ -75,6 +77,8 @@ pub struct NewObject<'a> {
     pub conditions: WriteConditions<'a>,
     /// How long the bytes of the replaced version stay readable.
     pub grace: Duration,
+    /// What is recorded with it; empty where the service acts of itself.
+    pub audit: &'a [Record],
 }
 
 /// What must hold of the current version when a write commits; checked in the write's transaction.
@@ -139,9 +143,11 @@ const SEGMENTS: &str = "
     )
     ORDER BY object_offset";
 
-const COMMIT: &str = "
-    SELECT status, object_id, modified_at
-    FROM commit_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+const COMMIT: &str = audited!(
+    16,
+    "SELECT status, object_id, modified_at
+     FROM commit_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+);
 
 /// An object's columns, all of them nothing where there is none.
 #[derive(Debug, sqlx::FromRow)]
@@ -262,6 +268,7 @@ impl Index {
     /// `NoSuchBucket`, `PreconditionFailed`, `NoSuchKey` for `If-Match` on nothing, `OperationAborted` where the pin had lapsed.
     pub async fn commit_object(&self, object: NewObject<'_>) -> Result<Committed> {
         let size = to_i64(object.blob.map_or(0, |pinned| pinned.size))?;
+        let records = self.canonical(object.audit);
         let row: CommittedRow = self
             .fetch_one(|| {
                 sqlx::query_as(COMMIT)
@@ -280,6 +287,7 @@ impl Index {
                     .bind(object.conditions.absent)
                     .bind(object.conditions.etag)
                     .bind(seconds(object.grace))
+                    .bind(&records)
             })
             .await
             .map_err(|failure| match failure.is_blob_gone() {

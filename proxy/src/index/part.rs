@@ -5,9 +5,11 @@ use std::time::Duration;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
+use super::audited::audited;
 use super::convert::{check, seconds, to_i64, to_u64};
 use super::upload::{UploadRow, upload_columns};
 use super::{Checksums, Index, PinnedBlob, Segment, Upload};
+use crate::audit::Record;
 use crate::error::{Code, Error, Result};
 
 /// A part that was uploaded, or a copied range of an object.
@@ -33,6 +35,8 @@ pub struct NewPart<'a> {
     pub pin: Option<&'a PinnedBlob>,
     /// How long bytes of a replaced part stay.
     pub grace: Duration,
+    /// What is recorded with it; empty where the service acts of itself.
+    pub audit: &'a [Record],
 }
 
 /// A part of an upload.
@@ -61,8 +65,8 @@ pub struct PartPage {
     pub truncated: bool,
 }
 
-const PUT: &str = "
-    SELECT status, modified_at FROM put_part($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const PUT: &str =
+    audited!(14, "SELECT status, modified_at FROM put_part($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
 
 /// No row: no bucket. A row without an upload: no upload. A row without a part: none behind the marker.
 const LIST: &str = concat!(
@@ -110,6 +114,7 @@ impl Index {
     /// `NoSuchBucket`, `NoSuchUpload`; `NoSuchKey` where the blob of a copied segment is gone; `OperationAborted` where the pin had lapsed.
     pub async fn put_part(&self, part: NewPart<'_>) -> Result<OffsetDateTime> {
         let size = to_i64(part.size)?;
+        let records = self.canonical(part.audit);
         let sizes = part.segments.iter().map(|s| to_i64(s.size)).collect::<Result<Vec<i64>>>()?;
         let offsets = part.segments.iter().map(|s| to_i64(s.blob_offset)).collect::<Result<Vec<i64>>>()?;
         let repositories: Vec<i64> = part.segments.iter().map(|s| s.blob.repository_id).collect();
@@ -130,6 +135,7 @@ impl Index {
                     .bind(&offsets)
                     .bind(part.pin.map(|pinned| pinned.pin_id))
                     .bind(seconds(part.grace))
+                    .bind(&records)
             })
             .await
             .map_err(|failure| match (failure.is_blob_gone(), part.pin) {

@@ -1,5 +1,6 @@
 //! The index against a real Postgres; each test has a database of its own.
 
+mod audit;
 mod buckets;
 mod concurrency;
 mod listing;
@@ -63,6 +64,7 @@ impl World {
             owner: "root",
             conditions: WriteConditions::default(),
             grace: NOW,
+            audit: &[],
         }
     }
 
@@ -82,6 +84,7 @@ impl World {
             owner: "root",
             conditions: WriteConditions::default(),
             grace: NOW,
+            audit: &[],
         }
     }
 
@@ -96,6 +99,7 @@ impl World {
                 metadata: &self.none,
                 storage_class: "STANDARD",
                 owner: "root",
+                audit: &[],
             })
             .await
             .unwrap()
@@ -138,6 +142,7 @@ impl World {
             segments,
             pin,
             grace: NOW,
+            audit: &[],
         }
     }
 
@@ -154,6 +159,7 @@ impl World {
             checksum_type: None,
             conditions: WriteConditions::default(),
             grace: NOW,
+            audit: &[],
         };
         self.index.complete_upload(completion).await
     }
@@ -200,7 +206,7 @@ impl World {
 }
 
 fn new_bucket(name: &str) -> NewBucket<'_> {
-    NewBucket { name, region: "us-east-1", owner: "root", store: "main", prefix: "s3", shards: 4 }
+    NewBucket { name, region: "us-east-1", owner: "root", store: "main", prefix: "s3", shards: 4, audit: &[] }
 }
 
 fn pin_request(bucket: &str, bytes: &str, shard: Option<u8>) -> PinRequest {

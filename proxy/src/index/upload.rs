@@ -5,8 +5,10 @@ use std::time::Duration;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
+use super::audited::audited;
 use super::convert::{check, seconds, to_u64};
 use super::{ChecksumType, Headers, Index, Metadata};
+use crate::audit::Record;
 use crate::error::{Code, Error, Result};
 
 /// A new upload.
@@ -28,6 +30,8 @@ pub struct NewUpload<'a> {
     pub storage_class: &'a str,
     /// Who uploads.
     pub owner: &'a str,
+    /// What is recorded with it; empty where the service acts of itself.
+    pub audit: &'a [Record],
 }
 
 /// An upload in progress.
@@ -57,7 +61,9 @@ macro_rules! upload_columns {
 }
 pub(super) use upload_columns;
 
-const CREATE: &str = "SELECT status, initiated FROM create_upload($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const CREATE: &str = audited!(10, "SELECT status, initiated FROM create_upload($1, $2, $3, $4, $5, $6, $7, $8, $9)");
+
+const ABORT: &str = audited!(5, "SELECT abort_upload($1, $2, $3, $4) AS status");
 
 /// No row: no bucket. A row of nothing: no upload.
 const ONE: &str = concat!(
@@ -109,6 +115,7 @@ impl Index {
     pub async fn create_upload(&self, upload: NewUpload<'_>) -> Result<Upload> {
         // Version 7 grows with time: uploads of one key are listed in the order in which they began.
         let id = uuid::Uuid::now_v7().simple().to_string();
+        let records = self.canonical(upload.audit);
         let (status, initiated_at): (String, Option<OffsetDateTime>) = self
             .fetch_one(|| {
                 sqlx::query_as(CREATE)
@@ -121,6 +128,7 @@ impl Index {
                     .bind(Json(upload.metadata))
                     .bind(upload.storage_class)
                     .bind(upload.owner)
+                    .bind(&records)
             })
             .await?;
         check(&status)?;
@@ -148,14 +156,18 @@ impl Index {
     /// Gives an upload up and lets its parts go.
     /// # Errors
     /// `NoSuchBucket`, `NoSuchUpload`.
-    pub async fn abort_upload(&self, bucket: &str, key: &str, upload_id: &str, grace: Duration) -> Result<()> {
+    pub async fn abort_upload(
+        &self,
+        bucket: &str,
+        key: &str,
+        upload_id: &str,
+        grace: Duration,
+        audit: &[Record],
+    ) -> Result<()> {
+        let records = self.canonical(audit);
         let (status,): (String,) = self
             .fetch_one(|| {
-                sqlx::query_as("SELECT abort_upload($1, $2, $3, $4)")
-                    .bind(bucket)
-                    .bind(key)
-                    .bind(upload_id)
-                    .bind(seconds(grace))
+                sqlx::query_as(ABORT).bind(bucket).bind(key).bind(upload_id).bind(seconds(grace)).bind(&records)
             })
             .await?;
         check(&status)

@@ -16,13 +16,13 @@ type Output = dto::CompleteMultipartUploadOutput;
 
 pub(super) async fn complete_multipart_upload(
     app: &App,
-    _permit: &Permit,
+    permit: &Permit,
     request: S3Request<Input>,
 ) -> Result<S3Response<Output>> {
     let input = &request.input;
     let named = named_parts(input)?;
     let result = match uploaded_parts(app, input).await {
-        Ok((upload, uploaded)) => complete(app, &request, &upload, &named, &uploaded).await,
+        Ok((upload, uploaded)) => complete(app, permit, &request, &upload, &named, &uploaded).await,
         Err(error) => Err(error),
     };
     match result {
@@ -81,6 +81,7 @@ async fn uploaded_parts(app: &App, input: &Input) -> Result<(Upload, Vec<Part>)>
 
 async fn complete(
     app: &App,
+    permit: &Permit,
     request: &S3Request<Input>,
     upload: &Upload,
     named: &[(i32, &dto::CompletedPart)],
@@ -98,6 +99,7 @@ async fn complete(
     let kind = whole.as_ref().map(|(_, kind, _)| *kind);
     let completed: Vec<_> =
         parts.iter().map(|part| CompletedPart { part_number: part.part_number, etag: part.etag.clone() }).collect();
+    let record = permit.record();
     let completion = CompleteUpload {
         bucket: &input.bucket,
         key: &input.key,
@@ -108,6 +110,7 @@ async fn complete(
         checksum_type: kind,
         conditions: conditions::write(&request.headers)?,
         grace: app.config.blobs.sweep_grace,
+        audit: record.as_slice(),
     };
     app.index.complete_upload(completion).await?;
     let mut output = headers::with_checksums!(output(input, &etag), &checksums);

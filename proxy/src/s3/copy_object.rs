@@ -51,6 +51,7 @@ async fn copy(
     let (bucket, key) = source.object();
     let head = app.index.object(bucket, key).await?.head;
     check_source(request, &head)?;
+    let record = permit.record();
     let copy = CopySource {
         object_id: head.id,
         bucket: &request.input.bucket,
@@ -60,6 +61,7 @@ async fn copy(
         owner: &permit.principal().to_string(),
         conditions: conditions::write(&request.headers)?,
         grace: app.config.blobs.sweep_grace,
+        audit: record.as_slice(),
     };
     let committed = app.index.copy_object(copy).await?;
     let result = dto::CopyObjectResult {

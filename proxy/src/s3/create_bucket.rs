@@ -16,6 +16,7 @@ pub(super) async fn create_bucket(
     if let Some(configuration) = &request.input.create_bucket_configuration {
         check_location(configuration, &app.config.s3.region)?;
     }
+    let record = permit.record();
     let bucket = NewBucket {
         name: &name,
         region: &app.config.s3.region,
@@ -23,6 +24,7 @@ pub(super) async fn create_bucket(
         store: &app.config.store.name,
         prefix: &app.config.store.prefix,
         shards: app.config.store.shards,
+        audit: record.as_slice(),
     };
     app.index.create_bucket(bucket).await?;
     Ok(S3Response::new(dto::CreateBucketOutput { location: Some(format!("/{name}")) }))

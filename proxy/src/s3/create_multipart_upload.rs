@@ -21,6 +21,7 @@ pub(super) async fn create_multipart_upload(
         input.checksum_algorithm.as_ref().map(dto::ChecksumAlgorithm::as_str),
         input.checksum_type.as_ref().map(dto::ChecksumType::as_str),
     )?;
+    let record = permit.record();
     let upload = NewUpload {
         bucket: &input.bucket,
         key: &input.key,
@@ -30,6 +31,7 @@ pub(super) async fn create_multipart_upload(
         metadata: &metadata,
         storage_class: STORAGE_CLASS,
         owner: &permit.principal().to_string(),
+        audit: record.as_slice(),
     };
     let upload = app.index.create_upload(upload).await?;
     Ok(S3Response::new(dto::CreateMultipartUploadOutput {

@@ -18,8 +18,10 @@ pub(super) async fn delete_bucket(
     let name = &request.input.bucket;
     // The permit says which of the two rights was asked for, so that no header can claim what was not granted.
     if permit.action() == Action::ForceDeleteBucket {
-        while app.index.empty_bucket(name, BATCH, app.config.blobs.sweep_grace).await? > 0 {}
+        // A record for each batch: what went is on record even if the request dies on the way.
+        let grace = app.config.blobs.sweep_grace;
+        while app.index.empty_bucket(name, BATCH, grace, permit.record().as_slice()).await? > 0 {}
     }
-    app.index.delete_bucket(name).await?;
+    app.index.delete_bucket(name, permit.record().as_slice()).await?;
     Ok(S3Response::new(dto::DeleteBucketOutput {}))
 }

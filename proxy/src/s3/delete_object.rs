@@ -8,11 +8,12 @@ use crate::error::Result;
 
 pub(super) async fn delete_object(
     app: &App,
-    _permit: &Permit,
+    permit: &Permit,
     request: S3Request<dto::DeleteObjectInput>,
 ) -> Result<S3Response<dto::DeleteObjectOutput>> {
     let input = &request.input;
     // What was not there is deleted now: S3 answers 204 either way.
-    app.index.delete_object(&input.bucket, &input.key, app.config.blobs.sweep_grace).await?;
+    let (grace, record) = (app.config.blobs.sweep_grace, permit.record());
+    app.index.delete_object(&input.bucket, &input.key, grace, record.as_slice()).await?;
     Ok(S3Response::new(dto::DeleteObjectOutput::default()))
 }

@@ -7,6 +7,7 @@ use super::access::{Caller, authorize};
 use super::dispatch::extension;
 use super::names;
 use crate::app::App;
+use crate::audit::{Kind, Record};
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
 
@@ -15,7 +16,7 @@ const MAX_KEYS: usize = 1_000;
 
 pub(super) async fn delete_objects(
     app: &App,
-    _permit: &Permit,
+    permit: &Permit,
     request: S3Request<dto::DeleteObjectsInput>,
 ) -> Result<S3Response<dto::DeleteObjectsOutput>> {
     let Caller(principal) = extension(&request)?;
@@ -31,7 +32,8 @@ pub(super) async fn delete_objects(
             Err(error) => errors.push(refusal(&error, object)),
         }
     }
-    app.index.delete_objects(&bucket, &keys, app.config.blobs.sweep_grace).await?;
+    let records = records(permit, &bucket, &keys);
+    app.index.delete_objects(&bucket, &keys, app.config.blobs.sweep_grace, &records).await?;
     let quiet = delete.quiet.unwrap_or(false);
     let deleted = keys.into_iter().map(|key| dto::DeletedObject { key: Some(key), ..Default::default() });
     Ok(S3Response::new(dto::DeleteObjectsOutput {
@@ -39,6 +41,16 @@ pub(super) async fn delete_objects(
         errors: (!errors.is_empty()).then_some(errors),
         ..Default::default()
     }))
+}
+
+/// One record a key: each is decided on its own.
+fn records(permit: &Permit, bucket: &str, keys: &[String]) -> Vec<Record> {
+    let of_key = |key: &String| {
+        let object = Resource::object(bucket, &**key);
+        let record = permit.trail().record(Kind::Operation, permit.principal(), Action::DeleteObject, &object)?;
+        Some(record.answered(200, None))
+    };
+    keys.iter().filter_map(of_key).collect()
 }
 
 fn check(principal: &Principal, bucket: &str, object: &dto::ObjectIdentifier) -> Result<()> {

@@ -36,6 +36,10 @@ pub(super) async fn put_object(
     let (bucket, key) = (&request.input.bucket, &request.input.key);
 
     let stored = upload.store(app, bucket, DEFAULT_ALGORITHM).await?;
+    let mut record = permit.record().map(|record| record.bytes(stored.size, 0));
+    if let Some(blob) = &stored.blob {
+        record = record.map(|record| record.digest(blob.blob.digest));
+    }
     let object = NewObject {
         bucket,
         key,
@@ -48,6 +52,7 @@ pub(super) async fn put_object(
         owner: &permit.principal().to_string(),
         conditions,
         grace: app.config.blobs.sweep_grace,
+        audit: record.as_slice(),
     };
     app.index.commit_object(object).await?;
 

@@ -16,7 +16,7 @@ use crate::telemetry::{self, Item};
 
 pub(super) async fn upload_part(
     app: &App,
-    _permit: &Permit,
+    permit: &Permit,
     mut request: S3Request<dto::UploadPartInput>,
 ) -> Result<S3Response<dto::UploadPartOutput>> {
     let begun = Instant::now();
@@ -30,13 +30,13 @@ pub(super) async fn upload_part(
     let algorithm = multipart::part_algorithm(&upload, bytes.algorithm())?;
 
     let stored = bytes.store(app, &input.bucket, algorithm).await?;
-    commit(app, input, &stored).await?;
+    commit(app, permit, input, &stored).await?;
     telemetry::upload(&Item::object(&input.bucket, headers::DEFAULT_CONTENT_TYPE), stored.size, begun.elapsed());
     let output = dto::UploadPartOutput { e_tag: Some(headers::etag(&stored.etag)), ..Default::default() };
     Ok(S3Response::new(headers::with_checksums!(output, &stored.checksums)))
 }
 
-async fn commit(app: &App, input: &dto::UploadPartInput, stored: &Stored) -> Result<()> {
+async fn commit(app: &App, permit: &Permit, input: &dto::UploadPartInput, stored: &Stored) -> Result<()> {
     let segment = stored.blob.as_ref().map(|pinned| Segment {
         blob: pinned.blob,
         blob_size: stored.size,
@@ -44,6 +44,7 @@ async fn commit(app: &App, input: &dto::UploadPartInput, stored: &Stored) -> Res
         size: stored.size,
         part_number: input.part_number,
     });
+    let record = permit.record().map(|record| record.bytes(stored.size, 0));
     let part = NewPart {
         bucket: &input.bucket,
         key: &input.key,
@@ -55,6 +56,7 @@ async fn commit(app: &App, input: &dto::UploadPartInput, stored: &Stored) -> Res
         segments: segment.as_slice(),
         pin: stored.blob.as_ref(),
         grace: app.config.blobs.sweep_grace,
+        audit: record.as_slice(),
     };
     app.index.put_part(part).await.map(drop)
 }

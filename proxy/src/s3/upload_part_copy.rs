@@ -22,14 +22,14 @@ const ATTEMPTS: u32 = 3;
 
 pub(super) async fn upload_part_copy(
     app: &App,
-    _permit: &Permit,
+    permit: &Permit,
     request: S3Request<dto::UploadPartCopyInput>,
 ) -> Result<S3Response<dto::UploadPartCopyOutput>> {
     multipart::check_part_number(request.input.part_number)?;
     let source: Source = extension(&request)?;
     let mut attempt = 1;
     loop {
-        match copy(app, &request, &source).await {
+        match copy(app, permit, &request, &source).await {
             Err(error) if matches!(error.code(), Code::NoSuchKey | Code::BlobUnknown) && attempt < ATTEMPTS => {
                 attempt += 1;
             }
@@ -45,6 +45,7 @@ pub(super) async fn upload_part_copy(
 
 async fn copy(
     app: &App,
+    permit: &Permit,
     request: &S3Request<dto::UploadPartCopyInput>,
     source: &Source,
 ) -> Result<S3Response<dto::UploadPartCopyOutput>> {
@@ -73,6 +74,7 @@ async fn copy(
     if app.index.object(bucket, key).await?.head.id != object.head.id {
         return Err(Code::NoSuchKey.into());
     }
+    let record = permit.record();
     let part = NewPart {
         bucket: &input.bucket,
         key: &input.key,
@@ -84,6 +86,7 @@ async fn copy(
         segments: &segments,
         pin: None,
         grace: app.config.blobs.sweep_grace,
+        audit: record.as_slice(),
     };
     let last_modified = app.index.put_part(part).await?;
     let result = dto::CopyPartResult {

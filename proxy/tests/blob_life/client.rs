@@ -156,6 +156,7 @@ impl Client {
             owner: "model",
             conditions: WriteConditions { absent, etag: None },
             grace: GRACE,
+            audit: &[],
         };
         self.parts.index.commit_object(object).await.map(drop)
     }
@@ -165,11 +166,11 @@ impl Client {
         let index = self.parts.index.clone();
         if self.rng.random_bool(0.7) {
             let write = self.world.ledger.begin((bucket, key), None);
-            let deleted = index.delete_object(bucket, key, GRACE).await;
+            let deleted = index.delete_object(bucket, key, GRACE, &[]).await;
             return self.settle(write, deleted.map(drop), &[]);
         }
         let writes: Vec<_> = KEYS.iter().map(|key| self.world.ledger.begin((bucket, key), None)).collect();
-        let deleted = index.delete_objects(bucket, &KEYS.map(str::to_owned), GRACE).await;
+        let deleted = index.delete_objects(bucket, &KEYS.map(str::to_owned), GRACE, &[]).await;
         let outcome = deleted.map(drop);
         for write in writes {
             let outcome = outcome.as_ref().copied().map_err(|error| Error::from(error.code()));
@@ -195,6 +196,7 @@ impl Client {
             owner: "model",
             conditions: WriteConditions::default(),
             grace: GRACE,
+            audit: &[],
         };
         let copied = self.parts.index.copy_object(copy).await;
         self.settle(write, copied.map(drop), &[Code::NoSuchKey, Code::OperationAborted]);
@@ -222,8 +224,8 @@ impl Client {
                 }
             }
             _ => {
-                while matches!(index.empty_bucket(&bucket, 10, GRACE).await, Ok(1..)) {}
-                drop(index.delete_bucket(&bucket).await);
+                while matches!(index.empty_bucket(&bucket, 10, GRACE, &[]).await, Ok(1..)) {}
+                drop(index.delete_bucket(&bucket, &[]).await);
             }
         }
     }

@@ -32,6 +32,7 @@ pub(crate) async fn run(client: &mut Client) {
         metadata: &metadata,
         storage_class: "STANDARD",
         owner: "model",
+        audit: &[],
     };
     let upload = match client.parts.index.create_upload(new).await {
         Ok(upload) => upload,
@@ -49,7 +50,7 @@ pub(crate) async fn run(client: &mut Client) {
     match client.rng.random_range(0..10) {
         0..7 if !parts.is_empty() => complete(client, name, &upload, &parts).await,
         7..9 => {
-            let aborted = client.parts.index.abort_upload(name.0, name.1, &upload.id, GRACE).await;
+            let aborted = client.parts.index.abort_upload(name.0, name.1, &upload.id, GRACE, &[]).await;
             if let Err(error) = aborted {
                 client.expect(&error, &[Code::NoSuchUpload]);
             }
@@ -93,6 +94,7 @@ async fn put_part(
         segments,
         pin,
         grace: GRACE,
+        audit: &[],
     };
     match client.parts.index.put_part(part).await {
         Ok(_) => Some(value),
@@ -130,6 +132,7 @@ async fn complete(client: &mut Client, name: Name, upload: &Upload, parts: &[Don
         checksum_type: None,
         conditions: WriteConditions::default(),
         grace: GRACE,
+        audit: &[],
     };
     client.world.ledger.count("completions");
     let write = client.world.ledger.begin(name, Some(etag.clone()));

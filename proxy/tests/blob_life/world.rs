@@ -126,7 +126,7 @@ impl World {
 
 /// Two shards: a blob that is being deleted has somewhere else to go, and digests still meet.
 pub(crate) fn new_bucket(name: &str) -> NewBucket<'_> {
-    NewBucket { name, region: "us-east-1", owner: "model", store: "default", prefix: "s3", shards: 2 }
+    NewBucket { name, region: "us-east-1", owner: "model", store: "default", prefix: "s3", shards: 2, audit: &[] }
 }
 
 /// The tag of a value: what the ledger knows it by, kept in the index as its ETag.

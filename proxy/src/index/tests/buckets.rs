@@ -49,13 +49,13 @@ async fn buckets_are_listed_in_byte_order_page_by_page() {
 async fn only_an_empty_bucket_is_deleted() {
     let world = World::new().await;
     world.put("k", "x").await;
-    assert_code(world.index.delete_bucket("b").await, Code::BucketNotEmpty);
-    world.index.delete_object("b", "k", NOW).await.unwrap();
+    assert_code(world.index.delete_bucket("b", &[]).await, Code::BucketNotEmpty);
+    world.index.delete_object("b", "k", NOW, &[]).await.unwrap();
     let upload = world.begin_upload("k").await;
-    assert_code(world.index.delete_bucket("b").await, Code::BucketNotEmpty);
-    world.index.abort_upload("b", "k", &upload.id, NOW).await.unwrap();
-    world.index.delete_bucket("b").await.unwrap();
-    assert_code(world.index.delete_bucket("b").await, Code::NoSuchBucket);
+    assert_code(world.index.delete_bucket("b", &[]).await, Code::BucketNotEmpty);
+    world.index.abort_upload("b", "k", &upload.id, NOW, &[]).await.unwrap();
+    world.index.delete_bucket("b", &[]).await.unwrap();
+    assert_code(world.index.delete_bucket("b", &[]).await, Code::NoSuchBucket);
     assert_code(world.index.object("b", "k").await, Code::NoSuchBucket);
 }
 
@@ -69,13 +69,13 @@ async fn emptying_goes_on_in_batches_until_objects_and_uploads_are_gone() {
     world.put_part(&upload, 1, "part").await.unwrap();
     let mut rounds = Vec::new();
     while rounds.last() != Some(&0) {
-        rounds.push(world.index.empty_bucket("b", 3, NOW).await.unwrap());
+        rounds.push(world.index.empty_bucket("b", 3, NOW, &[]).await.unwrap());
     }
     assert_eq!(rounds, [3, 3, 1, 1, 0]);
-    world.index.delete_bucket("b").await.unwrap();
+    world.index.delete_bucket("b", &[]).await.unwrap();
     assert_eq!(world.sweep().await.len(), 8);
     assert_eq!(world.blobs().await, 0);
-    assert_code(world.index.empty_bucket("b", 3, NOW).await, Code::NoSuchBucket);
+    assert_code(world.index.empty_bucket("b", 3, NOW, &[]).await, Code::NoSuchBucket);
 }
 
 #[tokio::test]

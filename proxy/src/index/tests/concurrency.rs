@@ -67,7 +67,7 @@ async fn an_object_never_lands_in_a_bucket_that_is_gone() {
         let name = format!("bucket-{round}");
         world.index.create_bucket(new_bucket(&name)).await.unwrap();
         let put = world.index.commit_object(NewObject { bucket: &name, ..world.new_object("k", None) });
-        let (put, delete) = tokio::join!(put, world.index.delete_bucket(&name));
+        let (put, delete) = tokio::join!(put, world.index.delete_bucket(&name, &[]));
         match (put, delete) {
             (Ok(_), deleted) => {
                 assert_code(deleted, Code::BucketNotEmpty);
@@ -106,7 +106,7 @@ async fn writers_of_the_same_keys_in_other_orders_do_not_block_each_other() {
                 2 => {
                     let mut order = keys.clone();
                     order.rotate_left(turn);
-                    drop(world.index.delete_objects("b", &order, NOW).await.unwrap());
+                    drop(world.index.delete_objects("b", &order, NOW, &[]).await.unwrap());
                 }
                 _ => {
                     let upload = world.begin_upload(key).await;
@@ -147,7 +147,7 @@ async fn writers_and_sweepers_keep_the_blob_invariant() {
         for step in 0..40 {
             let (key, bytes) = (format!("k{}", (turn + step) % 3), &bytes[(turn * 5 + step) % 6]);
             if step % 5 == 4 {
-                world.index.delete_object("b", &key, NOW).await.unwrap();
+                world.index.delete_object("b", &key, NOW, &[]).await.unwrap();
                 continue;
             }
             let pinned = world.pin(bytes, NOW).await;
@@ -185,7 +185,7 @@ async fn an_upload_is_either_completed_or_given_up() {
         let parts = [(1, key.as_str())];
         let (completed, aborted, late) = tokio::join!(
             world.complete(&upload, &parts, "e-1"),
-            world.index.abort_upload("b", &key, &upload.id, NOW),
+            world.index.abort_upload("b", &key, &upload.id, NOW, &[]),
             world.put_part(&upload, 2, "late"),
         );
         assert!(late.is_ok() || late.is_err_and(|error| error.code() == Code::NoSuchUpload));

@@ -45,7 +45,7 @@ async fn a_missing_bucket_and_a_missing_key_are_told_apart() {
     assert_code(world.index.object("c", "k").await, Code::NoSuchBucket);
     let missing = NewObject { bucket: "c", ..world.new_object("k", None) };
     assert_code(world.index.commit_object(missing).await, Code::NoSuchBucket);
-    assert_code(world.index.delete_object("c", "k", NOW).await, Code::NoSuchBucket);
+    assert_code(world.index.delete_object("c", "k", NOW, &[]).await, Code::NoSuchBucket);
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn a_write_that_must_create_does_not_replace() {
     let write = || NewObject { conditions: absent, ..world.new_object("k", None) };
     world.index.commit_object(write()).await.unwrap();
     assert_code(world.index.commit_object(write()).await, Code::PreconditionFailed);
-    world.index.delete_object("b", "k", NOW).await.unwrap();
+    world.index.delete_object("b", "k", NOW, &[]).await.unwrap();
     world.index.commit_object(write()).await.unwrap();
 }
 
@@ -124,10 +124,10 @@ async fn deletes_say_what_was_there() {
     world.put("a", "1").await;
     world.put("b", "2").await;
     let keys: Vec<String> = ["b", "missing", "a", "b"].map(str::to_owned).into();
-    let deleted = world.index.delete_objects("b", &keys, NOW).await.unwrap();
+    let deleted = world.index.delete_objects("b", &keys, NOW, &[]).await.unwrap();
     assert_eq!(deleted.iter().map(|deleted| deleted.existed).collect::<Vec<_>>(), [true, false, true, true]);
-    assert_eq!(world.index.delete_object("b", "a", NOW).await.unwrap(), Deleted { existed: false });
-    assert!(world.index.delete_objects("b", &[], NOW).await.unwrap().is_empty());
+    assert_eq!(world.index.delete_object("b", "a", NOW, &[]).await.unwrap(), Deleted { existed: false });
+    assert!(world.index.delete_objects("b", &[], NOW, &[]).await.unwrap().is_empty());
     assert_eq!(world.sweep().await.len(), 2);
 }
 
@@ -139,7 +139,7 @@ async fn a_copy_names_the_same_bytes() {
     world.index.copy_object(world.copy(source.id, "kept")).await.unwrap();
     let replace = Some((&world.none, &metadata));
     world.index.copy_object(CopySource { replace, ..world.copy(source.id, "replaced") }).await.unwrap();
-    world.index.delete_object("b", "from", NOW).await.unwrap();
+    world.index.delete_object("b", "from", NOW, &[]).await.unwrap();
     assert!(world.sweep().await.is_empty(), "the copies still name the blob");
     let (kept, replaced) =
         (world.index.object("b", "kept").await.unwrap(), world.index.object("b", "replaced").await.unwrap());

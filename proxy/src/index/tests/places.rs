@@ -101,7 +101,7 @@ async fn the_placement_of_a_deleted_bucket_is_forgotten_after_a_while_and_no_oth
     let world = World::new().await;
     world.index.create_bucket(new_bucket("other")).await.unwrap();
     assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 0);
-    world.index.delete_bucket("other").await.unwrap();
+    world.index.delete_bucket("other", &[]).await.unwrap();
     assert_eq!(world.index.forget_placements(LATER, 100).await.unwrap(), 0, "not yet");
     assert_eq!(places(&world).await, (2, 8));
     assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 1);
@@ -116,11 +116,11 @@ async fn a_placement_outlives_its_bucket_while_a_copy_elsewhere_names_its_blobs(
     world.index.create_bucket(new_bucket("other")).await.unwrap();
     let copy = CopySource { bucket: "other", ..world.copy(original.id, "copy") };
     world.index.copy_object(copy).await.unwrap();
-    world.index.delete_object("b", "k", NOW).await.unwrap();
-    world.index.delete_bucket("b").await.unwrap();
+    world.index.delete_object("b", "k", NOW, &[]).await.unwrap();
+    world.index.delete_bucket("b", &[]).await.unwrap();
     world.sweep().await;
     assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 0);
-    world.index.delete_object("other", "copy", NOW).await.unwrap();
+    world.index.delete_object("other", "copy", NOW, &[]).await.unwrap();
     assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 0, "the blob is still to be swept");
     assert_eq!(world.sweep().await.len(), 1);
     assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 1);
@@ -135,7 +135,7 @@ async fn a_placement_stays_while_a_blob_is_pinned_or_a_session_is_open_in_it() {
     let session = world.index.open_session("main", &location, LATER).await.unwrap();
     let elsewhere = world.index.open_session("main", "/v2/s3/12345678/00/blobs/uploads/1", LATER).await.unwrap();
     world.pin("x", NOW).await;
-    world.index.delete_bucket("b").await.unwrap();
+    world.index.delete_bucket("b", &[]).await.unwrap();
     assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 0);
     world.sweep().await;
     assert_eq!(world.index.forget_placements(NOW, 100).await.unwrap(), 0, "the session is open");
@@ -151,7 +151,7 @@ async fn what_cannot_be_forgotten_does_not_stand_before_what_can() {
     world.pin("x", LATER).await;
     world.index.create_bucket(new_bucket("other")).await.unwrap();
     for bucket in ["b", "other"] {
-        world.index.delete_bucket(bucket).await.unwrap();
+        world.index.delete_bucket(bucket, &[]).await.unwrap();
     }
     assert_eq!(world.index.forget_placements(NOW, 1).await.unwrap(), 1);
     assert_eq!(places(&world).await, (1, 4));

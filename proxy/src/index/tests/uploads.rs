@@ -147,10 +147,11 @@ async fn a_completion_that_must_create_does_not_replace() {
         checksum_type: Some(ChecksumType::Composite),
         conditions: WriteConditions { absent: true, etag: None },
         grace: NOW,
+        audit: &[],
     };
     assert_code(world.index.complete_upload(completion.clone()).await, Code::PreconditionFailed);
     world.index.upload("b", "k", &upload.id).await.unwrap();
-    world.index.delete_object("b", "k", NOW).await.unwrap();
+    world.index.delete_object("b", "k", NOW, &[]).await.unwrap();
     world.index.complete_upload(completion).await.unwrap();
     let head = world.index.object("b", "k").await.unwrap().head;
     assert_eq!(head.checksum_type, Some(ChecksumType::Composite));
@@ -162,10 +163,10 @@ async fn an_upload_that_is_given_up_lets_its_parts_go() {
     let upload = world.begin_upload("k").await;
     world.put_part(&upload, 1, "one").await.unwrap();
     world.put_part(&upload, 2, "one").await.unwrap();
-    assert_code(world.index.abort_upload("b", "other", &upload.id, NOW).await, Code::NoSuchUpload);
-    assert_code(world.index.abort_upload("c", "k", &upload.id, NOW).await, Code::NoSuchBucket);
-    world.index.abort_upload("b", "k", &upload.id, NOW).await.unwrap();
-    assert_code(world.index.abort_upload("b", "k", &upload.id, NOW).await, Code::NoSuchUpload);
+    assert_code(world.index.abort_upload("b", "other", &upload.id, NOW, &[]).await, Code::NoSuchUpload);
+    assert_code(world.index.abort_upload("c", "k", &upload.id, NOW, &[]).await, Code::NoSuchBucket);
+    world.index.abort_upload("b", "k", &upload.id, NOW, &[]).await.unwrap();
+    assert_code(world.index.abort_upload("b", "k", &upload.id, NOW, &[]).await, Code::NoSuchUpload);
     assert_code(world.index.upload("b", "k", &upload.id).await, Code::NoSuchUpload);
     assert_eq!(world.sweep().await.len(), 1);
 }
@@ -210,12 +211,12 @@ async fn a_copied_part_names_the_bytes_of_its_source() {
     let segments = slice(std::slice::from_ref(&source.segment.unwrap()), &(2..7));
     let upload = world.begin_upload("k").await;
     world.index.put_part(world.new_part(&upload, 1, "p", &segments, None)).await.unwrap();
-    world.index.delete_object("b", "from", NOW).await.unwrap();
+    world.index.delete_object("b", "from", NOW, &[]).await.unwrap();
     assert!(world.sweep().await.is_empty());
     world.complete(&upload, &[(1, "p")], "e-1").await.unwrap();
     let segment = world.index.object("b", "k").await.unwrap().segment.unwrap();
     assert_eq!((segment.blob_offset, segment.size, segment.blob_size), (2, 5, 10));
-    world.index.delete_object("b", "k", NOW).await.unwrap();
+    world.index.delete_object("b", "k", NOW, &[]).await.unwrap();
     assert_eq!(world.sweep().await.len(), 1);
     let late = world.begin_upload("late").await;
     let part = world.new_part(&late, 1, "p", &segments, None);
