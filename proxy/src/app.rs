@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::audit::Journal;
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -20,6 +21,8 @@ pub struct App {
     pub access_keys: AccessKeys,
     /// Names, versions and places.
     pub index: Index,
+    /// The audit log's queue.
+    pub journal: Journal,
     /// The upstream registry.
     pub store: Store,
     /// The life of blobs.
@@ -41,12 +44,14 @@ impl App {
         let index = Index::open(&config.database)?;
         let store = Store::new(&config.store)?;
         let blobs = Blobs::new(index.clone(), store.clone(), config.blobs.clone());
+        let journal = Journal::new(index.clone(), &config.audit);
         let access_keys = AccessKeys::new(&config.access_keys);
         let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
         Ok(Arc::new(Self {
             config,
             access_keys,
             index,
+            journal,
             store,
             blobs,
             buffers,

@@ -6,6 +6,7 @@
 //! What does not live here: anything that asks the network or the disk whether a value works.
 
 mod access_keys;
+mod audit;
 mod blobs;
 mod database;
 pub mod document;
@@ -18,6 +19,7 @@ mod store;
 mod telemetry;
 
 pub use access_keys::{AccessKey, Secret};
+pub use audit::{Audit, AuditFormat, AuditReads, AuditWebhook};
 pub use blobs::Blobs;
 pub use database::Database;
 pub use drain::Drain;
@@ -49,6 +51,8 @@ pub struct Config {
     pub s3: S3,
     /// The life of blobs between upload and deletion.
     pub blobs: Blobs,
+    /// The audit log.
+    pub audit: Audit,
     /// Logs, traces and metrics.
     pub telemetry: Telemetry,
     /// The keys that open the service. With none, nothing is served but the probes.

@@ -5,6 +5,7 @@
 //! What does not live here: bytes (`store`), the life of blobs (`blobs`), S3 texts and limits (`s3`).
 
 mod audit;
+mod audit_read;
 mod audited;
 mod bucket;
 mod convert;
@@ -29,6 +30,7 @@ mod upload;
 mod upload_target;
 
 pub use audit::{AuditCheckpoint, AuditHead, AuditState, MovedHead};
+pub use audit_read::{AuditEvent, AuditFilter, AuditPlace, AuditSeal, AuditTombstone};
 pub use bucket::{Bucket, BucketPage, NewBucket};
 pub use copy::CopySource;
 pub use database::Index;

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::audit::Keeper;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gateway::Gate;
@@ -27,6 +28,7 @@ const WORK_LIMIT: Duration = Duration::from_secs(10);
 /// A sidecar whose listeners are bound.
 pub struct Service {
     app: Arc<App>,
+    keeper: Arc<Keeper>,
     listener: Listener,
     metrics_listener: Option<Listener>,
 }
@@ -49,6 +51,9 @@ impl Service {
         }
         let refusals = findings.refusals.iter().map(ToString::to_string).collect();
         let app = App::new(config, refusals)?;
+        let keeper =
+            Keeper::new(app.index.clone(), app.store.clone(), &app.config.store.prefix, app.config.audit.clone())
+                .map_err(|error| Error::internal(format!("audit.checkpoint_key_file: {error}")))?;
         let listener = Listener::bind(&app.config, Arc::new(Gate::new(app.clone()))).map_err(cannot_listen)?;
         let metrics_listener = match &app.config.listen.metrics_address {
             None => None,
@@ -59,7 +64,7 @@ impl Service {
                 Some(Listener::bind(&config, Arc::new(Gate::probes_and_metrics(app.clone()))).map_err(cannot_listen)?)
             }
         };
-        Ok(Self { app, listener, metrics_listener })
+        Ok(Self { app, keeper: Arc::new(keeper), listener, metrics_listener })
     }
 
     /// The address that was bound.
@@ -80,6 +85,9 @@ impl Service {
         let mut work = JoinSet::new();
         work.spawn(prepare_index(self.app.clone(), stop.clone()));
         work.spawn(sweep(self.app.clone(), stop.clone()));
+        // Audit goes on until the last request is answered, and then writes what is left.
+        let drained = CancellationToken::new();
+        work.spawn(audit(self.app.clone(), self.keeper, drained.clone()));
         if let Some(metrics) = self.metrics_listener {
             // Probes answer until the very end, so that an orchestrator sees the drain.
             background.spawn(async move {
@@ -88,12 +96,13 @@ impl Service {
         }
         let report = self.listener.run(stop.clone()).await;
         stop.cancel();
+        drained.cancel();
         // What the sweeper has begun it ends: a blob that it has condemned would otherwise wait for another.
         // And the uploads that the drain has cut are cancelled.
         let clean_ups = tokio::time::timeout(WORK_LIMIT, self.app.blobs.wait_for_clean_ups());
         let (work, clean_ups) = tokio::join!(tokio::time::timeout(WORK_LIMIT, work.join_all()), clean_ups);
         if work.is_err() {
-            tracing::warn!("the sweeper did not stop in time");
+            tracing::warn!("the sweeper or the audit log did not stop in time");
         }
         if clean_ups.is_err() {
             tracing::warn!("upload sessions are left to the sweeper: they were not cancelled in time");
@@ -170,6 +179,23 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
         () = stop.cancelled() => return,
     }
     app.blobs.run_sweeper(stop).await;
+}
+
+/// Writes audit records and looks after them, once the index is there: the queue first, then what is to be sealed.
+async fn audit(app: Arc<App>, keeper: Arc<Keeper>, drained: CancellationToken) {
+    if !app.config.audit.enabled {
+        return tracing::warn!("audit.enabled is false: nothing is on record");
+    }
+    tokio::select! {
+        () = app.readiness.wait_for_index() => {}
+        () = drained.cancelled() => return,
+    }
+    let written = CancellationToken::new();
+    let writing = async {
+        app.journal.run(drained).await;
+        written.cancel();
+    };
+    tokio::join!(writing, keeper.run(written.clone()));
 }
 
 #[cfg(test)]

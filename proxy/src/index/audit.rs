@@ -72,7 +72,7 @@ impl Index {
     /// # Errors
     /// `IndexUnavailable`; `InternalError` where Postgres refuses a record.
     pub async fn append_audit(&self, records: &[Record]) -> Result<u64> {
-        let texts = self.canonical(records);
+        let texts = self.texts(records);
         let intents: Vec<Uuid> = records.iter().filter(|r| r.kind() == Kind::Intent).map(Record::id).collect();
         let outcomes: Vec<Uuid> = records.iter().filter_map(Record::intent).collect();
         let (written,): (i64,) = self

@@ -7,6 +7,7 @@
 
 use super::Index;
 use crate::audit::Record;
+use crate::telemetry::names;
 
 /// Wraps a statement that gives a `status`; `$place` is the number of the parameter that takes the records.
 macro_rules! audited {
@@ -30,6 +31,14 @@ pub(super) use audited;
 impl Index {
     /// The records' canonical bytes, as of this process.
     pub(super) fn canonical(&self, records: &[Record]) -> Vec<String> {
+        for record in records {
+            metrics::counter!(names::AUDIT_RECORDS, "kind" => record.kind().as_str()).increment(1);
+        }
+        self.texts(records)
+    }
+
+    /// As [`Self::canonical`], for records that were counted.
+    pub(super) fn texts(&self, records: &[Record]) -> Vec<String> {
         records.iter().map(|record| record.canonical(self.writer)).collect()
     }
 }

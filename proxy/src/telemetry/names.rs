@@ -74,6 +74,14 @@ metrics! {
     SWEEP_UPLOADS: Counter "zas_sweep_uploads_total" [] "Abandoned multipart uploads that were given up.";
     SWEEP_SECONDS: Histogram "zas_sweep_duration_seconds" [] "Seconds that one round of the sweeper took.";
 
+    // --- audit
+    AUDIT_RECORDS: Counter "zas_audit_records_total" ["kind"] "Audit records that were written, by kind.";
+    AUDIT_QUEUE: Gauge "zas_audit_queue_records" [] "Audit records that wait to be committed.";
+    AUDIT_LOST: Counter "zas_audit_lost_records_total" [] "Audit records that could not be written; each gap is itself on record.";
+    AUDIT_LAG: Gauge "zas_audit_unsealed_age_seconds" [] "Age of the oldest audit record that no seal covers yet, in seconds.";
+    AUDIT_CHECKPOINT_AGE: Gauge "zas_audit_checkpoint_age_seconds" [] "Age of the last signed checkpoint in seconds.";
+    AUDIT_WEBHOOK: Counter "zas_audit_webhook_deliveries_total" ["webhook", "outcome"] "Batches of audit records that were posted, by webhook and outcome (ok, error).";
+
     // --- the process
     BUILD_INFO: Gauge "zas_build_info" ["version"] "Always 1; the version of this process is in the label.";
 }

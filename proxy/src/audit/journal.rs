@@ -1,0 +1,280 @@
+//! [`Journal`]: the way of every record that belongs to no change of the index: denials, logins, tokens, reads, and what
+//! is done to the registry.
+//!
+//! A bounded queue, emptied in batches by one task. Nothing is dropped in silence: where the queue is full callers wait,
+//! then the request is refused, and what could not be written is counted and written as a gap as soon as that is possible.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::{Kind, Record};
+use crate::config::{Audit, AuditReads};
+use crate::error::{Code, Error, Result};
+use crate::index::Index;
+use crate::telemetry::names;
+
+/// Most records in one statement.
+const BATCH: usize = 500;
+
+/// How long a record waits for others to share a statement with.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// How long the rest of the queue may take when the process ends.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// Pauses between attempts while Postgres is away.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// The queue. Cheap to clone; clones share it.
+#[derive(Debug, Clone)]
+pub struct Journal(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    index: Index,
+    enabled: bool,
+    strict: bool,
+    patience: Duration,
+    sender: Sender<Entry>,
+    /// Whoever runs the journal holds it.
+    receiver: Mutex<Receiver<Entry>>,
+    lost: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    record: Record,
+    /// Told when the record is committed; dropped where it was refused.
+    done: Option<oneshot::Sender<()>>,
+}
+
+/// Counts a record as lost unless it got into the queue: also where its request is given up while it waits.
+struct Waiting<'a>(Option<&'a Inner>);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.take() {
+            inner.lose(1);
+        }
+    }
+}
+
+impl Journal {
+    /// A journal of this index; nothing is written until [`run`](Self::run).
+    #[must_use]
+    pub fn new(index: Index, config: &Audit) -> Self {
+        let (sender, receiver) = mpsc::channel(usize::try_from(config.queue.max(1)).unwrap_or(usize::MAX));
+        Self(Arc::new(Inner {
+            index,
+            enabled: config.enabled,
+            strict: config.reads == AuditReads::Strict,
+            patience: config.queue_timeout,
+            sender,
+            receiver: Mutex::new(receiver),
+            lost: AtomicU64::new(0),
+        }))
+    }
+
+    /// Whether there are records at all.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.0.enabled
+    }
+
+    /// Records a denial, a login, a token or a read. Waits for room in the queue, and in strict mode until it is committed.
+    /// # Errors
+    /// `SlowDown` where that takes too long: the request must be refused then.
+    pub async fn record(&self, record: Record) -> Result<()> {
+        self.put(record, self.0.strict).await
+    }
+
+    /// Records that a change is about to be forwarded; when it returns the record is committed.
+    /// # Errors
+    /// `SlowDown` where that takes too long: the change must not be forwarded then.
+    pub async fn intent(&self, record: Record) -> Result<()> {
+        self.put(record, true).await
+    }
+
+    /// Records what became of an intent. Waits for room in the queue.
+    /// # Errors
+    /// `SlowDown` where that takes too long; the loss is on record, and the intent is shown as of unknown outcome.
+    pub async fn outcome(&self, record: Record) -> Result<()> {
+        self.put(record, false).await
+    }
+
+    /// Records without waiting, where nobody can wait or be refused any more; whether there was room. A loss is on record.
+    pub fn offer(&self, record: Record) -> bool {
+        if !self.0.enabled {
+            return true;
+        }
+        let is_in = self.0.sender.try_send(Entry { record, done: None }).is_ok();
+        if !is_in {
+            self.0.lose(1);
+        }
+        is_in
+    }
+
+    /// Records that could not be written and are not in a gap record yet.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
+    }
+
+    async fn put(&self, record: Record, until_committed: bool) -> Result<()> {
+        if !self.0.enabled {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.0.patience;
+        let mut waiting = Waiting(Some(&self.0));
+        let Ok(Ok(room)) = timeout_at(deadline, self.0.sender.reserve()).await else {
+            return Err(Error::from(Code::SlowDown).detail("the audit queue is full"));
+        };
+        waiting.0 = None;
+        if !until_committed {
+            room.send(Entry { record, done: None });
+            return Ok(());
+        }
+        let (done, committed) = oneshot::channel();
+        room.send(Entry { record, done: Some(done) });
+        match timeout_at(deadline, committed).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Error::from(Code::SlowDown).detail("the audit record was not committed in time")),
+        }
+    }
+
+    /// Writes what comes until `stop`, and then what is left, within eight seconds.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut receiver = self.0.receiver.lock().await;
+        let mut until = None;
+        loop {
+            let mut batch = Vec::new();
+            tokio::select! {
+                biased;
+                count = receiver.recv_many(&mut batch, BATCH) => if count == 0 {
+                    break;
+                },
+                () = stop.cancelled(), if until.is_none() => {
+                    receiver.close();
+                    until = Some(Instant::now() + DRAIN);
+                    continue;
+                }
+            }
+            if until.is_none() {
+                gather(&mut receiver, &mut batch).await;
+            }
+            gauge!(names::AUDIT_QUEUE).set(u32::try_from(receiver.len() + batch.len()).unwrap_or(u32::MAX));
+            self.0.write(batch, &stop, &mut until).await;
+        }
+        self.0.write_gap().await;
+        let lost = self.lost();
+        if lost > 0 {
+            tracing::error!(lost, "audit records are lost: they could not be written before the process ended");
+        }
+    }
+}
+
+/// Waits a little for more, unless somebody waits for what is there.
+async fn gather(receiver: &mut Receiver<Entry>, batch: &mut Vec<Entry>) {
+    let deadline = Instant::now() + GATHER;
+    while batch.len() < BATCH && batch.iter().all(|entry| entry.done.is_none()) {
+        match timeout_at(deadline, receiver.recv_many(batch, BATCH.saturating_sub(batch.len()))).await {
+            Ok(count) if count > 0 => {}
+            _ => return,
+        }
+    }
+}
+
+impl Inner {
+    fn lose(&self, records: u64) {
+        counter!(names::AUDIT_LOST).increment(records);
+        self.lost.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// Writes a batch, however long Postgres is away; after `stop` only until `until`.
+    async fn write(&self, batch: Vec<Entry>, stop: &CancellationToken, until: &mut Option<Instant>) {
+        let (mut records, waiting): (Vec<Record>, Vec<_>) =
+            batch.into_iter().map(|entry| (entry.record, entry.done)).unzip();
+        let gap = self.take_gap();
+        records.extend(gap.clone().map(|(record, _)| record));
+        let mut pause = PAUSES.0;
+        let refused = loop {
+            match self.index.append_audit(&records).await {
+                Ok(_) => break None,
+                Err(error) if !is_passing(&error) => break Some(error),
+                Err(error) => tracing::warn!("audit records wait: {}", error.for_log()),
+            }
+            if stop.is_cancelled() && until.is_none() {
+                *until = Some(Instant::now() + DRAIN);
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return self.lose(records.len().try_into().unwrap_or(u64::MAX));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        };
+        match refused {
+            None => {
+                count(&records);
+                for done in waiting.into_iter().flatten() {
+                    let _ = done.send(());
+                }
+            }
+            Some(error) => {
+                tracing::error!("Postgres refuses a batch of audit records: {}", error.for_log());
+                self.write_singly(records, waiting).await;
+            }
+        }
+    }
+
+    /// One record that Postgres cannot hold must not keep the others out.
+    async fn write_singly(&self, records: Vec<Record>, waiting: Vec<Option<oneshot::Sender<()>>>) {
+        let mut waiting = waiting.into_iter();
+        for record in records {
+            let done = waiting.next().flatten();
+            match self.index.append_audit(std::slice::from_ref(&record)).await {
+                Ok(_) => {
+                    count(std::slice::from_ref(&record));
+                    if let Some(done) = done {
+                        let _ = done.send(());
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(record = %record.id(), "an audit record is lost: {}", error.for_log());
+                    self.lose(1);
+                }
+            }
+        }
+    }
+
+    /// A record of what was lost since the last one.
+    fn take_gap(&self) -> Option<(Record, u64)> {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        (lost > 0).then(|| (Record::new(Kind::Gap).lost(lost), lost))
+    }
+
+    async fn write_gap(&self) {
+        let Some((record, lost)) = self.take_gap() else { return };
+        let written = timeout(PAUSES.1, self.index.append_audit(std::slice::from_ref(&record))).await;
+        if !matches!(written, Ok(Ok(_))) {
+            self.lost.fetch_add(lost, Ordering::Relaxed);
+        }
+    }
+}
+
+fn count(records: &[Record]) {
+    for record in records {
+        counter!(names::AUDIT_RECORDS, "kind" => record.kind().as_str()).increment(1);
+    }
+}
+
+/// Whether the same records may be written later.
+fn is_passing(error: &Error) -> bool {
+    matches!(error.code(), Code::IndexUnavailable | Code::OperationAborted)
+}
