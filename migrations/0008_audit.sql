@@ -88,11 +88,33 @@ CREATE TABLE audit_tombstone (
 COMMENT ON TABLE audit_tombstone IS 'Days that were retired: the event that says so, and where each chain stood at the last seal that went with the day.';
 
 CREATE TABLE audit_cursor (
-    name  text PRIMARY KEY,
-    time  timestamptz NOT NULL,
-    id    uuid NOT NULL
+    name          text NOT NULL,
+    writer        uuid NOT NULL,
+    number        bigint NOT NULL,
+    holder        uuid,
+    leased_until  timestamptz,
+    PRIMARY KEY (name, writer)
 );
-COMMENT ON TABLE audit_cursor IS 'How far each webhook has been told.';
+COMMENT ON TABLE audit_cursor IS 'How far each webhook has been told, by chain: the last seal. By seal and not by time, for a record that had to wait is committed late. The row of the nil writer says which process is at it.';
+
+CREATE FUNCTION audit_lease(p_name text, p_holder uuid, p_seconds double precision) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_cursor (name, writer, number, holder, leased_until)
+    VALUES (p_name, '00000000-0000-0000-0000-000000000000', 0, p_holder, clock_timestamp())
+    ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        -- A new webhook is told of what happens from now on.
+        INSERT INTO audit_cursor (name, writer, number) SELECT p_name, id, number FROM audit_writer WHERE number > 0
+        ON CONFLICT DO NOTHING;
+    END IF;
+    UPDATE audit_cursor SET holder = p_holder, leased_until = clock_timestamp() + make_interval(secs => p_seconds)
+    WHERE name = p_name AND writer = '00000000-0000-0000-0000-000000000000'
+        AND (holder = p_holder OR leased_until <= clock_timestamp());
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION audit_lease IS 'Whether the holder is the one process that tells this webhook now.';
 
 -- --- insert-only
 

@@ -9,13 +9,19 @@ mod journal;
 mod keeper;
 pub mod note;
 pub mod publish;
+mod query;
 mod record;
+mod render;
 #[cfg(test)]
 mod tests;
 mod trail;
 pub mod verify;
+mod webhook;
 
 pub use journal::Journal;
 pub use keeper::Keeper;
+pub use query::{Page, place, query, token};
 pub use record::{Api, Decided, Kind, Record};
+pub use render::render;
 pub use trail::{Facts, Trail};
+pub use webhook::{Webhook, check as check_webhook};

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod audit;
 mod check_config;
 mod configuration;
 mod dev;
@@ -33,6 +34,9 @@ enum Command {
     /// Say what would keep `serve` from starting, and whether the registry's configuration is safe for S3 writes, then exit;
     /// nothing is connected to.
     CheckConfig(ConfigFile),
+    /// Check the audit log, or make the key that signs its checkpoints.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Print a configuration for Zot that is safe for S3 writes.
     ZotConfig(zot_config::Options),
     /// Print the reference of all configuration keys, in Markdown.
@@ -63,6 +67,7 @@ impl Arguments {
             Command::Dev(options) => runtime()?.block_on(dev::run(options)),
             Command::Migrate(file) => runtime()?.block_on(migrate::run(&file.load()?)),
             Command::CheckConfig(file) => runtime()?.block_on(async { check_config::run(&file.load()?) }),
+            Command::Audit(command) => runtime()?.block_on(audit::run(command)),
             Command::ZotConfig(options) => zot_config::run(&options),
             Command::Configuration => configuration::run(),
             Command::Openapi => openapi::run(),

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::audit::Keeper;
+use crate::audit::{Keeper, Webhook};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gateway::Gate;
@@ -195,7 +195,9 @@ async fn audit(app: Arc<App>, keeper: Arc<Keeper>, drained: CancellationToken) {
         app.journal.run(drained).await;
         written.cancel();
     };
-    tokio::join!(writing, keeper.run(written.clone()));
+    let webhooks = app.config.audit.webhooks.iter().filter_map(|config| Webhook::new(app.index.clone(), config).ok());
+    let telling = futures::future::join_all(webhooks.map(|webhook| webhook.run(written.clone())));
+    tokio::join!(writing, keeper.run(written.clone()), telling);
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The audit log against a real Postgres and a registry.
 
 mod journal;
+mod query;
 mod retention;
 mod tampering;
+mod webhook;
 mod world;

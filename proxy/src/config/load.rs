@@ -167,7 +167,22 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return Err(ConfigError::invalid("database.max_connections", "must be at least 1"));
     }
     check_limits(&config.limits)?;
+    check_audit(&config.audit)?;
     check_access_keys(config)
+}
+
+fn check_audit(audit: &super::Audit) -> Result<(), ConfigError> {
+    if audit.queue == 0 {
+        return Err(ConfigError::invalid("audit.queue", "must be at least 1"));
+    }
+    if audit.retention < std::time::Duration::from_secs(2 * 24 * 3600) {
+        return Err(ConfigError::invalid("audit.retention", "must be at least 2 days"));
+    }
+    let mut names = std::collections::HashSet::new();
+    match audit.webhooks.iter().position(|webhook| !names.insert(webhook.name.as_str())) {
+        Some(i) => Err(ConfigError::invalid(format!("audit.webhooks[{i}].name"), "is there twice")),
+        None => Ok(()),
+    }
 }
 
 fn check_limits(limits: &super::Limits) -> Result<(), ConfigError> {

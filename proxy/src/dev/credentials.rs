@@ -1,10 +1,13 @@
 //! The root access key of a data folder, as an AWS credentials file with the profile `zas`.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, bail};
 use rand::Rng;
 use rand::distr::{Alphanumeric, SampleString, slice::Choose};
 
 use super::folder::Folder;
+use crate::audit::note::generate_key;
 use crate::config::{AccessKey, Secret};
 
 /// Its name in the data folder.
@@ -17,6 +20,16 @@ pub(super) fn load_or_create(folder: &Folder, region: &str) -> anyhow::Result<Ac
             .with_context(|| format!("{} cannot be read; delete it to get a new key", folder.path(FILE).display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(folder, region),
         Err(error) => bail!("{}: {error}", folder.path(FILE).display()),
+    }
+}
+
+/// The file of the key that signs audit checkpoints; made at the first run.
+pub(super) fn audit_key(folder: &Folder) -> anyhow::Result<PathBuf> {
+    const FILE: &str = "audit-key.pem";
+    let path = folder.path(FILE);
+    match path.exists() {
+        true => Ok(path),
+        false => folder.write_private(FILE, &generate_key()?),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
+use super::convert::seconds;
 use super::{AuditHead, Index};
 use crate::error::Result;
 
@@ -255,24 +256,38 @@ impl Index {
         Ok(self.fetch_all(|| sqlx::query_as(ALL)).await?)
     }
 
-    /// How far a webhook has been told.
+    /// Whether this process is the one that tells a webhook, for as long as `lease`; a new webhook begins with what comes.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn audit_cursor(&self, name: &str) -> Result<Option<AuditPlace>> {
-        const CURSOR: &str = "SELECT time, id FROM audit_cursor WHERE name = $1";
-        Ok(self.fetch_optional(|| sqlx::query_as(CURSOR).bind(name)).await?)
+    pub async fn lease_audit_webhook(&self, name: &str, lease: std::time::Duration) -> Result<bool> {
+        let (is_ours,): (bool,) = self
+            .fetch_one(|| {
+                sqlx::query_as("SELECT audit_lease($1, $2, $3)").bind(name).bind(self.writer).bind(seconds(lease))
+            })
+            .await?;
+        Ok(is_ours)
     }
 
-    /// Notes how far a webhook has been told; it never goes back.
+    /// Chains with seals that a webhook was not told of, each with the last seal that it was.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn set_audit_cursor(&self, name: &str, (time, id): AuditPlace) -> Result<()> {
+    pub async fn audit_backlog(&self, name: &str, limit: u32) -> Result<Vec<(Uuid, i64)>> {
+        const BACKLOG: &str = "
+            SELECT w.id, COALESCE(c.number, 0) FROM audit_writer AS w
+            LEFT JOIN audit_cursor AS c ON c.name = $1 AND c.writer = w.id
+            WHERE w.number > COALESCE(c.number, 0) ORDER BY w.id LIMIT $2";
+        Ok(self.fetch_all(|| sqlx::query_as(BACKLOG).bind(name).bind(i64::from(limit))).await?)
+    }
+
+    /// Notes that a webhook has been told of a chain up to this seal; it never goes back.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn set_audit_cursor(&self, name: &str, writer: Uuid, number: i64) -> Result<()> {
         const SET: &str = "
-            INSERT INTO audit_cursor AS c (name, time, id) VALUES ($1, $2, $3)
-            ON CONFLICT (name) DO UPDATE SET time = EXCLUDED.time, id = EXCLUDED.id
-            WHERE (EXCLUDED.time, EXCLUDED.id) > (c.time, c.id)
-            RETURNING c.name";
-        let _: Option<(String,)> = self.fetch_optional(|| sqlx::query_as(SET).bind(name).bind(time).bind(id)).await?;
+            INSERT INTO audit_cursor AS c (name, writer, number) VALUES ($1, $2, $3)
+            ON CONFLICT (name, writer) DO UPDATE SET number = greatest(c.number, EXCLUDED.number)
+            RETURNING c.number";
+        let _: (i64,) = self.fetch_one(|| sqlx::query_as(SET).bind(name).bind(writer).bind(number)).await?;
         Ok(())
     }
 }

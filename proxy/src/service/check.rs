@@ -5,6 +5,8 @@ use std::sync::Arc;
 use url::Url;
 
 use crate::app::App;
+use crate::audit::note::Signer;
+use crate::audit::{check_webhook, checkpoint};
 use crate::config::Config;
 use crate::gateway::Gate;
 use crate::index::Index;
@@ -24,11 +26,23 @@ pub fn problems(config: &Config) -> Vec<String> {
     found.extend(Index::open(&config.database).err().map(|error| error.for_operator()));
     found.extend(database_files(config.database.url.expose()));
     found.extend(Store::new(&config.store).err().map(|error| error.for_operator()));
+    found.extend(audit_problems(config));
     found.extend(telemetry::check(&config.telemetry).err().map(|error| error.to_string()));
     if found.is_empty() {
         found.extend(built_as_a_whole(config).err());
     }
     found
+}
+
+/// A key that cannot be read, and webhooks that cannot be told.
+fn audit_problems(config: &Config) -> Vec<String> {
+    let origin = checkpoint::origin(&config.store.prefix);
+    let key = config.audit.checkpoint_key_file.as_ref().and_then(|path| Signer::read(path, &origin).err());
+    let key = key.map(|error| format!("audit.checkpoint_key_file: {error}"));
+    let webhooks = config.audit.webhooks.iter().enumerate();
+    let webhooks =
+        webhooks.filter_map(|(i, webhook)| Some(format!("audit.webhooks[{i}]: {}", check_webhook(webhook).err()?)));
+    key.into_iter().chain(webhooks).collect()
 }
 
 /// Addresses that are none. Whether this machine has them, and whether they are free, is seen by listening only.

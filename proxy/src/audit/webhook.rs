@@ -1,0 +1,154 @@
+//! [`Webhook`]: tells one receiver of every record, at least once, chain by chain and in the order of their seals.
+//!
+//! A seal is one POST of lines of JSON. The cursor moves on only after a 2xx; any replica may be the one that tells.
+
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use http::header::CONTENT_TYPE;
+use metrics::counter;
+use time::OffsetDateTime;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use uuid::Uuid;
+
+use super::render;
+use crate::config::AuditWebhook;
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::telemetry::names;
+
+/// How long a receiver may take to answer.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a process keeps a webhook to itself; longer than one delivery takes.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// How often the log is looked at, and the longest pause after failures.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Chains that are looked at in one round, and seals of each.
+const CHAINS: u32 = 100;
+const SEALS: u32 = 10;
+
+/// Signs the body: `sha256=` and the HMAC in hex.
+const SIGNATURE: &str = "x-zas-signature";
+
+/// Tells one receiver.
+#[derive(Debug)]
+pub struct Webhook {
+    index: Index,
+    config: AuditWebhook,
+    client: reqwest::Client,
+}
+
+/// Whether a receiver can be told.
+/// # Errors
+/// What is wrong with its configuration, and what is wanted.
+pub fn check(config: &AuditWebhook) -> std::result::Result<(), String> {
+    if config.name.is_empty() {
+        return Err("name: must not be empty".to_owned());
+    }
+    let url = Url::parse(&config.url).map_err(|error| format!("url: {error}"))?;
+    match url.scheme() {
+        "http" | "https" if url.host().is_some() => Ok(()),
+        _ => Err("url: must be an http or https URL with a host".to_owned()),
+    }
+}
+
+impl Webhook {
+    /// Connects to nobody yet.
+    /// # Errors
+    /// `InternalError` where the configuration cannot be used.
+    pub fn new(index: Index, config: &AuditWebhook) -> Result<Self> {
+        check(config).map_err(|wrong| Error::internal(format!("audit.webhooks {}: {wrong}", config.name)))?;
+        let client = reqwest::Client::builder()
+            .timeout(DEADLINE)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(Error::internal)?;
+        Ok(Self { index, config: config.clone(), client })
+    }
+
+    /// Tells until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut pause = PAUSES.0;
+        loop {
+            match self.round().await {
+                Ok(()) => pause = PAUSES.0,
+                Err(error) => {
+                    tracing::warn!(webhook = self.config.name, "audit records wait: {}", error.for_log());
+                    pause = (pause * 2).min(PAUSES.1);
+                }
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Tells of what is new, where it is this process's turn.
+    /// # Errors
+    /// `IndexUnavailable`, or the receiver did not take it: then it is told again.
+    pub async fn round(&self) -> Result<()> {
+        loop {
+            if !self.index.lease_audit_webhook(&self.config.name, LEASE).await? {
+                return Ok(());
+            }
+            let backlog = self.index.audit_backlog(&self.config.name, CHAINS).await?;
+            if backlog.is_empty() {
+                return Ok(());
+            }
+            for (writer, number) in backlog {
+                self.tell_chain(writer, number).await?;
+            }
+        }
+    }
+
+    async fn tell_chain(&self, writer: Uuid, told: i64) -> Result<()> {
+        let seals = self.index.audit_seals(writer, told, OffsetDateTime::UNIX_EPOCH, SEALS).await?;
+        if seals.is_empty() {
+            // Retired before anybody was told: there is nothing to tell any more.
+            let heads = self.index.audit_heads().await?;
+            let head = heads.iter().find(|head| head.writer == writer).map_or(told, |head| head.number);
+            return self.index.set_audit_cursor(&self.config.name, writer, head).await;
+        }
+        for seal in seals {
+            let mut events = self.index.audit_events_of(&seal.times, &seal.ids).await?;
+            events.sort_by_key(|event| (event.time, event.id));
+            let mut body = String::new();
+            for event in &events {
+                body.push_str(&render(event, self.config.format));
+                body.push('\n');
+            }
+            if !body.is_empty() {
+                let outcome = self.post(body).await;
+                let label = if outcome.is_ok() { "ok" } else { "error" };
+                counter!(names::AUDIT_WEBHOOK, "webhook" => self.config.name.clone(), "outcome" => label).increment(1);
+                outcome?;
+            }
+            self.index.set_audit_cursor(&self.config.name, writer, seal.number).await?;
+            if !self.index.lease_audit_webhook(&self.config.name, LEASE).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn post(&self, body: String) -> Result<()> {
+        let mut request = self.client.post(&self.config.url).header(CONTENT_TYPE, "application/x-ndjson");
+        if let Some(secret) = &self.config.secret {
+            let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
+            let tag = hmac::sign(&key, body.as_bytes());
+            request = request.header(SIGNATURE, format!("sha256={}", hex::encode(tag.as_ref())));
+        }
+        // The URL may hold a token: it does not stand in the error.
+        let sent = request.body(body).send().await.map_err(|error| Error::internal(error.without_url()))?;
+        match sent.status().is_success() {
+            true => Ok(()),
+            false => Err(Error::internal(format!("the receiver answers {}", sent.status()))),
+        }
+    }
+}
