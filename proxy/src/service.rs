@@ -28,7 +28,8 @@ const WORK_LIMIT: Duration = Duration::from_secs(10);
 /// A sidecar whose listeners are bound.
 pub struct Service {
     app: Arc<App>,
-    keeper: Arc<Keeper>,
+    keeper: Keeper,
+    webhooks: Vec<Webhook>,
     listener: Listener,
     metrics_listener: Option<Listener>,
 }
@@ -51,9 +52,7 @@ impl Service {
         }
         let refusals = findings.refusals.iter().map(ToString::to_string).collect();
         let app = App::new(config, refusals)?;
-        let keeper =
-            Keeper::new(app.index.clone(), app.store.clone(), &app.config.store.prefix, app.config.audit.clone())
-                .map_err(|error| Error::internal(format!("audit.checkpoint_key_file: {error}")))?;
+        let (keeper, webhooks) = audit_work(&app)?;
         let listener = Listener::bind(&app.config, Arc::new(Gate::new(app.clone()))).map_err(cannot_listen)?;
         let metrics_listener = match &app.config.listen.metrics_address {
             None => None,
@@ -64,7 +63,7 @@ impl Service {
                 Some(Listener::bind(&config, Arc::new(Gate::probes_and_metrics(app.clone()))).map_err(cannot_listen)?)
             }
         };
-        Ok(Self { app, keeper: Arc::new(keeper), listener, metrics_listener })
+        Ok(Self { app, keeper, webhooks, listener, metrics_listener })
     }
 
     /// The address that was bound.
@@ -87,7 +86,7 @@ impl Service {
         work.spawn(sweep(self.app.clone(), stop.clone()));
         // Audit goes on until the last request is answered, and then writes what is left.
         let drained = CancellationToken::new();
-        work.spawn(audit(self.app.clone(), self.keeper, drained.clone()));
+        work.spawn(audit(self.app.clone(), self.keeper, self.webhooks, drained.clone()));
         if let Some(metrics) = self.metrics_listener {
             // Probes answer until the very end, so that an orchestrator sees the drain.
             background.spawn(async move {
@@ -181,8 +180,17 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
     app.blobs.run_sweeper(stop).await;
 }
 
+/// What goes on beside the audit queue: upkeep, and those who are told.
+fn audit_work(app: &App) -> Result<(Keeper, Vec<Webhook>), Error> {
+    let config = &app.config.audit;
+    let keeper = Keeper::new(app.index.clone(), app.store.clone(), &app.config.store.prefix, config.clone())
+        .map_err(|error| Error::internal(format!("audit.checkpoint_key_file: {error}")))?;
+    let webhooks = config.webhooks.iter().map(|webhook| Webhook::new(app.index.clone(), webhook));
+    Ok((keeper, webhooks.collect::<Result<_, _>>()?))
+}
+
 /// Writes audit records and looks after them, once the index is there: the queue first, then what is to be sealed.
-async fn audit(app: Arc<App>, keeper: Arc<Keeper>, drained: CancellationToken) {
+async fn audit(app: Arc<App>, keeper: Keeper, webhooks: Vec<Webhook>, drained: CancellationToken) {
     if !app.config.audit.enabled {
         return tracing::warn!("audit.enabled is false: nothing is on record");
     }
@@ -195,8 +203,7 @@ async fn audit(app: Arc<App>, keeper: Arc<Keeper>, drained: CancellationToken) {
         app.journal.run(drained).await;
         written.cancel();
     };
-    let webhooks = app.config.audit.webhooks.iter().filter_map(|config| Webhook::new(app.index.clone(), config).ok());
-    let telling = futures::future::join_all(webhooks.map(|webhook| webhook.run(written.clone())));
+    let telling = futures::future::join_all(webhooks.into_iter().map(|webhook| webhook.run(written.clone())));
     tokio::join!(writing, keeper.run(written.clone()), telling);
 }
 
