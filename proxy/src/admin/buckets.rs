@@ -126,6 +126,7 @@ pub(super) async fn create_bucket(
     let principal = permitted.permit.principal();
     let permit = authorize(principal, Action::CreateBucket, Resource::bucket(&*name))?;
     app.check_writes()?;
+    let record = permit.record();
     let bucket = app
         .index
         .create_bucket(NewBucket {
@@ -135,6 +136,7 @@ pub(super) async fn create_bucket(
             store: &app.config.store.name,
             prefix: &app.config.store.prefix,
             shards: app.config.store.shards,
+            audit: record.as_slice(),
         })
         .await?;
     let location = [(header::LOCATION, format!("{BASE}/buckets/{name}"))];
@@ -158,9 +160,9 @@ pub(super) async fn get_bucket(
         (status = 409, description = "It holds something.")))]
 pub(super) async fn delete_bucket(
     State(app): State<Arc<App>>,
-    _permitted: Permitted<DeleteBucket>,
+    permitted: Permitted<DeleteBucket>,
     Path(bucket): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    app.index.delete_bucket(&bucket).await?;
+    app.index.delete_bucket(&bucket, permitted.permit.record().as_slice()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

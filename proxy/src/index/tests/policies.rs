@@ -86,7 +86,7 @@ async fn a_bucket_policy_goes_with_its_bucket() {
     let on = |name| NewDocument { kind: DocumentKind::Bucket, ..policy(name) };
     assert_code(world.index.put_policy_document(on("none")).await, Code::NoSuchBucket);
     let version = world.index.put_policy_document(on("b")).await.unwrap();
-    world.index.delete_bucket("b").await.unwrap();
+    world.index.delete_bucket("b", &[]).await.unwrap();
     assert!(world.index.policy_revision().await.unwrap() > version, "replicas hear of it");
     world.index.create_bucket(new_bucket("b")).await.unwrap();
     assert_eq!(world.index.policy_document(DocumentKind::Bucket, "b").await.unwrap(), None);
