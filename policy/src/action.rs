@@ -61,6 +61,8 @@ actions! {
     ReadMetrics => "admin:ReadMetrics",
     /// Read the configuration of the service, without its secrets.
     ReadConfiguration => "admin:ReadConfiguration",
+    /// Read the audit log.
+    QueryAudit => "audit:Query",
     /// Ask who one is.
     GetCallerIdentity => "sts:GetCallerIdentity",
 }

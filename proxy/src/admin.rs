@@ -3,6 +3,7 @@
 //! Every handler takes a [`Permitted`], so that none runs before the policy was asked; errors are those of the one table, in our
 //! own JSON. What does not live here: probes and metrics (`rest`), and the supply-chain API.
 
+mod audit;
 mod buckets;
 mod caller;
 mod configuration;
@@ -97,6 +98,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
     let api = OpenApiRouter::new()
         .routes(routes!(whoami::whoami))
         .routes(routes!(configuration::get_configuration))
+        .routes(routes!(audit::query_audit))
         .routes(routes!(buckets::list_buckets, buckets::create_bucket))
         .routes(routes!(buckets::get_bucket, buckets::delete_bucket));
     OpenApiRouter::with_openapi(openapi::head()).nest(BASE, api)

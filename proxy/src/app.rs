@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::audit::Journal;
+use crate::authz::Authority;
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -21,6 +22,8 @@ pub struct App {
     pub access_keys: AccessKeys,
     /// Names, versions and places.
     pub index: Index,
+    /// Who may do what.
+    pub authority: Authority,
     /// The audit log's queue.
     pub journal: Journal,
     /// The upstream registry.
@@ -51,6 +54,7 @@ impl App {
             config,
             access_keys,
             index,
+            authority: Authority::new(journal.clone()),
             journal,
             store,
             blobs,

@@ -2,7 +2,7 @@
 //!
 //! A mutation's [`Record`] commits in the transaction of the change (`index/`); everything else goes through the
 //! [`Journal`]'s queue. The sealer chains what was committed, checkpoints sign the chains, [`verify`] checks it all.
-//! What does not live here: the SQL (`index/audit.rs`), who may read records (`authz`), and the HTTP of it (`rest`).
+//! What does not live here: the SQL (`index/audit.rs`), who may read records (`authz`), and the HTTP of it (`admin/audit.rs`).
 
 pub mod checkpoint;
 mod journal;

@@ -1,47 +1,39 @@
 //! May they? A [`Permit`] is the proof that somebody asked the policy and it said yes.
 //!
-//! Every handler takes a permit, and only [`authorize`] makes one: a handler that can be called has been authorised.
-//! What does not live here: finding out who asks (`identity`), and the rule itself (crate `zas-policy`).
+//! Every handler takes a permit, and only [`Authority::authorize`] makes one: a handler that can be called has been authorised.
+//! Who asks is a [`Caller`]: the principal, and what is known of the request.
+//! What does not live here: finding out who asks (`identity`), and the rules themselves (crate `zas-policy`).
+
+mod authority;
+mod caller;
+
+pub use authority::Authority;
+pub use caller::Caller;
 
 use zas_policy::{Action, Principal, Resource};
 
-use crate::audit::{Kind, Record, Trail};
-use crate::error::{Code, Error};
+use crate::audit::{Decided, Kind, Record};
 
-/// Proof that `principal` may perform `action` on `resource`.
+/// Proof that the caller may perform `action` on `resource`.
 #[derive(Debug, Clone)]
 pub struct Permit {
-    principal: Principal,
+    caller: Caller,
     action: Action,
     resource: Resource,
-    trail: Trail,
+    decided: Decided,
 }
 
 impl Permit {
-    /// Adds what is known of the request, so that what is done on it is recorded.
+    /// Who was authorised, to ask for more on their behalf.
     #[must_use]
-    pub fn with_trail(mut self, trail: Trail) -> Self {
-        self.trail = trail;
-        self
-    }
-
-    /// The record of a change that succeeds, to be committed with it; `None` where nothing is to be recorded.
-    #[must_use]
-    pub fn record(&self) -> Option<Record> {
-        let record = self.trail.record(Kind::Operation, &self.principal, self.action, &self.resource)?;
-        Some(record.answered(200, None))
-    }
-
-    /// What is known of the request.
-    #[must_use]
-    pub const fn trail(&self) -> &Trail {
-        &self.trail
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// Who was authorised.
     #[must_use]
     pub const fn principal(&self) -> &Principal {
-        &self.principal
+        self.caller.principal()
     }
 
     /// What was allowed.
@@ -55,41 +47,17 @@ impl Permit {
     pub const fn resource(&self) -> &Resource {
         &self.resource
     }
-}
 
-/// Asks the policy; a yes is a [`Permit`].
-///
-/// # Errors
-/// [`Code::Unauthenticated`] where nobody asked, [`Code::AccessDenied`] where the policy says no; both carry the reason.
-pub fn authorize(principal: &Principal, action: Action, resource: Resource) -> Result<Permit, Error> {
-    let decision = zas_policy::decide(principal, action, &resource);
-    if decision.is_allowed() {
-        tracing::trace!(%principal, %action, %resource, reason = %decision.reason, "allowed");
-        return Ok(Permit { principal: principal.clone(), action, resource, trail: Trail::none() });
-    }
-    tracing::debug!(%principal, %action, %resource, reason = %decision.reason, "denied");
-    let code = match principal {
-        Principal::Anonymous => Code::Unauthenticated,
-        Principal::Root { .. } | Principal::Identity(_) => Code::AccessDenied,
-    };
-    Err(Error::from(code).with("action", action).with("resource", &resource).with("reason", decision.reason))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_anonymous_request_gets_no_permit_and_reads_why() {
-        let error = authorize(&Principal::Anonymous, Action::GetObject, Resource::object("b", "k")).unwrap_err();
-        assert_eq!(error.code(), Code::Unauthenticated);
-        assert!(error.details().any(|detail| detail == ("reason", "no statement allows it")));
+    /// The record of a change that succeeds, to be committed with it; `None` where nothing is to be recorded.
+    #[must_use]
+    pub fn record(&self) -> Option<Record> {
+        Some(self.recorded(Kind::Operation)?.answered(200, None))
     }
 
-    #[test]
-    fn a_permit_names_what_it_permits() {
-        let permit = authorize(&Principal::root("AKIA"), Action::PutObject, Resource::object("b", "k")).unwrap();
-        assert_eq!(permit.action(), Action::PutObject);
-        assert_eq!(permit.resource(), &Resource::object("b", "k"));
+    /// A record of what was permitted, without its outcome; `None` where nothing is to be recorded.
+    #[must_use]
+    pub fn recorded(&self, kind: Kind) -> Option<Record> {
+        let record = self.caller.trail().record(kind, self.principal(), self.action, &self.resource)?;
+        Some(record.decided(&self.decided))
     }
 }

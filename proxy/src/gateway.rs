@@ -98,7 +98,7 @@ impl Gate {
 
     async fn answer_rest(&self, parts: &Parts, context: &RequestContext) -> Routed {
         let label = rest::operation(parts.uri.path());
-        let response = match rest::answer(&self.app, parts, self.exposure).await {
+        let response = match rest::answer(&self.app, parts, context, self.exposure).await {
             Ok(response) => response,
             Err(error) => refuse(&error, label, context, error::our_json(&error, &context.request_id)),
         };

@@ -8,6 +8,7 @@
 mod answer;
 mod catalog;
 mod name;
+mod on_record;
 mod path;
 mod query;
 mod request;
@@ -24,7 +25,8 @@ use url::Url;
 use zas_policy::{Action, Principal, Resource};
 
 use crate::app::App;
-use crate::authz::{Permit, authorize};
+use crate::audit::{Api, Facts, Trail};
+use crate::authz::{Authority, Caller, Permit};
 use crate::config::Config;
 use crate::error::{Code, Error, RequestId, Result, oci_json};
 use crate::gateway::RequestContext;
@@ -33,6 +35,7 @@ use crate::listener::{Forward, Routed, Upstream};
 use crate::telemetry;
 
 use answer::OciAnswer;
+use on_record::OnRecord;
 use request::BodyLimit;
 use transfer::Transfer;
 
@@ -56,8 +59,8 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
     let route = Route::parse(parts.uri.path()).map_err(|error| for_method(error, &parts.method))?;
     let span = telemetry::request_span(&parts.method, route.template(), &parts.headers);
     telemetry::record_request_id(&span, &context.request_id);
-    let door = Door { config: &app.config, keys: &app.access_keys };
-    match door.admit(&route, parts, &span)? {
+    let door = Door { config: &app.config, keys: &app.access_keys, authority: &app.authority };
+    match door.admit(&route, parts, context, &span).await? {
         Admitted::Base => Ok(respond(base(&parts.method), "Base")),
         Admitted::Catalog => {
             let raw = parts.uri.query().unwrap_or_default();
@@ -67,12 +70,14 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
         Admitted::Forward(permit, mut forward) => {
             // The last thing that is asked: who may not, learns nothing of the registry's health.
             let passage = app.store.pass(request::has_body(&parts.method, &parts.headers))?;
+            let on_record = OnRecord::begin(&app.journal, &permit, &route, &parts.method).await?;
             forward.answer = Some(Arc::new(OciAnswer {
                 name: permitted_name(&route)?.clone(),
                 upstream: door.upstream()?,
                 span,
                 transfer: Transfer::of(&route, parts),
                 passage: Mutex::new(Some(passage)),
+                on_record: Some(on_record),
             }));
             let request_id = context.request_id.as_str();
             tracing::trace!(request_id, action = %permit.action(), resource = %permit.resource(), "forwarded");
@@ -136,6 +141,7 @@ fn base(method: &Method) -> Response<Bytes> {
 struct Door<'a> {
     config: &'a Config,
     keys: &'a AccessKeys,
+    authority: &'a Authority,
 }
 
 /// A request that may be served.
@@ -147,7 +153,7 @@ enum Admitted {
 }
 
 impl Door<'_> {
-    fn admit(&self, route: &Route, parts: &Parts, span: &Span) -> Result<Admitted> {
+    async fn admit(&self, route: &Route, parts: &Parts, context: &RequestContext, span: &Span) -> Result<Admitted> {
         if route.name().is_some_and(|name| self.is_reserved(name)) {
             return Err(Code::NameUnknown.into());
         }
@@ -155,9 +161,11 @@ impl Door<'_> {
         let operation = route
             .operation(&parts.method)
             .ok_or_else(|| Error::from(Code::MethodNotAllowed).with("allow", route.methods()))?;
+        let caller = Caller::new(principal, Trail::of(Facts::of(Api::Oci, context, &parts.headers)));
         match (route.name(), operation.action) {
             (Some(name), Some(action)) => {
-                let permit = authorize(&principal, action, Resource::repository(name.as_str()))?;
+                let resource = Resource::repository(name.as_str());
+                let permit = self.authority.authorize(&caller, action, resource).await?;
                 let mut forward = self.forward(&permit, route, name, parts)?;
                 let changes = request::changes(&parts.headers, &self.config.store, span);
                 forward.remove_request_headers = changes.remove;
@@ -166,10 +174,10 @@ impl Door<'_> {
                 Ok(Admitted::Forward(permit, Box::new(forward)))
             }
             (_, Some(action)) => {
-                authorize(&principal, action, Resource::Service)?;
+                self.authority.authorize(&caller, action, Resource::Service).await?;
                 Ok(Admitted::Catalog)
             }
-            (_, None) if principal == Principal::Anonymous => Err(Code::Unauthenticated.into()),
+            (_, None) if caller.principal().is_anonymous() => Err(Code::Unauthenticated.into()),
             (_, None) => Ok(Admitted::Base),
         }
     }
@@ -182,7 +190,7 @@ impl Door<'_> {
         let limit = BodyLimit::of(route, &parts.method, &self.config.limits);
         limit.check(&parts.headers)?;
         let raw = parts.uri.query().unwrap_or_default();
-        let query = query::for_upstream(route, &parts.method, raw, |from| self.may_mount(permit.principal(), from))?;
+        let query = query::for_upstream(route, &parts.method, raw, |from| self.may_mount(permit.caller(), from))?;
         let target = if query.is_empty() { route.to_string() } else { format!("{route}?{query}") };
         let target = PathAndQuery::try_from(target).map_err(|error| Error::internal("the target").source(error))?;
         let upstream = Upstream::parse(&self.config.store.url).map_err(Error::internal)?;
@@ -200,8 +208,8 @@ impl Door<'_> {
         name.is_reserved(&self.config.store.prefix)
     }
 
-    fn may_mount(&self, principal: &Principal, from: &Name) -> bool {
-        !self.is_reserved(from) && authorize(principal, Action::Pull, Resource::repository(from.as_str())).is_ok()
+    fn may_mount(&self, caller: &Caller, from: &Name) -> bool {
+        !self.is_reserved(from) && self.authority.may(caller, Action::Pull, &Resource::repository(from.as_str()))
     }
 }
 

@@ -8,6 +8,7 @@ use http::{Method, Response, request::Parts};
 
 use crate::app::App;
 use crate::error::{Code, Error, Result};
+use crate::gateway::RequestContext;
 
 /// Who asks at which listener: on the metrics address nobody needs a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub fn operation(path: &str) -> &'static str {
 /// Answers a request that has no body to read.
 /// # Errors
 /// `NotFound`, `MethodNotAllowed`, or what the operation says.
-pub async fn answer(app: &App, parts: &Parts, exposure: Exposure) -> Result<Response<Bytes>> {
+pub async fn answer(app: &App, parts: &Parts, context: &RequestContext, exposure: Exposure) -> Result<Response<Bytes>> {
     let operation = operation(parts.uri.path());
     if operation == "unknown" {
         return Err(Code::NotFound.into());
@@ -43,6 +44,6 @@ pub async fn answer(app: &App, parts: &Parts, exposure: Exposure) -> Result<Resp
     match operation {
         "livez" => Ok(probes::livez()),
         "readyz" => Ok(probes::readyz(app).await),
-        _ => metrics::metrics(app, parts, exposure),
+        _ => metrics::metrics(app, parts, context, exposure).await,
     }
 }

@@ -53,12 +53,14 @@ use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 
 use crate::app::App;
+use crate::audit::Kind;
 use crate::config;
 use crate::error::{Error, RequestId, Result};
 use crate::gateway::{Body, RequestContext};
 use answer::Asked;
 use body::RawBody;
 use call::Call;
+use operation::Operation;
 
 pub use budget::{Budget, Taken};
 pub(crate) use host::Domains;
@@ -113,7 +115,8 @@ pub async fn call(service: &Service, request: Request<Body>) -> Response<Body> {
     let result = match checked {
         Ok(()) => {
             parts.extensions.insert(call.clone());
-            ask_s3s(service, Request::from_parts(parts, call.body().for_s3s()), &call).await
+            let answer = ask_s3s(service, Request::from_parts(parts, call.body().for_s3s()), &call).await;
+            record_read(&service.app, &call, answer).await
         }
         Err(error) => Err(error),
     };
@@ -140,6 +143,20 @@ async fn ask_s3s(service: &Service, request: Request<s3s::Body>, call: &Call) ->
         Some(error) => Err(error),
         None => Err(answer::error_of_s3s(answer).await),
     }
+}
+
+/// Puts a read on record, with how it was answered, before the client hears of it; a change has been recorded with itself.
+async fn record_read(app: &App, call: &Call, answer: Result<s3s::HttpResponse>) -> Result<s3s::HttpResponse> {
+    let is_read = Operation::parse(call.operation()).is_some_and(|operation| !operation.writes());
+    let permit = if is_read { call.permit() } else { None };
+    if let Some(record) = permit.and_then(|permit| permit.recorded(Kind::Operation)) {
+        let record = match &answer {
+            Ok(answer) => record.answered(answer.status().as_u16(), None),
+            Err(error) => record.answered(error.row().status, Some(error.code())),
+        };
+        app.journal.record(record).await?;
+    }
+    answer
 }
 
 fn success(answer: s3s::HttpResponse, asked: &Asked) -> Response<Body> {

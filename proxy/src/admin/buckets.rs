@@ -15,7 +15,6 @@ use zas_policy::{Action, Resource};
 use super::page::Page;
 use super::{Asks, BASE, Permitted, Refusal};
 use crate::app::App;
-use crate::authz::authorize;
 use crate::error::{Code, Error};
 use crate::index::{self, NewBucket};
 use crate::s3;
@@ -123,8 +122,8 @@ pub(super) async fn create_bucket(
     if !s3::is_bucket_name(&name) {
         return Err(Error::from(Code::InvalidBucketName).with("field", "name").into());
     }
-    let principal = permitted.permit.principal();
-    let permit = authorize(principal, Action::CreateBucket, Resource::bucket(&*name))?;
+    let caller = permitted.permit.caller();
+    let permit = app.authority.authorize(caller, Action::CreateBucket, Resource::bucket(&*name)).await?;
     app.check_writes()?;
     let record = permit.record();
     let bucket = app

@@ -4,12 +4,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
+use http::Method;
 use http::request::Parts;
 use zas_policy::{Action, Resource};
 
 use super::Refusal;
 use crate::app::App;
-use crate::authz::{Permit, authorize};
+use crate::audit::{Api, Facts, Kind, Trail};
+use crate::authz::{Caller, Permit};
 use crate::error::{Code, Error};
 use crate::gateway::RequestContext;
 use crate::identity::basic_principal;
@@ -29,7 +31,7 @@ pub trait Asks: Send + Sync + 'static {
     }
 }
 
-/// A caller who may do what `O` asks for.
+/// A caller who may do what `O` asks for. A read is on record by then; a change is recorded with itself, by the handler.
 #[derive(Debug, Clone)]
 pub struct Permitted<O> {
     /// The proof.
@@ -41,7 +43,8 @@ impl<O: Asks> FromRequestParts<Arc<App>> for Permitted<O> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Refusal> {
-        if let Some(context) = parts.extensions.get::<RequestContext>() {
+        let context = parts.extensions.get::<RequestContext>().cloned();
+        if let Some(context) = &context {
             let _ = context.operation.set(O::NAME);
         }
         let principal = basic_principal(&app.access_keys, &parts.headers)?;
@@ -54,7 +57,16 @@ impl<O: Asks> FromRequestParts<Arc<App>> for Permitted<O> {
             let found = parameters.iter().find(|(parameter, _)| *parameter == name);
             found.map(|(_, value)| value.to_owned()).unwrap_or_default()
         };
-        let permit = authorize(&principal, O::ACTION.unwrap_or(Action::GetCallerIdentity), O::resource(parameter))?;
+        let resource = O::resource(parameter);
+        let facts = context.map(|context| Facts::of(Api::Rest, &context, &parts.headers));
+        let caller = Caller::new(principal, facts.map_or_else(Trail::none, Trail::of));
+        let action = O::ACTION.unwrap_or(Action::GetCallerIdentity);
+        let permit = app.authority.authorize(&caller, action, resource).await?;
+        if matches!(parts.method, Method::GET | Method::HEAD)
+            && let Some(record) = permit.recorded(Kind::Operation)
+        {
+            app.journal.record(record).await?;
+        }
         Ok(Self { permit, operation: PhantomData })
     }
 }

@@ -2,14 +2,19 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use zas_policy::Resource;
 
 use super::*;
+use crate::audit::{Kind, Record};
 use crate::config::{AccessKey, Config, Secret};
 use crate::postgres::testing::{self, TestDatabase};
 
 const SECRET: &str = "a-secret-of-the-test";
 
 struct World {
+    app: Arc<App>,
     api: Api,
     _postgres: TestDatabase,
 }
@@ -21,7 +26,8 @@ impl World {
         config.database.url = Secret::new(postgres.url());
         config.access_keys =
             vec![AccessKey { id: "AKIA".into(), secret: Some(Secret::new(SECRET)), secret_file: None }];
-        Self { api: Api::new(App::new(config, Vec::new()).unwrap()), _postgres: postgres }
+        let app = App::new(config, Vec::new()).unwrap();
+        Self { api: Api::new(Arc::clone(&app)), app, _postgres: postgres }
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
@@ -106,6 +112,30 @@ async fn the_configuration_is_shown_without_its_secrets() {
     assert_eq!(configuration["access_keys"][0]["secret"], json!("(hidden)"));
     let text = configuration.to_string();
     assert!(!text.contains(SECRET) && !text.contains("postgres://"), "{text}");
+}
+
+#[tokio::test]
+async fn the_audit_log_is_asked_in_pages_and_in_the_form_that_is_wanted() {
+    let world = World::new().await;
+    for key in ["a", "b", "c"] {
+        let object = Resource::object("logs", key);
+        let record = Record::new(Kind::Operation).action("s3:PutObject").on(&object).answered(200, None);
+        world.app.index.append_audit(&[record]).await.unwrap();
+    }
+    let ask = async |rest: &str| {
+        world.ask(Method::GET, &format!("/-/api/v1/audit?from=2020-01-01T00:00:00Z{rest}"), None).await.1
+    };
+    let to = (OffsetDateTime::now_utc() + time::Duration::HOUR).format(&Rfc3339).unwrap();
+    let first = ask(&format!("&to={to}&resource=logs&limit=2")).await;
+    assert_eq!((&first["records"][0]["reference"], &first["records"][1]["reference"]), (&json!("a"), &json!("b")));
+    let next = first["next"].as_str().unwrap();
+    let second = ask(&format!("&to={to}&resource=logs&format=ocsf&after={next}")).await;
+    assert_eq!(second["records"].as_array().unwrap().len(), 1, "{second}");
+    assert_eq!((&second["records"][0]["class_uid"], &second["next"]), (&json!(6003), &Value::Null));
+    assert_eq!(ask("&resource=elsewhere").await["records"], json!([]));
+    assert_eq!(ask("&limit=0").await["code"], json!("invalid_argument"));
+    assert_eq!(ask("&after=x").await["code"], json!("invalid_argument"));
+    assert_eq!(world.ask(Method::GET, "/-/api/v1/audit", None).await.1["code"], json!("invalid_argument"));
 }
 
 #[tokio::test]

@@ -88,6 +88,12 @@ impl Journal {
         self.0.enabled
     }
 
+    /// Whether a read is answered only when its record is committed.
+    #[must_use]
+    pub fn is_strict(&self) -> bool {
+        self.0.enabled && self.0.strict
+    }
+
     /// Records a denial, a login, a token or a read. Waits for room in the queue, and in strict mode until it is committed.
     /// # Errors
     /// `SlowDown` where that takes too long: the request must be refused then.

@@ -6,7 +6,10 @@ use std::time::Instant;
 
 use zas_policy::{Action, Principal, Resource};
 
-use super::{Api, Decided, Kind, Record};
+use http::{HeaderMap, header};
+
+use super::{Api, Kind, Record};
+use crate::gateway::RequestContext;
 
 /// What is known of a request besides who asks for what.
 #[derive(Debug, Clone)]
@@ -23,8 +26,21 @@ pub struct Facts {
     pub tls: bool,
     /// When the request began.
     pub begun: Instant,
-    /// What the policy said.
-    pub decided: Decided,
+}
+
+impl Facts {
+    /// Of a request that begins now.
+    #[must_use]
+    pub fn of(api: Api, context: &RequestContext, headers: &HeaderMap) -> Self {
+        Self {
+            request_id: context.request_id.as_str().to_owned(),
+            api,
+            source_ip: context.peer.map(|peer| peer.ip()),
+            user_agent: headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned),
+            tls: context.secure,
+            begun: Instant::now(),
+        }
+    }
 }
 
 /// A request's facts, or none for what the service does of itself. Cheap to clone.
@@ -59,7 +75,6 @@ impl Trail {
             .api(facts.api)
             .action(action)
             .on(resource)
-            .decided(&facts.decided)
             .request(&facts.request_id)
             .client(facts.source_ip, facts.user_agent.as_deref(), facts.tls)
             .took(facts.begun.elapsed());
@@ -87,14 +102,11 @@ mod tests {
             user_agent: Some("test".into()),
             tls: true,
             begun: Instant::now(),
-            decided: Decided { allowed: true, statements: vec!["admin/all".into()] },
         });
         let principal = Principal::root("AKIA");
         let record = trail.record(Kind::Operation, &principal, Action::PutObject, &Resource::object("b", "k")).unwrap();
         let text = record.canonical(uuid::Uuid::nil());
-        for part in
-            [r#""request_id":"r-1""#, r#""principal":"root/AKIA""#, r#""statements":["admin/all"]"#, r#""tls":true"#]
-        {
+        for part in [r#""request_id":"r-1""#, r#""principal":"root/AKIA""#, r#""tls":true"#] {
             assert!(text.contains(part), "{part} is missing in {text}");
         }
     }

@@ -7,6 +7,7 @@ use tracing::Span;
 use url::Url;
 
 use super::name::Name;
+use super::on_record::OnRecord;
 use super::path::Route;
 use super::transfer::Transfer;
 use crate::error::{Code, Error, Result};
@@ -49,6 +50,8 @@ pub(super) struct OciAnswer {
     pub(super) transfer: Transfer,
     /// What the breaker is told; taken with the first verdict.
     pub(super) passage: Mutex<Option<Passage>>,
+    /// What is told to the audit log when the request has ended.
+    pub(super) on_record: Option<OnRecord>,
 }
 
 impl Answer for OciAnswer {
@@ -81,6 +84,9 @@ impl Answer for OciAnswer {
 
     fn ended(&self, summary: &Summary) {
         self.transfer.ended(&self.name, summary);
+        if let Some(on_record) = &self.on_record {
+            on_record.ended(summary);
+        }
     }
 }
 
@@ -154,7 +160,14 @@ mod tests {
     fn answer() -> OciAnswer {
         let upstream = Url::parse("http://zot:5000/").unwrap();
         let (transfer, passage) = (Transfer::Nothing, Mutex::default());
-        OciAnswer { name: Name::parse("team/app").unwrap(), upstream, span: Span::none(), transfer, passage }
+        OciAnswer {
+            name: Name::parse("team/app").unwrap(),
+            upstream,
+            span: Span::none(),
+            transfer,
+            passage,
+            on_record: None,
+        }
     }
 
     fn pass(status: u16, pairs: &[(&'static str, &str)]) -> Result<HeaderChanges> {

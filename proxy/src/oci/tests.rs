@@ -6,7 +6,9 @@ use http::Request;
 use proptest::prelude::*;
 
 use super::*;
+use crate::audit::Journal;
 use crate::config::{AccessKey, Secret};
+use crate::index::Index;
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const SECRET: &str = "0123456789abcdef";
@@ -29,7 +31,17 @@ fn parts(method: &str, target: &str, headers: &[(&str, &str)]) -> Parts {
 
 fn admit_parts(parts: &Parts) -> Result<Admitted> {
     let route = Route::parse(parts.uri.path())?;
-    Door { config: &Config::default(), keys: &keys() }.admit(&route, parts, &Span::none())
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut config = Config::default();
+        config.database.url = Secret::new("postgres://zas@127.0.0.1:1/zas");
+        let journal = Journal::new(Index::open(&config.database).unwrap(), &config.audit);
+        let (authority, keys) = (Authority::new(journal), keys());
+        let context =
+            RequestContext { request_id: RequestId::generate(), peer: None, secure: false, operation: Arc::default() };
+        let door = Door { config: &config, keys: &keys, authority: &authority };
+        door.admit(&route, parts, &context, &Span::none()).await
+    })
 }
 
 /// As the holder of a key.

@@ -6,16 +6,24 @@ use zas_policy::{Action, Resource};
 
 use super::Exposure;
 use crate::app::App;
-use crate::authz::authorize;
+use crate::audit::{Api, Facts, Trail};
+use crate::authz::Caller;
 use crate::error::Result;
+use crate::gateway::RequestContext;
 use crate::identity::basic_principal;
 use crate::telemetry;
 
 /// Renders all metrics. Bucket names stand in labels, so at the public listener an access key is needed (Basic).
-pub(super) fn metrics(app: &App, parts: &Parts, exposure: Exposure) -> Result<Response<Bytes>> {
+pub(super) async fn metrics(
+    app: &App,
+    parts: &Parts,
+    context: &RequestContext,
+    exposure: Exposure,
+) -> Result<Response<Bytes>> {
     if exposure == Exposure::Public {
         let principal = basic_principal(&app.access_keys, &parts.headers)?;
-        authorize(&principal, Action::ReadMetrics, Resource::Service)?;
+        let caller = Caller::new(principal, Trail::of(Facts::of(Api::Rest, context, &parts.headers)));
+        app.authority.authorize(&caller, Action::ReadMetrics, Resource::Service).await?;
     }
     let mut response = Response::new(Bytes::from(telemetry::metrics().render(&app.index)));
     response

@@ -2,7 +2,7 @@
 //!
 //! [`Access`] asks the policy for each request and puts the [`Permit`] into the request's extensions, where `dispatch`
 //! takes it out: an operation without a permit cannot be called. Copies need a second permit, to read their source.
-//! DeleteObjects is asked for key by key, by the operation itself, on behalf of the [`Caller`].
+//! DeleteObjects is asked for key by key, by the operation itself, on behalf of the same [`Caller`].
 
 use std::sync::Arc;
 
@@ -18,8 +18,10 @@ use super::checksum::Expected;
 use super::operation::Operation;
 use super::{names, unsupported};
 use crate::app::App;
-use crate::authz::{self, Permit};
+use crate::audit::{Api, Facts, Trail};
+use crate::authz::{Caller, Permit};
 use crate::error::{Code, Error, Result};
+use crate::gateway::RequestContext;
 
 /// Finds the secret of an access key.
 pub(super) struct Auth(pub(super) Arc<App>);
@@ -43,7 +45,7 @@ impl S3Access for Access {
         let Some(call) = cx.extensions_mut().get::<Call>().cloned() else {
             return Err(S3Error::new(S3ErrorCode::InternalError));
         };
-        check(&self.0, cx, &call).map_err(|error| call.fail(error))
+        check(&self.0, cx, &call).await.map_err(|error| call.fail(error))
     }
 }
 
@@ -62,11 +64,7 @@ impl Source {
     }
 }
 
-/// On whose behalf DeleteObjects asks for each of its keys.
-#[derive(Debug, Clone)]
-pub(super) struct Caller(pub(super) Principal);
-
-fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<()> {
+async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<()> {
     let principal = match cx.credentials() {
         Some(credentials) => Principal::root(credentials.access_key.as_str()),
         None => Principal::Anonymous,
@@ -75,22 +73,21 @@ fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<()> {
     let Some(operation) = Operation::parse(name) else { return Err(not_implemented(&principal, name)) };
     call.set_operation(operation.name());
     let resource = resource(cx.s3_path())?;
-    let permit = authorize(&principal, action(operation, cx), resource)?;
+    let caller = Caller::new(principal, trail(cx));
+    let permit = authorize(app, &caller, action(operation, cx), resource).await?;
+    call.set_permit(&permit);
     unsupported::check(operation, cx.headers(), cx.uri().query())?;
     if operation.writes() {
         app.check_writes()?;
     }
     if matches!(operation, Operation::CopyObject | Operation::UploadPartCopy) {
-        let source = source(&principal, cx)?;
+        let source = source(app, &caller, cx).await?;
         cx.extensions_mut().insert(source);
     }
     let limit = app.config.limits.document_bytes.as_u64();
     match operation {
         Operation::PutObject | Operation::UploadPart => {}
-        Operation::DeleteObjects => {
-            call.body().check_document(Expected::of(cx.headers())?, limit);
-            cx.extensions_mut().insert(Caller(principal));
-        }
+        Operation::DeleteObjects => call.body().check_document(Expected::of(cx.headers())?, limit),
         // A checksum may be about the object, not about the document (CompleteMultipartUpload).
         _ => call.body().check_document(Expected::signed(cx.headers()), limit),
     }
@@ -99,8 +96,8 @@ fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<()> {
 }
 
 /// S3 has one answer for those who may not and those who did not say who they are: 403.
-pub(super) fn authorize(principal: &Principal, action: Action, resource: Resource) -> Result<Permit> {
-    authz::authorize(principal, action, resource).map_err(|error| match error.code() {
+pub(super) async fn authorize(app: &App, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
+    app.authority.authorize(caller, action, resource).await.map_err(|error| match error.code() {
         Code::Unauthenticated => Code::AccessDenied.into(),
         _ => error,
     })
@@ -136,7 +133,13 @@ fn resource(path: &S3Path) -> Result<Resource> {
     })
 }
 
-fn source(principal: &Principal, cx: &S3AccessContext<'_>) -> Result<Source> {
+/// What is known of the request besides what it asks for.
+fn trail(cx: &mut S3AccessContext<'_>) -> Trail {
+    let context = cx.extensions_mut().get::<RequestContext>().cloned();
+    context.map_or_else(Trail::none, |context| Trail::of(Facts::of(Api::S3, &context, cx.headers())))
+}
+
+async fn source(app: &App, caller: &Caller, cx: &S3AccessContext<'_>) -> Result<Source> {
     let invalid = |what: &'static str| Error::new(Code::InvalidArgument, what);
     let value = cx.headers().get("x-amz-copy-source").and_then(|value| value.to_str().ok());
     let parsed = CopySource::parse(value.unwrap_or_default());
@@ -152,5 +155,5 @@ fn source(principal: &Principal, cx: &S3AccessContext<'_>) -> Result<Source> {
         return Err(Code::InvalidBucketName.into());
     }
     names::check_key(&key)?;
-    authorize(principal, Action::GetObject, Resource::object(&*bucket, &*key)).map(Source)
+    authorize(app, caller, Action::GetObject, Resource::object(&*bucket, &*key)).await.map(Source)
 }

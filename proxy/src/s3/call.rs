@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use s3s::{S3Error, S3ErrorCode};
 
 use super::body::RawBody;
+use crate::authz::Permit;
 use crate::error::Error;
 
 /// One request. Cheap to clone; clones share it. Travels in the request's extensions.
@@ -19,6 +20,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     operation: Option<&'static str>,
+    permit: Option<Permit>,
     failure: Option<Error>,
 }
 
@@ -52,6 +54,16 @@ impl Call {
     /// Which operation it is; `unknown` until the signature was found good.
     pub(super) fn operation(&self) -> &'static str {
         self.with(|state| state.operation).unwrap_or("unknown")
+    }
+
+    /// Keeps what was permitted, to be recorded.
+    pub(super) fn set_permit(&self, permit: &Permit) {
+        self.with(|state| state.permit = Some(permit.clone()));
+    }
+
+    /// What was permitted.
+    pub(super) fn permit(&self) -> Option<Permit> {
+        self.with(|state| state.permit.clone())
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {

@@ -1,13 +1,12 @@
 //! DeleteObjects: up to 1,000 keys, each with an answer of its own.
 
 use s3s::{S3Request, S3Response, dto};
-use zas_policy::{Action, Principal, Resource};
+use zas_policy::{Action, Resource};
 
-use super::access::{Caller, authorize};
-use super::dispatch::extension;
+use super::access::authorize;
 use super::names;
 use crate::app::App;
-use crate::audit::{Kind, Record};
+use crate::audit::Record;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
 
@@ -19,20 +18,22 @@ pub(super) async fn delete_objects(
     permit: &Permit,
     request: S3Request<dto::DeleteObjectsInput>,
 ) -> Result<S3Response<dto::DeleteObjectsOutput>> {
-    let Caller(principal) = extension(&request)?;
     let dto::DeleteObjectsInput { bucket, delete, .. } = request.input;
     if delete.objects.is_empty() || delete.objects.len() > MAX_KEYS {
         return Err(Code::MalformedXml.into());
     }
     let mut keys = Vec::with_capacity(delete.objects.len());
+    let mut records = Vec::new();
     let mut errors = Vec::new();
     for object in delete.objects {
-        match check(&principal, &bucket, &object) {
-            Ok(()) => keys.push(object.key),
+        match check(app, permit, &bucket, &object).await {
+            Ok(record) => {
+                records.extend(record);
+                keys.push(object.key);
+            }
             Err(error) => errors.push(refusal(&error, object)),
         }
     }
-    let records = records(permit, &bucket, &keys);
     app.index.delete_objects(&bucket, &keys, app.config.blobs.sweep_grace, &records).await?;
     let quiet = delete.quiet.unwrap_or(false);
     let deleted = keys.into_iter().map(|key| dto::DeletedObject { key: Some(key), ..Default::default() });
@@ -43,17 +44,8 @@ pub(super) async fn delete_objects(
     }))
 }
 
-/// One record a key: each is decided on its own.
-fn records(permit: &Permit, bucket: &str, keys: &[String]) -> Vec<Record> {
-    let of_key = |key: &String| {
-        let object = Resource::object(bucket, &**key);
-        let record = permit.trail().record(Kind::Operation, permit.principal(), Action::DeleteObject, &object)?;
-        Some(record.answered(200, None))
-    };
-    keys.iter().filter_map(of_key).collect()
-}
-
-fn check(principal: &Principal, bucket: &str, object: &dto::ObjectIdentifier) -> Result<()> {
+/// Each key is decided on its own, and has a record of its own.
+async fn check(app: &App, permit: &Permit, bucket: &str, object: &dto::ObjectIdentifier) -> Result<Option<Record>> {
     names::check_key(&object.key)?;
     if object.version_id.as_deref().is_some_and(|version| !matches!(version, "null" | "")) {
         return Err(Error::new(Code::NotImplemented, "Versions are not implemented."));
@@ -61,7 +53,8 @@ fn check(principal: &Principal, bucket: &str, object: &dto::ObjectIdentifier) ->
     if object.e_tag.is_some() || object.last_modified_time.is_some() || object.size.is_some() {
         return Err(Error::new(Code::NotImplemented, "Conditional deletes are not implemented."));
     }
-    authorize(principal, Action::DeleteObject, Resource::object(bucket, &*object.key)).map(drop)
+    let resource = Resource::object(bucket, &*object.key);
+    Ok(authorize(app, permit.caller(), Action::DeleteObject, resource).await?.record())
 }
 
 fn refusal(error: &Error, object: dto::ObjectIdentifier) -> dto::Error {

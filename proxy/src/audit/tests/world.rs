@@ -30,7 +30,7 @@ impl World {
         let database = testing::database().await.unwrap();
         let index = database.index().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let registry = Registry::open(&folder.path().join("registry"), Options::default()).unwrap();
+        let registry = Registry::open(folder.path().join("registry"), Options::default()).unwrap();
         let server = Server::start(registry, "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let config = StoreConfig { url: format!("http://{}", server.local_addr()), ..StoreConfig::default() };
         let store = Store::new(&config).unwrap();

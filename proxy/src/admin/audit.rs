@@ -1,0 +1,127 @@
+//! `/audit`: ask the log.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, header};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
+use zas_policy::Action;
+
+use super::{Asks, Permitted, Refusal};
+use crate::app::App;
+use crate::audit;
+use crate::config::AuditFormat;
+use crate::error::{Error, Result};
+use crate::index::AuditFilter;
+
+/// Records on a page that nobody sized.
+const DEFAULT_LIMIT: u32 = 100;
+
+/// The media type of one JSON value a line.
+const LINES: &str = "application/x-ndjson";
+
+/// Asks for the audit log.
+pub(super) struct QueryAudit;
+
+impl Asks for QueryAudit {
+    const NAME: &'static str = "QueryAudit";
+    const ACTION: Option<Action> = Some(Action::QueryAudit);
+}
+
+/// Which records.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AuditQuery {
+    /// From this moment on (RFC 3339).
+    #[serde(with = "time::serde::rfc3339")]
+    #[param(value_type = String, format = DateTime)]
+    from: OffsetDateTime,
+    /// Before this moment; now where it is not said.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<OffsetDateTime>,
+    /// Of this bucket or repository.
+    resource: Option<String>,
+    /// Of this principal, as records name it, such as `root/AKIA...`.
+    principal: Option<String>,
+    /// Of this action, such as `s3:PutObject`.
+    action: Option<String>,
+    /// With this HTTP status.
+    status: Option<u16>,
+    /// Of this request.
+    request_id: Option<String>,
+    /// How records are written: `jsonl`, `cloudevents` or `ocsf`.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    format: AuditFormat,
+    /// How many, from 1 to 1000; 100 where it is not said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// A page of records, the oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AuditPage {
+    /// The records, in the form that was asked for.
+    #[schema(value_type = Vec<Object>)]
+    records: Vec<Value>,
+    /// `after` of the next page; unset: this is the last.
+    next: Option<String>,
+}
+
+/// Ask the audit log.
+///
+/// With `Accept: application/x-ndjson` the records are lines, and `X-Next-After` holds `after` of the next page.
+#[utoipa::path(get, path = "/audit", tag = "audit", params(AuditQuery),
+    responses((status = 200, content((AuditPage = "application/json"), (String = "application/x-ndjson")))))]
+pub(super) async fn query_audit(
+    State(app): State<Arc<App>>,
+    _permitted: Permitted<QueryAudit>,
+    headers: HeaderMap,
+    query: Result<Query<AuditQuery>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(query) = query?;
+    let after = query.after.as_deref().filter(|after| !after.is_empty()).map(audit::place).transpose()?;
+    let (format, limit) = (query.format, query.limit.unwrap_or(DEFAULT_LIMIT));
+    let page = audit::query(&app.index, &query.filter(), after, limit).await?;
+    let next = page.next.map(audit::token);
+    let lines = page.events.iter().map(|event| audit::render(event, format));
+    if headers.get(header::ACCEPT).is_some_and(|accept| accept == LINES) {
+        return Ok(as_lines(lines, next)?);
+    }
+    let records = lines.map(|line| serde_json::from_str(&line)).collect::<Result<_, _>>();
+    Ok(Json(AuditPage { records: records.map_err(Error::internal)?, next }).into_response())
+}
+
+fn as_lines(lines: impl Iterator<Item = String>, next: Option<String>) -> Result<Response> {
+    let text: String = lines.flat_map(|line| [line, "\n".to_owned()]).collect();
+    let mut response = ([(header::CONTENT_TYPE, LINES)], text).into_response();
+    if let Some(next) = next {
+        let next = HeaderValue::try_from(next).map_err(Error::internal)?;
+        response.headers_mut().insert("x-next-after", next);
+    }
+    Ok(response)
+}
+
+impl AuditQuery {
+    fn filter(self) -> AuditFilter {
+        AuditFilter {
+            from: self.from,
+            to: self.to.unwrap_or_else(OffsetDateTime::now_utc),
+            resource: self.resource,
+            principal: self.principal,
+            action: self.action,
+            status: self.status,
+            request_id: self.request_id,
+        }
+    }
+}

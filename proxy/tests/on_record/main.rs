@@ -1,0 +1,173 @@
+//! What is done through a whole sidecar is on record, and what cannot be put on record is not done.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test that panics is a test that fails; clippy sees only test functions as tests"
+)]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use zas_proxy::config::{AccessKey, Config, Secret};
+use zas_proxy::postgres::testing::{self, TestDatabase};
+use zas_proxy::service::Service;
+use zas_registry::{Faults, Options, Registry, Route, Server};
+
+/// Longer than anything takes on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SECRET: &str = "0123456789abcdef";
+/// Of the two bytes `{}`.
+const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+/// A sidecar between a database and a registry.
+struct World {
+    address: SocketAddr,
+    database: TestDatabase,
+    faults: Faults,
+    stop: CancellationToken,
+    _server: Server,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let database = testing::database().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::open(folder.path(), Options::default()).unwrap();
+        let faults = registry.faults().clone();
+        let server = Server::start(registry, "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let mut config = Config::default();
+        config.listen.address = "127.0.0.1:0".to_owned();
+        config.database.url = Secret::new(database.url());
+        config.store.url = format!("http://{}", server.local_addr());
+        config.access_keys =
+            vec![AccessKey { id: "AKIA".to_owned(), secret: Some(Secret::new(SECRET)), secret_file: None }];
+        let service = Service::start(config).await.unwrap();
+        let (address, stop) = (service.address(), CancellationToken::new());
+        tokio::spawn(service.run(stop.clone()));
+        let world = Self { address, database, faults, stop, _server: server, _folder: folder };
+        let ready = async {
+            while world.ask("GET", "/-/readyz", "").await.0 != 200 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ready).await.unwrap();
+        world
+    }
+
+    /// Sends a request with credentials; gives status and body.
+    async fn ask(&self, method: &str, target: &str, body: &str) -> (u16, String) {
+        let credentials = STANDARD.encode(format!("AKIA:{SECRET}"));
+        let length = body.len();
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nhost: sidecar.example\r\nconnection: close\r\nauthorization: Basic {credentials}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\nuser-agent: test/1\r\n\r\n{body}"
+        );
+        let exchange = async {
+            let mut socket = TcpStream::connect(self.address).await.unwrap();
+            socket.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            let _ = socket.read_to_end(&mut answer).await;
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        let answer = tokio::time::timeout(PATIENCE, exchange).await.unwrap();
+        let status = answer.get(9..12).and_then(|status| status.parse().ok());
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        (status.unwrap_or_else(|| panic!("no status in {answer:?}")), body.to_owned())
+    }
+
+    async fn sql(&self, statement: &str) {
+        let pool = self.database.pool().unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&pool).await.unwrap();
+    }
+
+    /// The records about a bucket or a repository, the oldest first.
+    async fn records(&self, resource: &str) -> Vec<Value> {
+        let query = "SELECT record FROM audit_event WHERE resource = $1 ORDER BY time, id";
+        let pool = self.database.pool().unwrap();
+        let texts: Vec<String> = sqlx::query_scalar(query).bind(resource).fetch_all(&pool).await.unwrap();
+        texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+    }
+
+    /// Waits until there is such a record: some are written after the client has its answer.
+    async fn expect(&self, resource: &str, matches: impl Fn(&Value) -> bool) -> Value {
+        let waiting = async {
+            loop {
+                if let Some(found) = self.records(resource).await.into_iter().find(|record| matches(record)) {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(record) => record,
+            Err(_) => panic!("not among {:#?}", self.records(resource).await),
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+#[tokio::test]
+async fn a_push_has_its_intent_and_its_outcome_and_a_pull_its_record() {
+    let world = World::new().await;
+    let (status, _) = world.ask("POST", &format!("/v2/team/app/blobs/uploads/?digest={DIGEST}"), "{}").await;
+    assert_eq!(status, 201);
+    let intent = world.expect("team/app", |record| record["kind"] == "intent").await;
+    assert_eq!((&intent["principal"], &intent["action"]), (&"root/AKIA".into(), &"oci:Push".into()));
+    let outcome = world.expect("team/app", |record| record["kind"] == "outcome").await;
+    assert_eq!((&outcome["intent"], &outcome["status"]), (&intent["id"], &201.into()));
+    assert_eq!(world.ask("GET", &format!("/v2/team/app/blobs/{DIGEST}"), "").await, (200, "{}".to_owned()));
+    let read = world.expect("team/app", |record| record["kind"] == "operation").await;
+    assert_eq!((&read["action"], &read["reference"]), (&"oci:Pull".into(), &DIGEST.into()));
+    assert_eq!((&read["bytes_out"], &read["source_ip"]), (&2.into(), &"127.0.0.1".into()));
+    assert_eq!((&read["user_agent"], &read["decision"]), (&"test/1".into(), &"allow".into()));
+}
+
+#[tokio::test]
+async fn a_push_whose_intent_cannot_be_committed_never_reaches_the_registry() {
+    let world = World::new().await;
+    world.sql("ALTER TABLE audit_event ADD CONSTRAINT no CHECK (resource IS DISTINCT FROM 'team/app') NOT VALID").await;
+    let before = world.faults.requests(Route::UploadStart);
+    let (status, body) = world.ask("POST", &format!("/v2/team/app/blobs/uploads/?digest={DIGEST}"), "{}").await;
+    assert_eq!(status, 503, "{body}");
+    assert_eq!(world.faults.requests(Route::UploadStart), before);
+    world.sql("ALTER TABLE audit_event DROP CONSTRAINT no").await;
+    let (status, _) = world.ask("POST", &format!("/v2/team/app/blobs/uploads/?digest={DIGEST}"), "{}").await;
+    assert_eq!(status, 201);
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_recorded_does_not_happen() {
+    let world = World::new().await;
+    world.sql("ALTER TABLE audit_event ADD CONSTRAINT no CHECK (resource IS DISTINCT FROM 'logs') NOT VALID").await;
+    let (status, body) = world.ask("POST", "/-/api/v1/buckets", r#"{"name":"logs"}"#).await;
+    assert!(status >= 500, "{status} {body}");
+    world.sql("ALTER TABLE audit_event DROP CONSTRAINT no").await;
+    assert_eq!(world.ask("GET", "/-/api/v1/buckets/logs", "").await.0, 404);
+    assert_eq!(world.ask("POST", "/-/api/v1/buckets", r#"{"name":"logs"}"#).await.0, 201);
+    let made = world.expect("logs", |record| record["action"] == "s3:CreateBucket").await;
+    assert_eq!((&made["api"], &made["status"], &made["kind"]), (&"rest".into(), &200.into(), &"operation".into()));
+}
+
+#[tokio::test]
+async fn no_secret_gets_into_a_record() {
+    let world = World::new().await;
+    world.ask("GET", &format!("/v2/team/app/tags/list?token={SECRET}"), "").await;
+    world.expect("team/app", |record| record["action"] == "oci:ListTags").await;
+    let credentials = STANDARD.encode(format!("AKIA:{SECRET}"));
+    let text = serde_json::to_string(&world.records("team/app").await).unwrap();
+    assert!(!text.contains(SECRET) && !text.contains(&credentials), "{text}");
+}
