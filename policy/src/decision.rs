@@ -1,9 +1,14 @@
 //! The answer, and why it is what it is.
 
 use std::fmt;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::key::Key;
 
 /// What a decision says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// The request may go on.
     Allow,
@@ -16,36 +21,78 @@ pub enum Effect {
 pub enum Reason {
     /// The principal is root.
     RootMayDoEverything,
+    /// The principal is known, and that is enough for this action.
+    EverybodyKnownMay,
+    /// A statement allows it, and none denies it.
+    StatementAllows,
+    /// A statement denies it.
+    StatementDenies,
+    /// A statement denies it unless something is known that cannot be told now.
+    StateIsUnknown,
     /// Nothing allows it, and the default is to deny.
     NoStatementAllows,
+    /// The policy of the session, or of the service account, does not allow it.
+    NotWithinNarrowerPolicy,
+    /// What is known of the policies is too old to decide by.
+    PoliciesAreStale,
 }
 
-/// An effect with its reason; the audit record and a refusal carry both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A statement of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StatementRef {
+    /// The policy's name, such as `bucket/releases` or `ci-push`.
+    pub policy: Arc<str>,
+    /// The statement's place in it, from 0.
+    pub index: u32,
+    /// Its `Sid`.
+    pub sid: Option<Arc<str>>,
+}
+
+/// An effect with its reasons; the audit record and a refusal carry them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// What was decided.
     pub effect: Effect,
     /// Why.
     pub reason: Reason,
+    /// The statements that decided.
+    pub statements: SmallVec<[StatementRef; 2]>,
+    /// Of a refusal: the keys that statements asked for and the request did not have.
+    pub missing: Vec<Key>,
+    /// Of a refusal: the keys whose values could not be told.
+    pub unknown: Vec<Key>,
 }
 
 impl Decision {
-    /// An allowing decision.
+    /// A decision by no statement.
     #[must_use]
-    pub const fn allow(reason: Reason) -> Self {
-        Self { effect: Effect::Allow, reason }
-    }
-
-    /// A refusing decision.
-    #[must_use]
-    pub const fn deny(reason: Reason) -> Self {
-        Self { effect: Effect::Deny, reason }
+    pub fn new(effect: Effect, reason: Reason) -> Self {
+        Self { effect, reason, statements: SmallVec::new(), missing: Vec::new(), unknown: Vec::new() }
     }
 
     /// Whether the request may go on.
     #[must_use]
-    pub const fn is_allowed(self) -> bool {
-        matches!(self.effect, Effect::Allow)
+    pub fn is_allowed(&self) -> bool {
+        self.effect == Effect::Allow
+    }
+}
+
+/// `ci-push#0` or `ci-push#AllowPush`.
+impl fmt::Display for StatementRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.sid {
+            Some(sid) => write!(f, "{}#{sid}", self.policy),
+            None => write!(f, "{}#{}", self.policy, self.index),
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allow => "Allow",
+            Self::Deny => "Deny",
+        })
     }
 }
 
@@ -53,7 +100,13 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::RootMayDoEverything => "the principal is root",
+            Self::EverybodyKnownMay => "everybody who is known may",
+            Self::StatementAllows => "a statement allows it",
+            Self::StatementDenies => "a statement denies it",
+            Self::StateIsUnknown => "a statement denies it unless something is known that cannot be told now",
             Self::NoStatementAllows => "no statement allows it",
+            Self::NotWithinNarrowerPolicy => "the policy of the session or of the service account does not allow it",
+            Self::PoliciesAreStale => "the policies known here are too old to decide by",
         })
     }
 }

@@ -1,6 +1,16 @@
-//! On what: buckets, objects and repositories, as policies name them.
+//! On what: buckets, objects, repositories and what is managed, as policies name them.
 
-use std::fmt;
+use std::fmt::{self, Write};
+
+use smallvec::SmallVec;
+
+use crate::Action;
+use crate::action::Service;
+
+/// What begins the name of a bucket or an object.
+pub(crate) const S3: &str = "arn:aws:s3:::";
+/// What begins the name of a repository.
+pub(crate) const OCI: &str = "arn:zas:oci:::";
 
 /// The thing that an action is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -24,6 +34,18 @@ pub enum Resource {
         /// The repository's name, such as `team/app`.
         name: String,
     },
+    /// A role.
+    Role {
+        /// The role's name.
+        name: String,
+    },
+    /// What the management API manages besides: a policy, an access key, a session.
+    Managed {
+        /// Which: `policy`, `access-key`, `session`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Resource {
@@ -41,17 +63,68 @@ impl Resource {
     pub fn repository(name: impl Into<String>) -> Self {
         Self::Repository { name: name.into() }
     }
+
+    /// A role.
+    pub fn role(name: impl Into<String>) -> Self {
+        Self::Role { name: name.into() }
+    }
+
+    /// Something that the management API manages.
+    pub fn managed(kind: &'static str, name: impl Into<String>) -> Self {
+        Self::Managed { kind, name: name.into() }
+    }
+
+    /// The bucket that it is or lies in.
+    #[must_use]
+    pub fn bucket_name(&self) -> Option<&str> {
+        match self {
+            Self::Bucket { bucket } | Self::Object { bucket, .. } => Some(bucket),
+            _ => None,
+        }
+    }
 }
 
-/// The resource's name in AWS grammar: `arn:aws:s3:::bucket/key`, `arn:zas:oci:::team/app`.
+/// The resource's name in AWS grammar: `arn:aws:s3:::bucket/key`, `arn:zas:oci:::team/app`, `arn:aws:iam:::role/deploy`.
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Service => f.write_str("*"),
-            Self::Bucket { bucket } => write!(f, "arn:aws:s3:::{bucket}"),
-            Self::Object { bucket, key } => write!(f, "arn:aws:s3:::{bucket}/{key}"),
-            Self::Repository { name } => write!(f, "arn:zas:oci:::{name}"),
+            Self::Bucket { bucket } => write!(f, "{S3}{bucket}"),
+            Self::Object { bucket, key } => write!(f, "{S3}{bucket}/{key}"),
+            Self::Repository { name } => write!(f, "{OCI}{name}"),
+            Self::Role { name } => write!(f, "arn:aws:iam:::role/{name}"),
+            Self::Managed { kind, name } => write!(f, "arn:zas:admin:::{kind}/{name}"),
         }
+    }
+}
+
+/// A resource's name as patterns are compared with it. Names of usual length stay on the stack.
+pub(crate) struct ResourceName(SmallVec<[u8; 256]>);
+
+impl ResourceName {
+    /// The name; the service as a whole is named by the action's part of it, so that `arn:aws:s3:::*` fits `ListAllMyBuckets`.
+    pub(crate) fn new(action: Action, resource: &Resource) -> Self {
+        let mut name = Self(SmallVec::new());
+        let written = match (resource, action.service()) {
+            (Resource::Service, Service::S3) => name.write_str(S3),
+            (Resource::Service, Service::Oci) => name.write_str(OCI),
+            (Resource::Service, Service::Sts) => name.write_str("arn:aws:sts:::"),
+            (Resource::Service, _) => name.write_str("arn:zas:admin:::"),
+            _ => write!(name, "{resource}"),
+        };
+        debug_assert!(written.is_ok(), "writing into memory does not fail");
+        name
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Write for ResourceName {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
     }
 }
 
@@ -63,5 +136,6 @@ mod tests {
     fn resources_print_as_policies_name_them() {
         assert_eq!(Resource::object("releases", "a/b").to_string(), "arn:aws:s3:::releases/a/b");
         assert_eq!(Resource::repository("team/app").to_string(), "arn:zas:oci:::team/app");
+        assert_eq!(Resource::managed("policy", "ci").to_string(), "arn:zas:admin:::policy/ci");
     }
 }

@@ -1,0 +1,307 @@
+//! Every action that exists, as policies name it. S3's are named as AWS names them (Service Authorization Reference).
+
+use super::Service;
+
+macro_rules! actions {
+    ($($(#[doc = $doc:literal])+ $variant:ident => $service:ident, $name:literal),+ $(,)?) => {
+        /// An action as policies name it, such as `s3:GetObject` or `oci:Pull`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action { $($(#[doc = $doc])+ $variant),+ }
+
+        impl Action {
+            /// Every action that exists.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The action's name in a policy document.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// What one may do, in a line.
+            #[must_use]
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+)),+ }
+            }
+
+            /// Which API the action belongs to.
+            #[must_use]
+            pub const fn service(self) -> Service {
+                match self { $(Self::$variant => Service::$service),+ }
+            }
+        }
+    };
+}
+
+actions! {
+    /// List every bucket of the service.
+    ListAllMyBuckets => S3, "s3:ListAllMyBuckets",
+    /// Create a bucket.
+    CreateBucket => S3, "s3:CreateBucket",
+    /// Delete an empty bucket.
+    DeleteBucket => S3, "s3:DeleteBucket",
+    /// Delete a bucket together with everything in it.
+    ForceDeleteBucket => S3, "s3:ForceDeleteBucket",
+    /// Read where a bucket lives.
+    GetBucketLocation => S3, "s3:GetBucketLocation",
+    /// List keys, or ask whether a bucket exists.
+    ListBucket => S3, "s3:ListBucket",
+    /// List the versions of keys.
+    ListBucketVersions => S3, "s3:ListBucketVersions",
+    /// List multipart uploads in progress.
+    ListBucketMultipartUploads => S3, "s3:ListBucketMultipartUploads",
+    /// Read an object or its metadata.
+    GetObject => S3, "s3:GetObject",
+    /// Read a version that is named by its id.
+    GetObjectVersion => S3, "s3:GetObjectVersion",
+    /// Read an object's checksum, parts and size.
+    GetObjectAttributes => S3, "s3:GetObjectAttributes",
+    /// Read a version's checksum, parts and size.
+    GetObjectVersionAttributes => S3, "s3:GetObjectVersionAttributes",
+    /// Write an object, in one piece or in parts.
+    PutObject => S3, "s3:PutObject",
+    /// Delete an object.
+    DeleteObject => S3, "s3:DeleteObject",
+    /// Delete a version that is named by its id, for good.
+    DeleteObjectVersion => S3, "s3:DeleteObjectVersion",
+    /// Bring an archived object back.
+    RestoreObject => S3, "s3:RestoreObject",
+    /// Give up a multipart upload.
+    AbortMultipartUpload => S3, "s3:AbortMultipartUpload",
+    /// List the parts of a multipart upload.
+    ListMultipartUploadParts => S3, "s3:ListMultipartUploadParts",
+    /// Read an object's tags.
+    GetObjectTagging => S3, "s3:GetObjectTagging",
+    /// Replace an object's tags.
+    PutObjectTagging => S3, "s3:PutObjectTagging",
+    /// Remove an object's tags.
+    DeleteObjectTagging => S3, "s3:DeleteObjectTagging",
+    /// Read a version's tags.
+    GetObjectVersionTagging => S3, "s3:GetObjectVersionTagging",
+    /// Replace a version's tags.
+    PutObjectVersionTagging => S3, "s3:PutObjectVersionTagging",
+    /// Remove a version's tags.
+    DeleteObjectVersionTagging => S3, "s3:DeleteObjectVersionTagging",
+    /// Read an object's access control list.
+    GetObjectAcl => S3, "s3:GetObjectAcl",
+    /// Replace an object's access control list.
+    PutObjectAcl => S3, "s3:PutObjectAcl",
+    /// Read a version's access control list.
+    GetObjectVersionAcl => S3, "s3:GetObjectVersionAcl",
+    /// Replace a version's access control list.
+    PutObjectVersionAcl => S3, "s3:PutObjectVersionAcl",
+    /// Read until when an object is locked.
+    GetObjectRetention => S3, "s3:GetObjectRetention",
+    /// Set until when an object is locked.
+    PutObjectRetention => S3, "s3:PutObjectRetention",
+    /// Read whether an object is under legal hold.
+    GetObjectLegalHold => S3, "s3:GetObjectLegalHold",
+    /// Put an object under legal hold, or lift it.
+    PutObjectLegalHold => S3, "s3:PutObjectLegalHold",
+    /// Delete or unlock what is locked in governance mode.
+    BypassGovernanceRetention => S3, "s3:BypassGovernanceRetention",
+    /// Read a bucket's access control list.
+    GetBucketAcl => S3, "s3:GetBucketAcl",
+    /// Replace a bucket's access control list.
+    PutBucketAcl => S3, "s3:PutBucketAcl",
+    /// Read a bucket's rules for browsers.
+    GetBucketCors => S3, "s3:GetBucketCORS",
+    /// Replace or remove a bucket's rules for browsers.
+    PutBucketCors => S3, "s3:PutBucketCORS",
+    /// Read where a bucket's access log goes.
+    GetBucketLogging => S3, "s3:GetBucketLogging",
+    /// Set where a bucket's access log goes.
+    PutBucketLogging => S3, "s3:PutBucketLogging",
+    /// Read whom a bucket's events are sent to.
+    GetBucketNotification => S3, "s3:GetBucketNotification",
+    /// Set whom a bucket's events are sent to.
+    PutBucketNotification => S3, "s3:PutBucketNotification",
+    /// Read a bucket's default retention.
+    GetBucketObjectLockConfiguration => S3, "s3:GetBucketObjectLockConfiguration",
+    /// Set a bucket's default retention.
+    PutBucketObjectLockConfiguration => S3, "s3:PutBucketObjectLockConfiguration",
+    /// Read who owns what others write to a bucket.
+    GetBucketOwnershipControls => S3, "s3:GetBucketOwnershipControls",
+    /// Set who owns what others write to a bucket.
+    PutBucketOwnershipControls => S3, "s3:PutBucketOwnershipControls",
+    /// Read a bucket's policy.
+    GetBucketPolicy => S3, "s3:GetBucketPolicy",
+    /// Replace a bucket's policy.
+    PutBucketPolicy => S3, "s3:PutBucketPolicy",
+    /// Remove a bucket's policy.
+    DeleteBucketPolicy => S3, "s3:DeleteBucketPolicy",
+    /// Ask whether a bucket's policy makes it public.
+    GetBucketPolicyStatus => S3, "s3:GetBucketPolicyStatus",
+    /// Read whether public policies are refused.
+    GetBucketPublicAccessBlock => S3, "s3:GetBucketPublicAccessBlock",
+    /// Set whether public policies are refused.
+    PutBucketPublicAccessBlock => S3, "s3:PutBucketPublicAccessBlock",
+    /// Read who pays for requests.
+    GetBucketRequestPayment => S3, "s3:GetBucketRequestPayment",
+    /// Set who pays for requests.
+    PutBucketRequestPayment => S3, "s3:PutBucketRequestPayment",
+    /// Read a bucket's tags.
+    GetBucketTagging => S3, "s3:GetBucketTagging",
+    /// Replace or remove a bucket's tags.
+    PutBucketTagging => S3, "s3:PutBucketTagging",
+    /// Read whether a bucket keeps versions.
+    GetBucketVersioning => S3, "s3:GetBucketVersioning",
+    /// Set whether a bucket keeps versions.
+    PutBucketVersioning => S3, "s3:PutBucketVersioning",
+    /// Read a bucket's web site configuration.
+    GetBucketWebsite => S3, "s3:GetBucketWebsite",
+    /// Replace a bucket's web site configuration.
+    PutBucketWebsite => S3, "s3:PutBucketWebsite",
+    /// Remove a bucket's web site configuration.
+    DeleteBucketWebsite => S3, "s3:DeleteBucketWebsite",
+    /// Read whether transfers are accelerated.
+    GetAccelerateConfiguration => S3, "s3:GetAccelerateConfiguration",
+    /// Set whether transfers are accelerated.
+    PutAccelerateConfiguration => S3, "s3:PutAccelerateConfiguration",
+    /// Read a bucket's storage analysis.
+    GetAnalyticsConfiguration => S3, "s3:GetAnalyticsConfiguration",
+    /// Replace a bucket's storage analysis.
+    PutAnalyticsConfiguration => S3, "s3:PutAnalyticsConfiguration",
+    /// Read a bucket's default encryption.
+    GetEncryptionConfiguration => S3, "s3:GetEncryptionConfiguration",
+    /// Set a bucket's default encryption.
+    PutEncryptionConfiguration => S3, "s3:PutEncryptionConfiguration",
+    /// Read a bucket's inventory reports.
+    GetInventoryConfiguration => S3, "s3:GetInventoryConfiguration",
+    /// Replace a bucket's inventory reports.
+    PutInventoryConfiguration => S3, "s3:PutInventoryConfiguration",
+    /// Read when objects expire.
+    GetLifecycleConfiguration => S3, "s3:GetLifecycleConfiguration",
+    /// Set when objects expire.
+    PutLifecycleConfiguration => S3, "s3:PutLifecycleConfiguration",
+    /// Read which metrics a bucket reports.
+    GetMetricsConfiguration => S3, "s3:GetMetricsConfiguration",
+    /// Set which metrics a bucket reports.
+    PutMetricsConfiguration => S3, "s3:PutMetricsConfiguration",
+    /// Read where a bucket is copied to.
+    GetReplicationConfiguration => S3, "s3:GetReplicationConfiguration",
+    /// Set where a bucket is copied to.
+    PutReplicationConfiguration => S3, "s3:PutReplicationConfiguration",
+    /// Pull blobs, manifests and referrers.
+    Pull => Oci, "oci:Pull",
+    /// Push blobs, and manifests under a tag that is new.
+    Push => Oci, "oci:Push",
+    /// Push a manifest to a tag that exists and names other content.
+    UpdateTag => Oci, "oci:UpdateTag",
+    /// Delete blobs, manifests and tags.
+    Delete => Oci, "oci:Delete",
+    /// List the tags of a repository.
+    ListTags => Oci, "oci:ListTags",
+    /// List the repositories of the registry.
+    Catalog => Oci, "oci:Catalog",
+    /// Have an artifact signed, or attach a signature.
+    Sign => Supply, "supply:Sign",
+    /// Read an artifact's signatures.
+    GetSignature => Supply, "supply:GetSignature",
+    /// Remove a signature from an artifact.
+    DeleteSignature => Supply, "supply:DeleteSignature",
+    /// Have an artifact's signatures checked.
+    Verify => Supply, "supply:Verify",
+    /// Attach a bill of materials.
+    AttachSbom => Supply, "supply:AttachSBOM",
+    /// Read an artifact's bill of materials.
+    GetSbom => Supply, "supply:GetSBOM",
+    /// Remove a bill of materials.
+    DeleteSbom => Supply, "supply:DeleteSBOM",
+    /// Attach an attestation.
+    Attest => Supply, "supply:Attest",
+    /// Read an artifact's attestations.
+    GetAttestation => Supply, "supply:GetAttestation",
+    /// Remove an attestation.
+    DeleteAttestation => Supply, "supply:DeleteAttestation",
+    /// Have an artifact searched for vulnerabilities.
+    Scan => Supply, "supply:Scan",
+    /// Read what was found in an artifact.
+    GetVulnerabilities => Supply, "supply:GetVulnerabilities",
+    /// Ask whether an artifact may be used.
+    GetVerdict => Supply, "supply:GetVerdict",
+    /// Search packages and vulnerabilities over artifacts.
+    Search => Supply, "supply:Search",
+    /// Read metrics and status.
+    ReadMetrics => Admin, "admin:ReadMetrics",
+    /// Read the configuration, without its secrets.
+    ReadConfiguration => Admin, "admin:ReadConfiguration",
+    /// List identity policies.
+    ListPolicies => Admin, "admin:ListPolicies",
+    /// Read an identity policy and its history.
+    GetPolicy => Admin, "admin:GetPolicy",
+    /// Create or replace an identity policy.
+    PutPolicy => Admin, "admin:PutPolicy",
+    /// Delete an identity policy.
+    DeletePolicy => Admin, "admin:DeletePolicy",
+    /// Attach a policy to a user, role or group.
+    AttachPolicy => Admin, "admin:AttachPolicy",
+    /// Detach a policy from a user, role or group.
+    DetachPolicy => Admin, "admin:DetachPolicy",
+    /// List roles.
+    ListRoles => Admin, "admin:ListRoles",
+    /// Read a role and its trust policy.
+    GetRole => Admin, "admin:GetRole",
+    /// Create or replace a role.
+    PutRole => Admin, "admin:PutRole",
+    /// Delete a role.
+    DeleteRole => Admin, "admin:DeleteRole",
+    /// List the access keys of others.
+    ListAccessKeys => Admin, "admin:ListAccessKeys",
+    /// Read an access key of another, without its secret.
+    GetAccessKey => Admin, "admin:GetAccessKey",
+    /// Create an access key for another.
+    CreateAccessKey => Admin, "admin:CreateAccessKey",
+    /// Disable, enable or rotate an access key of another.
+    UpdateAccessKey => Admin, "admin:UpdateAccessKey",
+    /// Delete an access key of another.
+    DeleteAccessKey => Admin, "admin:DeleteAccessKey",
+    /// List one's own access keys.
+    ListOwnAccessKeys => Admin, "admin:ListOwnAccessKeys",
+    /// Read an access key of one's own, without its secret.
+    GetOwnAccessKey => Admin, "admin:GetOwnAccessKey",
+    /// Create an access key for oneself.
+    CreateOwnAccessKey => Admin, "admin:CreateOwnAccessKey",
+    /// Disable, enable or rotate an access key of one's own.
+    UpdateOwnAccessKey => Admin, "admin:UpdateOwnAccessKey",
+    /// Delete an access key of one's own.
+    DeleteOwnAccessKey => Admin, "admin:DeleteOwnAccessKey",
+    /// List sessions.
+    ListSessions => Admin, "admin:ListSessions",
+    /// Read who a session belongs to.
+    GetSession => Admin, "admin:GetSession",
+    /// End sessions before their time.
+    RevokeSession => Admin, "admin:RevokeSession",
+    /// List quotas.
+    ListQuotas => Admin, "admin:ListQuotas",
+    /// Read a quota and how much of it is used.
+    GetQuota => Admin, "admin:GetQuota",
+    /// Set a quota.
+    PutQuota => Admin, "admin:PutQuota",
+    /// Remove a quota.
+    DeleteQuota => Admin, "admin:DeleteQuota",
+    /// List buckets with owner, size and state.
+    ListBuckets => Admin, "admin:ListBuckets",
+    /// Read a bucket's owner, size and state.
+    GetBucket => Admin, "admin:GetBucket",
+    /// Create or change a bucket by REST.
+    PutBucket => Admin, "admin:PutBucket",
+    /// Delete a bucket by REST.
+    RemoveBucket => Admin, "admin:DeleteBucket",
+    /// Ask why a principal may or may not do something.
+    Explain => Admin, "admin:Explain",
+    /// List what a principal may do in a bucket.
+    GetEffective => Admin, "admin:GetEffective",
+    /// Read the audit log.
+    QueryAudit => Audit, "audit:Query",
+    /// Export audit records.
+    ExportAudit => Audit, "audit:Export",
+    /// Have the chain of audit records checked.
+    VerifyAudit => Audit, "audit:Verify",
+    /// Take a role, with credentials of one's own.
+    AssumeRole => Sts, "sts:AssumeRole",
+    /// Take a role, with a token of an issuer.
+    AssumeRoleWithWebIdentity => Sts, "sts:AssumeRoleWithWebIdentity",
+    /// Ask who one is.
+    GetCallerIdentity => Sts, "sts:GetCallerIdentity",
+}

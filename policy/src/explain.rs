@@ -1,0 +1,91 @@
+//! Why a decision comes out as it does: every statement that was looked at, and what it said.
+
+use crate::context::{Request, Scope};
+use crate::decision::{Decision, Effect, StatementRef};
+use crate::document::{Match, Policy, resource_name};
+use crate::set::PolicySet;
+
+/// A decision with every statement that concerns the principal.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    /// The decision, as [`PolicySet::decide`] gives it.
+    pub decision: Decision,
+    /// The statements, in the order in which they are looked at.
+    pub statements: Vec<Considered>,
+}
+
+/// What a statement said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Considered {
+    /// Which.
+    pub statement: StatementRef,
+    /// What it would do.
+    pub effect: Effect,
+    /// Whether it is of a policy that only narrows.
+    pub narrows: bool,
+    /// Whether it matches, and if not, why.
+    pub outcome: Outcome,
+}
+
+/// Whether a statement matches, and if not, why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It matches.
+    Matches,
+    /// It depends on a key whose value cannot be told now.
+    Unknown,
+    /// It is about other actions.
+    OtherAction,
+    /// It is about other principals.
+    OtherPrincipal,
+    /// It is about other resources.
+    OtherResource,
+    /// A condition fails.
+    ConditionFails {
+        /// Its operator.
+        operator: String,
+        /// Its key.
+        key: String,
+    },
+}
+
+impl PolicySet {
+    /// Decides a request, and tells what each statement said.
+    #[must_use]
+    pub fn explain(&self, request: &Request<'_>) -> Explanation {
+        let name = resource_name(request.action, request.resource);
+        let scope = Scope::new(*request, false);
+        let policies = self.concerning(request.principal, request.resource);
+        let consider = |policy: &Policy, narrows| consider(policy, narrows, &scope, name.as_str());
+        let statements = policies
+            .iter()
+            .flat_map(|policy| consider(policy, false))
+            .chain(request.narrowed_by.iter().flat_map(|policy| consider(policy, true)))
+            .collect();
+        Explanation { decision: self.decide(request), statements }
+    }
+}
+
+fn consider(policy: &Policy, narrows: bool, scope: &Scope<'_>, resource: &str) -> Vec<Considered> {
+    let each = policy.statements.iter().enumerate();
+    each.map(|(at, statement)| Considered {
+        statement: policy.reference(at, statement),
+        effect: statement.effect,
+        narrows,
+        outcome: match statement.matches(scope, resource) {
+            Match::Yes => Outcome::Matches,
+            Match::Unknown => Outcome::Unknown,
+            Match::OtherAction => Outcome::OtherAction,
+            Match::OtherPrincipal => Outcome::OtherPrincipal,
+            Match::OtherResource => Outcome::OtherResource,
+            Match::Condition(failed) => {
+                let condition = statement.conditions.get(failed);
+                Outcome::ConditionFails {
+                    operator: condition.map(|condition| condition.operator.to_string()).unwrap_or_default(),
+                    key: condition.map(|condition| condition.key.to_string()).unwrap_or_default(),
+                }
+            }
+        },
+    })
+    .collect()
+}

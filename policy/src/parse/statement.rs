@@ -1,0 +1,152 @@
+//! One statement, with what its kind of document asks of it.
+
+use super::Element;
+use super::element::{actions, principals, resources};
+use crate::action::{ActionSet, Service};
+use crate::decision::Effect;
+use crate::document::{Kind, Principals, Resources, Statement};
+use crate::error::ParseError;
+use crate::{Action, parse::block};
+
+/// How statements are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grammar {
+    pub kind: Kind,
+    /// Whether `${…}` is a variable.
+    pub variables: bool,
+}
+
+#[derive(Default)]
+struct Parts<'a> {
+    sid: Option<&'a str>,
+    effect: Option<Effect>,
+    actions: Option<ActionSet>,
+    principals: Option<Principals>,
+    resources: Option<Resources>,
+    conditions: Vec<crate::condition::Condition>,
+}
+
+impl Grammar {
+    pub(super) fn statement(self, element: &Element<'_>) -> Result<Statement, ParseError> {
+        let mut parts = Parts::default();
+        for (member, value) in element.members()? {
+            self.part(&mut parts, element, member, &value)?;
+        }
+        let effect = parts.effect.ok_or_else(|| element.error("A statement has an Effect."))?;
+        let actions = parts.actions.ok_or_else(|| element.error("A statement has an Action or a NotAction."))?;
+        let statement = Statement {
+            sid: parts.sid.map(Into::into),
+            effect,
+            actions: self.within(element, actions)?,
+            principals: self.principals(element, parts.principals)?,
+            resources: self.resources(element, parts.resources)?,
+            conditions: parts.conditions.into(),
+        };
+        if self.kind == Kind::Trust {
+            careful(element, &statement)?;
+        }
+        Ok(statement)
+    }
+
+    fn part<'a>(
+        self,
+        parts: &mut Parts<'a>,
+        element: &Element<'a>,
+        member: &crate::json::Member,
+        value: &Element<'a>,
+    ) -> Result<(), ParseError> {
+        match member.name.as_str() {
+            "Sid" => parts.sid = Some(value.text()?),
+            "Effect" => parts.effect = Some(effect(value)?),
+            "Action" => once(element, &mut parts.actions, actions(value)?, "Action", "NotAction")?,
+            "NotAction" => once(element, &mut parts.actions, actions(value)?.complement(), "Action", "NotAction")?,
+            "Principal" => {
+                once(element, &mut parts.principals, Principals::Of(principals(value)?), "Principal", "NotPrincipal")?;
+            }
+            "NotPrincipal" => {
+                once(
+                    element,
+                    &mut parts.principals,
+                    Principals::AllBut(principals(value)?),
+                    "Principal",
+                    "NotPrincipal",
+                )?;
+            }
+            "Resource" => {
+                let patterns = Resources::Of(resources(value, self.variables)?);
+                once(element, &mut parts.resources, patterns, "Resource", "NotResource")?;
+            }
+            "NotResource" => {
+                let patterns = Resources::AllBut(resources(value, self.variables)?);
+                once(element, &mut parts.resources, patterns, "Resource", "NotResource")?;
+            }
+            "Condition" => parts.conditions = block::conditions(value, self.variables)?,
+            _ => return Err(element.unknown(member)),
+        }
+        Ok(())
+    }
+
+    /// A trust policy is about taking a role, whatever its stars say.
+    fn within(self, element: &Element<'_>, actions: ActionSet) -> Result<ActionSet, ParseError> {
+        if self.kind != Kind::Trust {
+            return Ok(actions);
+        }
+        let sts: ActionSet = actions.iter().filter(|action| action.service() == Service::Sts).collect();
+        if sts.is_empty() {
+            return Err(element.error("A trust policy is about sts:AssumeRole and sts:AssumeRoleWithWebIdentity."));
+        }
+        Ok(sts)
+    }
+
+    fn principals(self, element: &Element<'_>, found: Option<Principals>) -> Result<Principals, ParseError> {
+        match (self.kind, found) {
+            (Kind::Identity | Kind::Session, None) => Ok(Principals::Attached),
+            (Kind::Identity | Kind::Session, Some(_)) => Err(element
+                .error("A policy of users, roles, groups or sessions names no Principal: it is attached to them.")),
+            (Kind::Bucket | Kind::Trust, Some(principals)) => Ok(principals),
+            (Kind::Bucket | Kind::Trust, None) => Err(element.error("The statement names its Principal.")),
+        }
+    }
+
+    fn resources(self, element: &Element<'_>, found: Option<Resources>) -> Result<Resources, ParseError> {
+        match (self.kind, found) {
+            (Kind::Trust, None) => Ok(Resources::Own),
+            (Kind::Trust, Some(_)) => Err(element.error("A trust policy names no Resource: it is about its role.")),
+            (_, Some(resources)) => Ok(resources),
+            (_, None) => Err(element.error("A statement has a Resource or a NotResource.")),
+        }
+    }
+}
+
+fn effect(element: &Element<'_>) -> Result<Effect, ParseError> {
+    match element.text()? {
+        "Allow" => Ok(Effect::Allow),
+        "Deny" => Ok(Effect::Deny),
+        other => Err(element.error(format!("The Effect is \"Allow\" or \"Deny\", not {other:?}."))),
+    }
+}
+
+fn once<T>(element: &Element<'_>, part: &mut Option<T>, value: T, one: &str, other: &str) -> Result<(), ParseError> {
+    if part.replace(value).is_some() {
+        return Err(element.error(format!("A statement has {one} or {other}, not both.")));
+    }
+    Ok(())
+}
+
+/// Web identities are trusted by what their tokens say, never all of them: an issuer of CI tokens has the whole world as users.
+fn careful(element: &Element<'_>, statement: &Statement) -> Result<(), ParseError> {
+    let web = statement.actions.contains(Action::AssumeRoleWithWebIdentity);
+    if !web || statement.effect == Effect::Deny {
+        return Ok(());
+    }
+    if matches!(statement.principals, Principals::AllBut(_)) {
+        return Err(element.error("A web identity is trusted by its issuer: NotPrincipal cannot allow it."));
+    }
+    if !statement.conditions.iter().any(block::narrows_token) {
+        return Err(element.error(
+            "A web identity needs a Condition on what its token says, such as jwt:sub, jwt:<claim>, aws:groups or zas:Roles, \
+             with a value that is more than wildcards.",
+        ));
+    }
+    Ok(())
+}

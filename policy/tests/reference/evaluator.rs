@@ -1,0 +1,281 @@
+//! AWS's rules read a second time, statement by statement from the JSON, with recursion in place of automata.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde_json::Value;
+use zas_policy::{Effect, Resource};
+
+use crate::Question;
+
+/// Yes, no, or it cannot be told.
+type Truth = Option<bool>;
+
+pub fn decide(question: &Question) -> Effect {
+    let own: Vec<&Value> = question.identity.iter().chain(&question.bucket).collect();
+    let everything = own.iter().copied().chain(&question.session);
+    let denied = everything.flat_map(statements).any(|s| s["Effect"] == "Deny" && about(s, question) != Some(false));
+    let allows = |document: &Value| {
+        statements(document).into_iter().any(|s| s["Effect"] == "Allow" && about(s, question) == Some(true))
+    };
+    let allowed = own.iter().any(|document| allows(document)) && question.session.as_ref().is_none_or(allows);
+    if allowed && !denied { Effect::Allow } else { Effect::Deny }
+}
+
+fn statements(document: &Value) -> Vec<&Value> {
+    match &document["Statement"] {
+        Value::Array(items) => items.iter().collect(),
+        one => vec![one],
+    }
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(strings).collect(),
+        Value::String(text) => vec![text.clone()],
+        other => vec![other.to_string()],
+    }
+}
+
+fn about(statement: &Value, question: &Question) -> Truth {
+    let action = question.action.as_str().to_lowercase();
+    let named = |field: &str| strings(&statement[field]).iter().any(|p| like(&p.to_lowercase(), &action));
+    let right_action = if statement.get("Action").is_some() { named("Action") } else { !named("NotAction") };
+    let right_principal = match (statement.get("Principal"), statement.get("NotPrincipal")) {
+        (Some(principals), _) => is_principal(principals, question),
+        (_, Some(principals)) => !is_principal(principals, question),
+        _ => true,
+    };
+    let mut facts = vec![Some(right_action && right_principal), resource(statement, question)];
+    for (operator, keys) in statement.get("Condition").and_then(Value::as_object).into_iter().flatten() {
+        for (key, values) in keys.as_object().unwrap() {
+            facts.push(condition(operator, key, &strings(values), question));
+        }
+    }
+    conjunction(&facts)
+}
+
+fn conjunction(facts: &[Truth]) -> Truth {
+    if facts.contains(&Some(false)) {
+        Some(false)
+    } else if facts.contains(&None) {
+        None
+    } else {
+        Some(true)
+    }
+}
+
+fn disjunction(facts: &[Truth]) -> Truth {
+    let negated: Vec<Truth> = facts.iter().map(|fact| fact.map(|yes| !yes)).collect();
+    conjunction(&negated).map(|yes| !yes)
+}
+
+fn is_principal(element: &Value, question: &Question) -> bool {
+    if element == "*" {
+        return true;
+    }
+    strings(&element["AWS"]).iter().any(|name| {
+        let group = name.strip_prefix("group/").is_some_and(|group| question.user.groups.iter().any(|g| g == group));
+        name == "*" || *name == format!("user/{}", question.user.name) || group
+    })
+}
+
+fn resource(statement: &Value, question: &Question) -> Truth {
+    let name = match &question.resource {
+        Resource::Bucket { bucket } => format!("arn:aws:s3:::{bucket}"),
+        Resource::Object { bucket, key } => format!("arn:aws:s3:::{bucket}/{key}"),
+        Resource::Repository { name } => format!("arn:zas:oci:::{name}"),
+        other => panic!("{other:?} is not asked for here"),
+    };
+    let negated = statement.get("Resource").is_none();
+    let patterns = strings(&statement[if negated { "NotResource" } else { "Resource" }]);
+    let mut facts = Vec::new();
+    let mut void = false;
+    for pattern in patterns {
+        let forms = if pattern == "*" || pattern.starts_with("arn:") {
+            vec![pattern]
+        } else {
+            vec![format!("arn:aws:s3:::{pattern}"), format!("arn:zas:oci:::{pattern}")]
+        };
+        for form in forms {
+            match substitute(&form, question) {
+                Put::Text(marked) => facts.push(Some(like_marked(&marked, &name))),
+                Put::Unknown => facts.push(None),
+                Put::Void => void = true,
+            }
+        }
+    }
+    match (disjunction(&facts), negated, void) {
+        (fact, false, _) => fact,
+        (Some(false), true, true) => Some(false),
+        (None, true, _) => None,
+        (fact, true, _) => fact.map(|yes| !yes),
+    }
+}
+
+/// A pattern after its variables: each character, and whether it acts as a wildcard.
+enum Put {
+    Text(Vec<(char, bool)>),
+    Unknown,
+    Void,
+}
+
+fn substitute(pattern: &str, question: &Question) -> Put {
+    let mut marked = Vec::new();
+    let mut rest = pattern;
+    while !rest.is_empty() {
+        if let Some(inside) = rest.strip_prefix("${") {
+            let (name, after) = inside.split_once('}').unwrap();
+            rest = after;
+            if ["*", "?", "$"].contains(&name) {
+                marked.push((name.chars().next().unwrap(), false));
+                continue;
+            }
+            let (key, default) = match name.split_once(',') {
+                Some((key, default)) => (key.trim(), Some(default.trim().trim_matches('\''))),
+                None => (name, None),
+            };
+            let text = match values(key, question) {
+                None => return Put::Unknown,
+                Some(found) if found.len() == 1 => found.first().cloned().unwrap(),
+                Some(_) => match default {
+                    Some(default) => default.to_owned(),
+                    None => return Put::Void,
+                },
+            };
+            marked.extend(text.chars().map(|c| (c, false)));
+        } else {
+            let c = rest.chars().next().unwrap();
+            marked.push((c, c == '*' || c == '?'));
+            rest = rest.get(c.len_utf8()..).unwrap();
+        }
+    }
+    Put::Text(marked)
+}
+
+/// The values of a key; `None`: unknown. Missing is an empty list.
+fn values(key: &str, question: &Question) -> Option<Vec<String>> {
+    let user = &question.user;
+    match key.to_lowercase().as_str() {
+        "aws:username" => Some(vec![user.name.clone()]),
+        "aws:groups" => Some(user.groups.clone()),
+        lower if lower.starts_with("jwt:") => {
+            Some(user.attributes.get(key.get(4..).unwrap()).cloned().unwrap_or_default())
+        }
+        lower => question.context.0.get(lower).cloned().unwrap_or(Some(Vec::new())),
+    }
+}
+
+fn like(pattern: &str, text: &str) -> bool {
+    like_marked(&pattern.chars().map(|c| (c, c == '*' || c == '?')).collect::<Vec<_>>(), text)
+}
+
+fn like_marked(pattern: &[(char, bool)], text: &str) -> bool {
+    let text: Vec<char> = text.chars().collect();
+    fn go(pattern: &[(char, bool)], text: &[char]) -> bool {
+        match (pattern.split_first(), text.split_first()) {
+            (None, _) => text.is_empty(),
+            (Some((('*', true), after)), None) => go(after, text),
+            (Some((('*', true), after)), Some((_, rest))) => go(after, text) || go(pattern, rest),
+            (Some(_), None) => false,
+            (Some(((c, wild), after)), Some((t, rest))) => ((*wild && *c == '?') || c == t) && go(after, rest),
+        }
+    }
+    go(pattern, &text)
+}
+
+fn condition(operator: &str, key: &str, operands: &[String], question: &Question) -> Truth {
+    let (quantifier, rest) = match operator.split_once(':') {
+        Some((quantifier, rest)) => (quantifier, rest),
+        None => ("", operator),
+    };
+    let base = rest.trim_end_matches("IfExists");
+    let found = values(key, question)?;
+    if base == "Null" {
+        return Some(operands.iter().any(|wanted| (wanted == "true") == found.is_empty()));
+    }
+    let negated = base.contains("Not");
+    let positive = base.replace("Not", "");
+    if found.is_empty() {
+        let yes = quantifier == "ForAllValues" || rest.ends_with("IfExists") || (negated && quantifier.is_empty());
+        return Some(yes);
+    }
+    // Void: a negated comparison with a variable that has no value makes the whole statement say nothing.
+    let mut facts = Vec::new();
+    for value in &found {
+        let mut fits = Vec::new();
+        let mut void = false;
+        for operand in operands {
+            match compare(&positive, operand, value, question) {
+                Ok(fact) => fits.push(fact),
+                Err(Void) => void = true,
+            }
+        }
+        let fit = disjunction(&fits);
+        facts.push(match (negated, fit, void) {
+            (false, fit, _) => fit,
+            (true, Some(false), true) => return void_outcome(quantifier, &facts, found.len()),
+            (true, fit, _) => fit.map(|yes| !yes),
+        });
+    }
+    match quantifier {
+        "ForAllValues" => conjunction(&facts),
+        "ForAnyValue" => disjunction(&facts),
+        _ if negated => conjunction(&facts),
+        _ => disjunction(&facts),
+    }
+}
+
+/// With one value nothing is left to say; the strategies give variables only where there is one.
+fn void_outcome(_: &str, _: &[Truth], values: usize) -> Truth {
+    assert_eq!(values, 1, "variables are compared with single values here");
+    Some(false)
+}
+
+struct Void;
+
+fn compare(operator: &str, operand: &str, value: &str, question: &Question) -> Result<Truth, Void> {
+    let relation = |a: f64, b: f64| {
+        let (equal, less) = ((a - b).abs() < f64::EPSILON, a < b);
+        if operator.ends_with("LessThanEquals") {
+            less || equal
+        } else if operator.ends_with("GreaterThanEquals") {
+            !less
+        } else if operator.ends_with("LessThan") {
+            less
+        } else if operator.ends_with("GreaterThan") {
+            !less && !equal
+        } else {
+            equal
+        }
+    };
+    let text = |wildcards: bool| match substitute(operand, question) {
+        Put::Text(marked) => Ok(marked.into_iter().map(|(c, wild)| (c, wild && wildcards)).collect::<Vec<_>>()),
+        Put::Unknown => Ok(Vec::new()).and(Err(None)),
+        Put::Void => Err(Some(Void)),
+    };
+    let put = |wildcards: bool, test: &dyn Fn(Vec<(char, bool)>) -> bool| match text(wildcards) {
+        Ok(marked) => Ok(Some(test(marked))),
+        Err(None) => Ok(None),
+        Err(Some(void)) => Err(void),
+    };
+    match operator {
+        "StringEquals" => put(false, &|marked| like_marked(&marked, value)),
+        "StringEqualsIgnoreCase" => put(false, &|marked| {
+            let lower: String = marked.iter().flat_map(|(c, _)| c.to_lowercase()).collect();
+            lower == value.to_lowercase()
+        }),
+        "StringLike" => put(true, &|marked| like_marked(&marked, value)),
+        "ArnLike" | "ArnEquals" if value.matches(':').count() < 5 => Ok(None),
+        "ArnLike" | "ArnEquals" => put(true, &|marked| like_marked(&marked, value)),
+        "Bool" => Ok(match value.to_lowercase().as_str() {
+            known @ ("true" | "false") => Some(operand.to_lowercase() == known),
+            _ => None,
+        }),
+        "IpAddress" => {
+            let network = operand.parse::<IpNet>().or_else(|_| operand.parse::<IpAddr>().map(IpNet::from)).unwrap();
+            Ok(value.parse::<IpAddr>().ok().map(|address| network.contains(&address)))
+        }
+        _ => Ok(value.parse::<f64>().ok().map(|value| relation(value, operand.parse().unwrap()))),
+    }
+}

@@ -1,0 +1,92 @@
+//! The engine against a second reading of AWS's rules: naive, without any index, by another way through the document.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod evaluator;
+mod laws;
+mod models;
+mod strategies;
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use zas_policy::{
+    Action, Context, Effect, Found, Identity, Key, Kind, Policy, PolicySet, Principal, Request, Resource, Target,
+};
+
+/// Values by key in lower case; `None`: unknown.
+#[derive(Debug, Clone, Default)]
+struct Known(BTreeMap<String, Option<Vec<String>>>);
+
+impl Context for Known {
+    fn find<'a>(&'a self, key: &Key) -> Found<'a> {
+        match self.0.get(&key.to_string().to_lowercase()) {
+            None => Found::Missing,
+            Some(None) => Found::Unknown,
+            Some(Some(values)) => Found::list(values),
+        }
+    }
+}
+
+/// A question with everything that it is answered by.
+#[derive(Debug, Clone)]
+struct Question {
+    identity: Vec<Value>,
+    bucket: Option<Value>,
+    session: Option<Value>,
+    user: Identity,
+    action: Action,
+    resource: Resource,
+    context: Known,
+}
+
+fn read(kind: Kind, name: &str, document: &Value) -> Policy {
+    let text = document.to_string();
+    Policy::parse(kind, name, &text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn engine(question: &Question) -> Effect {
+    let mut builder = PolicySet::builder();
+    for (at, document) in question.identity.iter().enumerate() {
+        let name = format!("p{at}");
+        builder = builder.policy(read(Kind::Identity, &name, document));
+        builder = builder.attach(name, Target::User(question.user.name.clone()));
+    }
+    if let (Some(document), Some(bucket)) = (&question.bucket, question.resource.bucket_name()) {
+        builder = builder.bucket(bucket, read(Kind::Bucket, "bucket", document));
+    }
+    let session = question.session.as_ref().map(|document| read(Kind::Session, "session", document));
+    let principal = Principal::identity(question.user.clone());
+    let narrowed_by: Vec<&Policy> = session.iter().collect();
+    let request = Request {
+        principal: &principal,
+        action: question.action,
+        resource: &question.resource,
+        context: &question.context,
+        narrowed_by: &narrowed_by,
+    };
+    let set = builder.build();
+    let decision = set.decide(&request);
+    assert_eq!(set.explain(&request).decision, decision);
+    decision.effect
+}
+
+fn agree(question: &Question) {
+    let (ours, theirs) = (engine(question), evaluator::decide(question));
+    assert_eq!(ours, theirs, "{question:#?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_engine_decides_as_the_reference_evaluator(question in strategies::question()) {
+        agree(&question);
+    }
+}
+
+/// How many questions are asked: `POLICY_CASES`, otherwise few enough for every run.
+fn cases() -> u32 {
+    std::env::var("POLICY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
+}

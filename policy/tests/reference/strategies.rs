@@ -1,0 +1,205 @@
+//! Policies and requests that meet each other often: few names, many shapes.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::{Map, Value, json};
+use zas_policy::{Action, Identity, Resource};
+
+use crate::{Known, Question};
+
+pub const ACTIONS: &[&str] =
+    &["s3:GetObject", "s3:PutObject", "s3:Get*", "S3:*", "*", "oci:Pull", "oci:P*", "s3:?etObject"];
+const RESOURCES: &[&str] = &[
+    "*",
+    "prod/*",
+    "prod",
+    "arn:aws:s3:::prod/*",
+    "arn:aws:s3:::prod",
+    "arn:zas:oci:::prod/*",
+    "home/${aws:username}/*",
+    "arn:aws:s3:::*/a",
+    "prod/${jwt:team}/*",
+    "prod/${jwt:team, 'core'}/*",
+    "p?od/a",
+    "prod/${*}",
+    "*/${aws:userAgent}",
+];
+const TEXT_KEYS: &[&str] = &["s3:prefix", "aws:UserAgent", "zas:SignedBy", "jwt:team", "aws:groups", "AWS:username"];
+const TEXTS: &[&str] = &["a", "A", "a*", "*", "?", "${aws:username}", "${jwt:team}", "", "core", "${*}", "alice"];
+const VALUES: &[&str] = &["a", "A", "ab", "*", "", "core", "alice", "12", "arn:aws:iam:::user/alice"];
+
+fn one_or_many(items: &'static [&'static str]) -> impl Strategy<Value = Value> {
+    prop_oneof![
+        3 => select(items).prop_map(|item| json!(item)),
+        1 => subsequence(items, 1..=3).prop_map(|items| json!(items)),
+    ]
+}
+
+fn prefixed(base: &'static [&'static str]) -> impl Strategy<Value = String> {
+    (select(&["", "", "ForAllValues:", "ForAnyValue:"][..]), select(base), select(&["", "", "IfExists"][..]))
+        .prop_map(|(prefix, base, suffix)| format!("{prefix}{base}{suffix}"))
+}
+
+const TEXT_OPERATORS: &[&str] = &[
+    "StringEquals",
+    "StringNotEquals",
+    "StringEqualsIgnoreCase",
+    "StringNotEqualsIgnoreCase",
+    "StringLike",
+    "StringNotLike",
+];
+const NUMBER_OPERATORS: &[&str] = &[
+    "NumericEquals",
+    "NumericNotEquals",
+    "NumericLessThan",
+    "NumericLessThanEquals",
+    "NumericGreaterThan",
+    "NumericGreaterThanEquals",
+];
+
+/// Variables are compared with keys that have one value at most; what several would mean with a variable that has none, no rule says.
+fn texts() -> BoxedStrategy<(String, &'static str, Value)> {
+    let fixed: &[&str] = &["a", "A", "a*", "*", "?", "", "core", "${*}", "alice"];
+    let single: &[&str] = &["s3:prefix", "aws:UserAgent", "AWS:username"];
+    prop_oneof![
+        (prefixed(TEXT_OPERATORS), select(TEXT_KEYS), one_or_many(fixed)),
+        (prefixed(TEXT_OPERATORS), select(single), one_or_many(TEXTS)),
+    ]
+    .boxed()
+}
+
+fn condition() -> impl Strategy<Value = (String, &'static str, Value)> {
+    let any_key =
+        || select(&["s3:prefix", "s3:max-keys", "aws:SourceIp", "zas:Signed", "zas:SignedBy", "jwt:team"][..]);
+    prop_oneof![
+        4 => texts(),
+        1 => (prefixed(NUMBER_OPERATORS), select(&["s3:max-keys", "s3:prefix"][..]), one_or_many(&["10", "12", "-1.5"])),
+        1 => (prefixed(&["Bool"]), select(&["zas:Signed", "s3:prefix"][..]), one_or_many(&["true", "false"])),
+        1 => (prefixed(&["IpAddress", "NotIpAddress"]), Just("aws:SourceIp"), one_or_many(&["10.0.0.0/8", "10.1.2.3", "::1"])),
+        1 => (prefixed(&["ArnLike", "ArnNotLike", "ArnEquals", "ArnNotEquals"]), select(&["zas:SignedBy", "s3:prefix"][..]),
+              one_or_many(&["arn:aws:iam:::user/*", "arn:*:*:*:*:*"])),
+        1 => (Just("Null".to_owned()), any_key(), one_or_many(&["true", "false"])),
+    ]
+}
+
+fn conditions() -> impl Strategy<Value = Option<Value>> {
+    let block = vec(condition(), 1..=3).prop_map(|conditions| {
+        let mut block: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+        for (operator, key, values) in conditions {
+            block.entry(operator).or_default().insert(key.to_owned(), values);
+        }
+        json!(block)
+    });
+    option::of(block)
+}
+
+fn principals() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!("*")),
+        select(&["user/alice", "user/bob", "group//dev", "*"][..]).prop_map(|name| json!({"AWS": name})),
+        Just(json!({"AWS": ["user/bob", "group//dev"]})),
+    ]
+}
+
+fn statement(with_principal: bool) -> impl Strategy<Value = Value> {
+    let field = |name: &'static str, values: BoxedStrategy<Value>| {
+        (proptest::bool::weighted(0.2), values)
+            .prop_map(move |(not, value)| (if not { format!("Not{name}") } else { name.to_owned() }, value))
+    };
+    (
+        select(&["Allow", "Allow", "Deny"][..]),
+        field("Action", one_or_many(ACTIONS).boxed()),
+        field("Resource", one_or_many(RESOURCES).boxed()),
+        field("Principal", principals().boxed()),
+        conditions(),
+    )
+        .prop_map(move |(effect, action, resource, principal, conditions)| {
+            let mut statement = Map::new();
+            statement.insert("Effect".into(), json!(effect));
+            statement.insert(action.0, action.1);
+            statement.insert(resource.0, resource.1);
+            if with_principal {
+                statement.insert(principal.0, principal.1);
+            }
+            if let Some(conditions) = conditions {
+                statement.insert("Condition".into(), conditions);
+            }
+            Value::Object(statement)
+        })
+}
+
+pub fn document(with_principal: bool) -> impl Strategy<Value = Value> {
+    vec(statement(with_principal), 1..=3)
+        .prop_map(|statements| json!({"Version": "2012-10-17", "Statement": statements}))
+}
+
+fn known_values(values: &'static [&'static str]) -> impl Strategy<Value = Option<Option<Vec<String>>>> {
+    prop_oneof![
+        1 => Just(None),
+        1 => Just(Some(None)),
+        1 => Just(Some(Some(Vec::new()))),
+        4 => select(values).prop_map(|value| Some(Some(vec![value.to_owned()]))),
+    ]
+}
+
+fn context() -> impl Strategy<Value = Known> {
+    let several = prop_oneof![
+        known_values(VALUES),
+        subsequence(VALUES, 2).prop_map(|values| Some(Some(values.into_iter().map(str::to_owned).collect()))),
+    ];
+    (
+        known_values(VALUES),
+        known_values(&["10", "12", "-2", "many"]),
+        known_values(&["10.1.2.3", "192.168.0.1", "::1", "nowhere"]),
+        known_values(&["true", "false", "perhaps"]),
+        several,
+        known_values(VALUES),
+    )
+        .prop_map(|(prefix, max_keys, address, signed, signed_by, agent)| {
+            let keys = ["s3:prefix", "s3:max-keys", "aws:sourceip", "zas:signed", "zas:signedby", "aws:useragent"];
+            let values = [prefix, max_keys, address, signed, signed_by, agent];
+            let known = keys.into_iter().zip(values).filter_map(|(key, values)| Some((key.to_owned(), values?)));
+            Known(known.collect())
+        })
+}
+
+fn user() -> impl Strategy<Value = Identity> {
+    let names = select(&["alice", "bob", "*", "a/b", "${aws:username}"][..]);
+    let groups = subsequence(&["/dev", "core", "a"][..], 0..=2);
+    (names, groups, option::of(select(&["core", "a", "*"][..]))).prop_map(|(name, groups, team)| Identity {
+        name: name.to_owned(),
+        groups: groups.into_iter().map(str::to_owned).collect(),
+        attributes: team.map(|team| ("team".to_owned(), vec![team.to_owned()])).into_iter().collect(),
+        ..Identity::default()
+    })
+}
+
+fn resource() -> impl Strategy<Value = Resource> {
+    prop_oneof![
+        select(&["prod", "home"][..]).prop_map(Resource::bucket),
+        (select(&["prod", "home", "prod2"][..]), select(&["a", "core/x", "alice/x", "*/x", "a/b/x", "*"][..]))
+            .prop_map(|(bucket, key)| Resource::object(bucket, key)),
+        select(&["prod/app", "prod", "home/alice/x"][..]).prop_map(Resource::repository),
+    ]
+}
+
+pub fn question() -> impl Strategy<Value = Question> {
+    let actions = select(&[Action::GetObject, Action::PutObject, Action::Pull, Action::Push, Action::ListBucket][..]);
+    (
+        vec(document(false), 0..=2),
+        option::of(document(true)),
+        option::of(document(false)),
+        user(),
+        actions,
+        resource(),
+        context(),
+    )
+        .prop_map(|(identity, bucket, session, user, action, resource, context)| {
+            let bucket = bucket.filter(|_| resource.bucket_name().is_some());
+            Question { identity, bucket, session, user, action, resource, context }
+        })
+}
