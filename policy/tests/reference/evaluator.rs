@@ -11,7 +11,7 @@ use crate::Question;
 /// Yes, no, or it cannot be told.
 type Truth = Option<bool>;
 
-pub fn decide(question: &Question) -> Effect {
+pub(crate) fn decide(question: &Question) -> Effect {
     let own: Vec<&Value> = question.identity.iter().chain(&question.bucket).collect();
     let everything = own.iter().copied().chain(&question.session);
     let denied = everything.flat_map(statements).any(|s| s["Effect"] == "Deny" && about(s, question) != Some(false));
@@ -251,7 +251,7 @@ fn compare(operator: &str, operand: &str, value: &str, question: &Question) -> R
     };
     let text = |wildcards: bool| match substitute(operand, question) {
         Put::Text(marked) => Ok(marked.into_iter().map(|(c, wild)| (c, wild && wildcards)).collect::<Vec<_>>()),
-        Put::Unknown => Ok(Vec::new()).and(Err(None)),
+        Put::Unknown => Err(None),
         Put::Void => Err(Some(Void)),
     };
     let put = |wildcards: bool, test: &dyn Fn(Vec<(char, bool)>) -> bool| match text(wildcards) {

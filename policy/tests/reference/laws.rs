@@ -37,7 +37,7 @@ fn shouted(document: &Value) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     #[test]
     fn a_deny_that_is_added_never_grants(question in question(), added in document(false)) {

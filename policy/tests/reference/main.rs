@@ -88,5 +88,5 @@ proptest! {
 
 /// How many questions are asked: `POLICY_CASES`, otherwise few enough for every run.
 fn cases() -> u32 {
-    std::env::var("POLICY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
+    std::env::var("POLICY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(5_000)
 }

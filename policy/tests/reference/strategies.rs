@@ -11,7 +11,7 @@ use zas_policy::{Action, Identity, Resource};
 
 use crate::{Known, Question};
 
-pub const ACTIONS: &[&str] =
+pub(crate) const ACTIONS: &[&str] =
     &["s3:GetObject", "s3:PutObject", "s3:Get*", "S3:*", "*", "oci:Pull", "oci:P*", "s3:?etObject"];
 const RESOURCES: &[&str] = &[
     "*",
@@ -35,7 +35,7 @@ const VALUES: &[&str] = &["a", "A", "ab", "*", "", "core", "alice", "12", "arn:a
 fn one_or_many(items: &'static [&'static str]) -> impl Strategy<Value = Value> {
     prop_oneof![
         3 => select(items).prop_map(|item| json!(item)),
-        1 => subsequence(items, 1..=3).prop_map(|items| json!(items)),
+        1 => subsequence(items, 1..=items.len().min(3)).prop_map(|items| json!(items)),
     ]
 }
 
@@ -132,7 +132,7 @@ fn statement(with_principal: bool) -> impl Strategy<Value = Value> {
         })
 }
 
-pub fn document(with_principal: bool) -> impl Strategy<Value = Value> {
+pub(crate) fn document(with_principal: bool) -> impl Strategy<Value = Value> {
     vec(statement(with_principal), 1..=3)
         .prop_map(|statements| json!({"Version": "2012-10-17", "Statement": statements}))
 }
@@ -187,7 +187,7 @@ fn resource() -> impl Strategy<Value = Resource> {
     ]
 }
 
-pub fn question() -> impl Strategy<Value = Question> {
+pub(crate) fn question() -> impl Strategy<Value = Question> {
     let actions = select(&[Action::GetObject, Action::PutObject, Action::Pull, Action::Push, Action::ListBucket][..]);
     (
         vec(document(false), 0..=2),
