@@ -1,10 +1,6 @@
 //! What a decision and a load cost. `cargo bench -p zas-policy`
 
-#![expect(
-    missing_docs,
-    clippy::unwrap_used,
-    reason = "criterion's macros, and a benchmark that stops at the first error"
-)]
+#![expect(clippy::unwrap_used, reason = "a benchmark that stops at the first error")]
 
 use std::hint::black_box;
 

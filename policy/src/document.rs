@@ -32,8 +32,16 @@ pub struct Policy {
     pub(crate) name: Arc<str>,
     pub(crate) statements: Arc<[Statement]>,
     /// What any `Allow` and any `Deny` is about: most policies are passed over by these.
-    pub(crate) allowed: ActionSet,
-    pub(crate) denied: ActionSet,
+    allowed: About,
+    denied: About,
+}
+
+/// The statements of one effect.
+#[derive(Debug, Clone)]
+struct About {
+    actions: ActionSet,
+    /// Their places.
+    statements: Arc<[usize]>,
 }
 
 /// One statement.
@@ -82,8 +90,9 @@ pub(crate) enum Match {
 impl Policy {
     pub(crate) fn new(name: &str, statements: Vec<Statement>) -> Self {
         let of = |effect| {
-            let about = statements.iter().filter(|statement| statement.effect == effect);
-            about.fold(ActionSet::default(), |all, statement| all.union(&statement.actions))
+            let about = || statements.iter().enumerate().filter(move |(_, statement)| statement.effect == effect);
+            let actions = about().fold(ActionSet::default(), |all, (_, statement)| all.union(&statement.actions));
+            About { actions, statements: about().map(|(at, _)| at).collect() }
         };
         Self { name: name.into(), allowed: of(Effect::Allow), denied: of(Effect::Deny), statements: statements.into() }
     }
@@ -123,16 +132,15 @@ impl Policy {
     /// The first statement of an effect that matches: for a `Deny` one that may match is enough.
     pub(crate) fn first(&self, effect: Effect, scope: &Scope<'_>, resource: &str) -> Option<(StatementRef, Match)> {
         let about = if effect == Effect::Deny { &self.denied } else { &self.allowed };
-        if !about.contains(scope.request.action) {
+        if !about.actions.contains(scope.request.action) {
             return None;
         }
-        self.statements.iter().enumerate().filter(|(_, statement)| statement.effect == effect).find_map(
-            |(at, statement)| {
-                let matched = statement.matches(scope, resource);
-                let counts = matched == Match::Yes || (matched == Match::Unknown && effect == Effect::Deny);
-                counts.then(|| (self.reference(at, statement), matched))
-            },
-        )
+        about.statements.iter().find_map(|at| {
+            let statement = self.statements.get(*at)?;
+            let matched = statement.matches(scope, resource);
+            let counts = matched == Match::Yes || (matched == Match::Unknown && effect == Effect::Deny);
+            counts.then(|| (self.reference(*at, statement), matched))
+        })
     }
 
     pub(crate) fn reference(&self, at: usize, statement: &Statement) -> StatementRef {

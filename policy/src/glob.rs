@@ -38,10 +38,9 @@ pub(crate) fn matches(pieces: &[Piece<'_>], text: &[u8]) -> bool {
     true
 }
 
-/// [`matches()`] for a pattern without variables.
-pub(crate) fn is_match(pattern: &str, text: &str) -> bool {
-    let pieces: Vec<_> = pattern.char_indices().map(|(at, character)| piece(pattern, at, character)).collect();
-    matches(&pieces, text.as_bytes())
+/// The pieces of a pattern without variables.
+pub(crate) fn pieces(pattern: &str) -> Vec<Piece<'_>> {
+    pattern.char_indices().map(|(at, character)| piece(pattern, at, character)).collect()
 }
 
 /// Whether the pieces match some text that begins with the prefix.
@@ -147,6 +146,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn is_match(pattern: &str, text: &str) -> bool {
+        matches(&pieces(pattern), text.as_bytes())
+    }
+
     /// What the wildcards mean, in four lines.
     fn specification(pattern: &[char], text: &[char]) -> bool {
         match (pattern.split_first(), text.split_first()) {
@@ -196,10 +199,7 @@ mod tests {
 
     #[test]
     fn a_pattern_reaches_into_a_prefix_where_some_longer_text_matches() {
-        let reaches = |pattern: &str, prefix: &str| {
-            let pieces: Vec<_> = pattern.char_indices().map(|(at, c)| piece(pattern, at, c)).collect();
-            matches_something_in(&pieces, prefix.as_bytes())
-        };
+        let reaches = |pattern: &str, prefix: &str| matches_something_in(&pieces(pattern), prefix.as_bytes());
         assert!(reaches("b/x", "b/") && reaches("*", "b/") && reaches("*/x", "b/") && reaches("b/*", "b/"));
         assert!(!reaches("b", "b/") && !reaches("c/*", "b/") && !reaches("?", "b/") && reaches("?/é", "b/"));
     }

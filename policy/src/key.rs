@@ -118,8 +118,6 @@ keys! {
     SignatureVersion => "s3:signatureversion", Request;
     /// How old a presigned URL is, in milliseconds.
     SignatureAge => "s3:signatureAge", Request;
-    /// The version of TLS, such as `1.3`.
-    TlsVersion => "s3:TlsVersion", Request;
     /// A tag that the request gives an object.
     RequestObjectTag => "s3:RequestObjectTag/", Request, Part;
     /// The names of the tags that the request gives an object.

@@ -107,12 +107,15 @@ impl Template {
     }
 
     /// Whether it fits the whole text.
+    ///
+    /// A text that does not begin as the template does fits no value of its variables: they are not looked up for it.
     pub(crate) fn fits(&self, text: &str, scope: &Scope<'_>) -> Fit {
         let yes = match (self.shape, &*self.segments) {
             (Shape::Any, _) => true,
             (Shape::Literal, []) => text.is_empty(),
             (Shape::Literal, [Segment::Text(only)]) => **only == *text,
             (Shape::Prefix, [Segment::Text(prefix), ..]) => text.starts_with(&**prefix),
+            (_, [Segment::Text(prefix), ..]) if !text.starts_with(&**prefix) => false,
             _ => return self.search(scope, |pieces| glob::matches(pieces, text.as_bytes())),
         };
         if yes { Fit::Yes } else { Fit::No }

@@ -1,6 +1,6 @@
 //! Decisions as JSON, so that clients in other languages can read what the language means: `tests/cases/*.json`.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

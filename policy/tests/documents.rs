@@ -250,3 +250,29 @@ fn allowing_allocates_nothing() {
     let counted = allocation_counter::measure(|| assert!(set.decide(&request).is_allowed()));
     assert_eq!(counted.count_total, 0);
 }
+
+/// The examples of docs/policy.md, each with what it is: "json identity", "json bucket" or "json trust".
+#[test]
+fn every_example_of_the_documentation_can_be_read() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/policy.md")).unwrap();
+    let mut read = 0;
+    for (label, kind) in [("identity", Kind::Identity), ("bucket", Kind::Bucket), ("trust", Kind::Trust)] {
+        for example in text.split(&format!("```json {label}\n")).skip(1) {
+            let document = example.split("```").next().unwrap();
+            assert_eq!(Policy::parse(kind, "example", document).map(|_| ()), Ok(()), "{document}");
+            read += 1;
+        }
+    }
+    assert!(read >= 5, "{read}");
+}
+
+#[test]
+fn the_documentation_names_every_condition_key_and_every_built_in_policy() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/policy.md")).unwrap();
+    for key in zas_policy::KeyName::ALL {
+        assert!(text.contains(&format!("`{}", key.as_str())), "{}", key.as_str());
+    }
+    for builtin in zas_policy::builtin_policies() {
+        assert!(text.contains(&format!("`{}`", builtin.name)), "{}", builtin.name);
+    }
+}

@@ -7,8 +7,11 @@ mod audit;
 mod buckets;
 mod caller;
 mod configuration;
+mod explain;
 mod openapi;
 mod page;
+mod policies;
+mod policy_attachments;
 mod refusal;
 mod whoami;
 
@@ -100,7 +103,17 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(configuration::get_configuration))
         .routes(routes!(audit::query_audit))
         .routes(routes!(buckets::list_buckets, buckets::create_bucket))
-        .routes(routes!(buckets::get_bucket, buckets::delete_bucket));
+        .routes(routes!(buckets::get_bucket, buckets::delete_bucket))
+        .routes(routes!(policies::list_policies))
+        .routes(routes!(policies::get_policy, policies::put_policy, policies::delete_policy))
+        .routes(routes!(policies::get_policy_history))
+        .routes(routes!(
+            policy_attachments::list_attachments,
+            policy_attachments::attach_policy,
+            policy_attachments::detach_policy
+        ))
+        .routes(routes!(explain::explain))
+        .routes(routes!(explain::effective));
     OpenApiRouter::with_openapi(openapi::head()).nest(BASE, api)
 }
 

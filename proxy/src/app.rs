@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::audit::Journal;
-use crate::authz::Authority;
+use crate::authz::{Authority, Policies};
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::identity::AccessKeys;
 use crate::index::Index;
+use crate::index::notify::Feed;
 use crate::readiness::Readiness;
 use crate::s3::Budget;
 use crate::store::Store;
@@ -24,6 +25,8 @@ pub struct App {
     pub index: Index,
     /// Who may do what.
     pub authority: Authority,
+    /// What other replicas change.
+    pub feed: Feed,
     /// The audit log's queue.
     pub journal: Journal,
     /// The upstream registry.
@@ -50,11 +53,13 @@ impl App {
         let journal = Journal::new(index.clone(), &config.audit);
         let access_keys = AccessKeys::new(&config.access_keys);
         let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
+        let authority = Authority::new(journal.clone(), Policies::new(&config.authorization));
         Ok(Arc::new(Self {
             config,
             access_keys,
             index,
-            authority: Authority::new(journal.clone()),
+            authority,
+            feed: Feed::new(),
             journal,
             store,
             blobs,

@@ -6,9 +6,13 @@
 
 mod authority;
 mod caller;
+mod conditions;
+mod policies;
 
 pub use authority::Authority;
 pub use caller::Caller;
+pub use conditions::Conditions;
+pub use policies::Policies;
 
 use zas_policy::{Action, Principal, Resource};
 

@@ -7,6 +7,7 @@
 
 mod access_keys;
 mod audit;
+mod authorization;
 mod blobs;
 mod database;
 pub mod document;
@@ -20,6 +21,7 @@ mod telemetry;
 
 pub use access_keys::{AccessKey, Secret};
 pub use audit::{Audit, AuditFormat, AuditReads, AuditWebhook};
+pub use authorization::Authorization;
 pub use blobs::Blobs;
 pub use database::Database;
 pub use drain::Drain;
@@ -51,6 +53,8 @@ pub struct Config {
     pub s3: S3,
     /// The life of blobs between upload and deletion.
     pub blobs: Blobs,
+    /// How well policies must be known.
+    pub authorization: Authorization,
     /// The audit log.
     pub audit: Audit,
     /// Logs, traces and metrics.

@@ -22,11 +22,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 use tracing::{Instrument, Span};
 use url::Url;
-use zas_policy::{Action, Principal, Resource};
+use zas_policy::{Action, KeyName, Principal, Resource};
 
 use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
-use crate::authz::{Authority, Caller, Permit};
+use crate::authz::{Authority, Caller, Conditions, Permit};
 use crate::config::Config;
 use crate::error::{Code, Error, RequestId, Result, oci_json};
 use crate::gateway::RequestContext;
@@ -161,7 +161,8 @@ impl Door<'_> {
         let operation = route
             .operation(&parts.method)
             .ok_or_else(|| Error::from(Code::MethodNotAllowed).with("allow", route.methods()))?;
-        let caller = Caller::new(principal, Trail::of(Facts::of(Api::Oci, context, &parts.headers)));
+        let trail = Trail::of(Facts::of(Api::Oci, context, &parts.headers));
+        let caller = Caller::new(principal, trail, conditions(route, &parts.headers));
         match (route.name(), operation.action) {
             (Some(name), Some(action)) => {
                 let resource = Resource::repository(name.as_str());
@@ -210,6 +211,21 @@ impl Door<'_> {
 
     fn may_mount(&self, caller: &Caller, from: &Name) -> bool {
         !self.is_reserved(from) && self.authority.may(caller, Action::Pull, &Resource::repository(from.as_str()))
+    }
+}
+
+/// What the request says under the condition keys of policies.
+fn conditions(route: &Route, headers: &HeaderMap) -> Conditions {
+    let conditions = Conditions::of(headers);
+    let Route::Manifest { reference, .. } = route else { return conditions };
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let conditions = match reference {
+        Reference::Tag(tag) => conditions.with(KeyName::ReferenceType, "tag").with(KeyName::Tag, tag.as_str()),
+        Reference::Digest(_) => conditions.with(KeyName::ReferenceType, "digest"),
+    };
+    match media_type {
+        Some(media_type) => conditions.with(KeyName::MediaType, media_type),
+        None => conditions,
     }
 }
 

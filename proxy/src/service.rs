@@ -84,6 +84,7 @@ impl Service {
         let mut work = JoinSet::new();
         work.spawn(prepare_index(self.app.clone(), stop.clone()));
         work.spawn(sweep(self.app.clone(), stop.clone()));
+        work.spawn(follow_changes(self.app.clone(), stop.clone()));
         // Audit goes on until the last request is answered, and then writes what is left.
         let drained = CancellationToken::new();
         work.spawn(audit(self.app.clone(), self.keeper, self.webhooks, drained.clone()));
@@ -178,6 +179,16 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
         () = stop.cancelled() => return,
     }
     app.blobs.run_sweeper(stop).await;
+}
+
+/// Hears what other replicas change, once the index is there.
+async fn follow_changes(app: Arc<App>, stop: CancellationToken) {
+    tokio::select! {
+        () = app.readiness.wait_for_index() => {}
+        () = stop.cancelled() => return,
+    }
+    let policies = app.authority.policies();
+    tokio::join!(app.feed.run(&app.index, stop.clone()), policies.run(&app.index, &app.feed, stop));
 }
 
 /// What goes on beside the audit queue: upkeep, and those who are told.

@@ -21,8 +21,15 @@ impl ActionSet {
     /// The actions whose names match a pattern with `*` and `?`, in any case. Empty where none does.
     #[must_use]
     pub fn matching(pattern: &str) -> Self {
+        if !pattern.contains(['*', '?']) {
+            return pattern.parse::<Action>().into_iter().collect();
+        }
+        if pattern == "*" {
+            return Self::all();
+        }
         let pattern = pattern.to_ascii_lowercase();
-        let named = |action: &Action| glob::is_match(&pattern, &action.as_str().to_ascii_lowercase());
+        let pieces = glob::pieces(&pattern);
+        let named = |action: &Action| glob::matches(&pieces, action.as_str().to_ascii_lowercase().as_bytes());
         Action::ALL.iter().copied().filter(named).collect()
     }
 

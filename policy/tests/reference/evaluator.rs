@@ -98,6 +98,10 @@ fn resource(statement: &Value, question: &Question) -> Truth {
             vec![format!("arn:aws:s3:::{pattern}"), format!("arn:zas:oci:::{pattern}")]
         };
         for form in forms {
+            if begins_otherwise(&form, &name) {
+                facts.push(Some(false));
+                continue;
+            }
             match substitute(&form, question) {
                 Put::Text(marked) => facts.push(Some(like_marked(&marked, &name))),
                 Put::Unknown => facts.push(None),
@@ -111,6 +115,13 @@ fn resource(statement: &Value, question: &Question) -> Truth {
         (None, true, _) => None,
         (fact, true, _) => fact.map(|yes| !yes),
     }
+}
+
+/// Whether the text before the first wildcard or variable rules a match out, whatever the rest stands for.
+fn begins_otherwise(pattern: &str, text: &str) -> bool {
+    let literal = pattern.replace("${*}", "\u{1}");
+    let end = literal.find(['*', '?']).unwrap_or(literal.len()).min(literal.find("${").unwrap_or(literal.len()));
+    !text.starts_with(&literal.get(..end).unwrap().replace('\u{1}', "*"))
 }
 
 /// A pattern after its variables: each character, and whether it acts as a wildcard.
@@ -265,6 +276,7 @@ fn compare(operator: &str, operand: &str, value: &str, question: &Question) -> R
             let lower: String = marked.iter().flat_map(|(c, _)| c.to_lowercase()).collect();
             lower == value.to_lowercase()
         }),
+        "StringLike" if begins_otherwise(operand, value) => Ok(Some(false)),
         "StringLike" => put(true, &|marked| like_marked(&marked, value)),
         "ArnLike" | "ArnEquals" if value.matches(':').count() < 5 => Ok(None),
         "ArnLike" | "ArnEquals" => put(true, &|marked| like_marked(&marked, value)),

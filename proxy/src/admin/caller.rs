@@ -11,7 +11,7 @@ use zas_policy::{Action, Resource};
 use super::Refusal;
 use crate::app::App;
 use crate::audit::{Api, Facts, Kind, Trail};
-use crate::authz::{Caller, Permit};
+use crate::authz::{Caller, Conditions, Permit};
 use crate::error::{Code, Error};
 use crate::gateway::RequestContext;
 use crate::identity::basic_principal;
@@ -59,7 +59,7 @@ impl<O: Asks> FromRequestParts<Arc<App>> for Permitted<O> {
         };
         let resource = O::resource(parameter);
         let facts = context.map(|context| Facts::of(Api::Rest, &context, &parts.headers));
-        let caller = Caller::new(principal, facts.map_or_else(Trail::none, Trail::of));
+        let caller = Caller::new(principal, facts.map_or_else(Trail::none, Trail::of), Conditions::of(&parts.headers));
         let action = O::ACTION.unwrap_or(Action::GetCallerIdentity);
         let permit = app.authority.authorize(&caller, action, resource).await?;
         if matches!(parts.method, Method::GET | Method::HEAD)

@@ -30,7 +30,14 @@ impl Page {
     /// # Errors
     /// `InvalidArgument` outside 1 to 1000.
     pub(super) fn limit(&self) -> Result<u32> {
-        match self.limit.unwrap_or(DEFAULT) {
+        Self::bounded(self.limit)
+    }
+
+    /// How many, where a list has another order.
+    /// # Errors
+    /// `InvalidArgument` outside 1 to 1000.
+    pub(super) fn bounded(limit: Option<u32>) -> Result<u32> {
+        match limit.unwrap_or(DEFAULT) {
             limit @ 1..=MAX => Ok(limit),
             _ => Err(Error::new(Code::InvalidArgument, "limit must be from 1 to 1000.").with("field", "limit")),
         }

@@ -258,7 +258,9 @@ impl Record {
                 self.resource = named(bucket);
                 self.reference = Some(cut(key, KEY_BYTES));
             }
-            Resource::Repository { name } => self.resource = named(name),
+            Resource::Repository { name } | Resource::Role { name } | Resource::Managed { name, .. } => {
+                self.resource = named(name);
+            }
         }
         self
     }

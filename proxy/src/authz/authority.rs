@@ -1,8 +1,9 @@
 //! [`Authority`]: the one place where a yes becomes a [`Permit`], and where a no is recorded.
 
-use zas_policy::{Action, Decision, Resource};
+use zas_policy::{Action, Decision, Effect, Policy, Principal, Reason, Request, Resource};
 
-use super::{Caller, Permit};
+use super::conditions::Known;
+use super::{Caller, Permit, Policies};
 use crate::audit::{Decided, Journal, Kind};
 use crate::error::{Code, Error, Result};
 
@@ -10,23 +11,31 @@ use crate::error::{Code, Error, Result};
 #[derive(Debug, Clone)]
 pub struct Authority {
     journal: Journal,
+    policies: Policies,
 }
 
 impl Authority {
     /// Records its refusals in this journal.
     #[must_use]
-    pub const fn new(journal: Journal) -> Self {
-        Self { journal }
+    pub const fn new(journal: Journal, policies: Policies) -> Self {
+        Self { journal, policies }
+    }
+
+    /// The policies that it decides by.
+    #[must_use]
+    pub const fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// Asks the policy; a yes is a [`Permit`], and a no to somebody who is known is on record before it is answered.
     ///
     /// # Errors
     /// [`Code::Unauthenticated`] where nobody asked, [`Code::AccessDenied`] where the policy says no; both carry the reason.
-    /// `SlowDown` where the refusal cannot be recorded in time.
+    /// `PoliciesUnavailable` where the policies are not known well enough; `SlowDown` where the refusal cannot be recorded in time.
     pub async fn authorize(&self, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
-        let decision = decide(caller, action, &resource);
-        let decided = Decided { allowed: decision.is_allowed(), statements: Vec::new() };
+        let decision = self.decide(caller, action, &resource);
+        let statements = decision.statements.iter().map(ToString::to_string).collect();
+        let decided = Decided { allowed: decision.is_allowed(), statements };
         let principal = caller.principal();
         if decided.allowed {
             tracing::trace!(%principal, %action, %resource, reason = %decision.reason, "allowed");
@@ -35,6 +44,9 @@ impl Authority {
         tracing::debug!(%principal, %action, %resource, reason = %decision.reason, "denied");
         if principal.is_anonymous() {
             return Err(refusal(Code::Unauthenticated, action, &resource, &decision));
+        }
+        if decision.reason == Reason::PoliciesAreStale {
+            return Err(Code::PoliciesUnavailable.into());
         }
         if let Some(record) = caller.trail().record(Kind::Denial, principal, action, &resource) {
             let status = Code::AccessDenied.row().status;
@@ -47,14 +59,41 @@ impl Authority {
     /// cannot be called on it, and nothing is recorded.
     #[must_use]
     pub fn may(&self, caller: &Caller, action: Action, resource: &Resource) -> bool {
-        decide(caller, action, resource).is_allowed()
+        self.decide(caller, action, resource).is_allowed()
+    }
+
+    fn decide(&self, caller: &Caller, action: Action, resource: &Resource) -> Decision {
+        // Root is not asked, so that policies that cannot be read can be mended.
+        let set = match (caller.principal(), self.policies.current()) {
+            (_, Ok(set)) => set,
+            (Principal::Root { .. }, Err(_)) => self.policies.latest(),
+            (_, Err(_)) => return Decision::new(Effect::Deny, Reason::PoliciesAreStale),
+        };
+        let principal = caller.principal();
+        let context = Known { conditions: caller.conditions(), facts: caller.trail().facts() };
+        let narrower = narrower(principal);
+        let narrowed_by: Vec<&Policy> = narrower.iter().collect();
+        set.decide(&Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by })
     }
 }
 
-fn decide(caller: &Caller, action: Action, resource: &Resource) -> Decision {
-    zas_policy::decide(caller.principal(), action, resource)
+/// The policy that narrows a session; one that cannot be read leaves nothing.
+fn narrower(principal: &Principal) -> Option<Policy> {
+    let Principal::Identity(identity) = principal else { return None };
+    let document = identity.session.as_ref()?.policy.as_ref()?;
+    let policy = Policy::parse(zas_policy::Kind::Session, "session", document);
+    Some(policy.unwrap_or_else(|_| Policy::deny_all("session")))
 }
 
+/// What a refusal tells: the reason and the statements, never what policies say.
 fn refusal(code: Code, action: Action, resource: &Resource, decision: &Decision) -> Error {
-    Error::from(code).with("action", action).with("resource", resource).with("reason", decision.reason)
+    let error = Error::from(code).with("action", action).with("resource", resource).with("reason", decision.reason);
+    let list = |items: Vec<String>| (!items.is_empty()).then(|| items.join(", "));
+    let statements = list(decision.statements.iter().map(ToString::to_string).collect());
+    let missing = list(decision.missing.iter().map(ToString::to_string).collect());
+    let unknown = list(decision.unknown.iter().map(ToString::to_string).collect());
+    [("statements", statements), ("missing", missing), ("unknown", unknown)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .fold(error, |error, (name, value)| error.with(name, value))
 }

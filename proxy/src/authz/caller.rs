@@ -1,7 +1,10 @@
 //! [`Caller`]: who asks, and what is known of the request besides.
 
+use std::sync::Arc;
+
 use zas_policy::Principal;
 
+use super::Conditions;
 use crate::audit::Trail;
 
 /// Who asks, and what is known of the request besides. Cheap to clone.
@@ -9,13 +12,14 @@ use crate::audit::Trail;
 pub struct Caller {
     principal: Principal,
     trail: Trail,
+    conditions: Arc<Conditions>,
 }
 
 impl Caller {
     /// Of a request.
     #[must_use]
-    pub const fn new(principal: Principal, trail: Trail) -> Self {
-        Self { principal, trail }
+    pub fn new(principal: Principal, trail: Trail, conditions: Conditions) -> Self {
+        Self { principal, trail, conditions: Arc::new(conditions) }
     }
 
     /// Who asks.
@@ -28,5 +32,11 @@ impl Caller {
     #[must_use]
     pub const fn trail(&self) -> &Trail {
         &self.trail
+    }
+
+    /// What the request says under the condition keys of policies.
+    #[must_use]
+    pub fn conditions(&self) -> &Conditions {
+        &self.conditions
     }
 }

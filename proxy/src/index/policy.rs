@@ -6,8 +6,10 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::Index;
+use super::audited::audited;
 use super::convert::check;
 use super::failure::Failure;
+use crate::audit::Record;
 use crate::error::{Code, Error, Result};
 
 /// What a document is for.
@@ -75,6 +77,8 @@ pub struct NewDocument<'a> {
     pub expected: Option<i64>,
     /// Who makes the change.
     pub by: &'a str,
+    /// What is recorded with it; empty where the service acts of itself.
+    pub audit: &'a [Record],
 }
 
 /// Whom a policy concerns.
@@ -114,11 +118,25 @@ pub struct PolicyData {
     pub attachments: Vec<Attachment>,
 }
 
-const PUT: &str = "SELECT status, version FROM put_policy_document($1, $2, $3, $4, $5, $6, $7)";
+const PUT: &str = audited!(8, "SELECT status, version FROM put_policy_document($1, $2, $3, $4, $5, $6, $7)");
+
+const DELETE: &str = audited!(5, "SELECT delete_policy_document($1, $2, $3, $4) AS status");
+
+const ATTACH: &str = audited!(5, "SELECT attach_policy($1, $2, $3, $4) AS status");
+
+const DETACH: &str = audited!(5, "SELECT detach_policy($1, $2, $3, $4) AS status");
 
 const ONE: &str = "
     SELECT kind, name, document, description, max_session, version, changed_at, changed_by
     FROM policy_documents WHERE kind = $1 AND name = $2";
+
+const LIST: &str = "
+    SELECT kind, name, document, description, max_session, version, changed_at, changed_by
+    FROM policy_documents WHERE kind = $1 AND name > $2 AND starts_with(name, $3) ORDER BY name LIMIT $4";
+
+const ATTACHMENTS: &str = "
+    SELECT policy, target_kind, target FROM policy_attachments WHERE policy = $1
+    ORDER BY target_kind, target LIMIT $2";
 
 const HISTORY: &str = "
     SELECT version, change, state, changed_at, changed_by FROM policy_history
@@ -191,6 +209,7 @@ impl Index {
     /// # Errors
     /// `PreconditionFailed` where another version stands there than expected; `NoSuchBucket`.
     pub async fn put_policy_document(&self, new: NewDocument<'_>) -> Result<i64> {
+        let records = self.canonical(new.audit);
         let (status, version): (String, Option<i64>) = self
             .fetch_one(|| {
                 sqlx::query_as(PUT)
@@ -201,6 +220,7 @@ impl Index {
                     .bind(new.max_session)
                     .bind(new.expected)
                     .bind(new.by)
+                    .bind(&records)
             })
             .await
             .map_err(refusal)?;
@@ -217,15 +237,11 @@ impl Index {
         name: &str,
         expected: Option<i64>,
         by: &str,
+        audit: &[Record],
     ) -> Result<()> {
+        let records = self.canonical(audit);
         let (status,): (String,) = self
-            .fetch_one(|| {
-                sqlx::query_as("SELECT delete_policy_document($1, $2, $3, $4)")
-                    .bind(kind.as_str())
-                    .bind(name)
-                    .bind(expected)
-                    .bind(by)
-            })
+            .fetch_one(|| sqlx::query_as(DELETE).bind(kind.as_str()).bind(name).bind(expected).bind(by).bind(&records))
             .await
             .map_err(refusal)?;
         check(&status)
@@ -239,21 +255,51 @@ impl Index {
         row.map(Row::into_document).transpose()
     }
 
+    /// Documents of a kind, in the order of their names: those that begin with `prefix` and come behind `after`.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn list_policy_documents(
+        &self,
+        kind: DocumentKind,
+        prefix: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<PolicyDocument>> {
+        let rows: Vec<Row> = self
+            .fetch_all(|| sqlx::query_as(LIST).bind(kind.as_str()).bind(after).bind(prefix).bind(i64::from(limit)))
+            .await?;
+        rows.into_iter().map(Row::into_document).collect()
+    }
+
+    /// What a policy is attached to, the first `limit` by kind and name.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn policy_attachments(&self, policy: &str, limit: u32) -> Result<Vec<Attachment>> {
+        Ok(self.fetch_all(|| sqlx::query_as(ATTACHMENTS).bind(policy).bind(i64::from(limit))).await?)
+    }
+
     /// Attaches a policy; nothing happens where it is attached already.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn attach_policy(&self, attachment: &Attachment, by: &str) -> Result<()> {
-        self.change_attachment("SELECT attach_policy($1, $2, $3, $4)", attachment, by).await
+    pub async fn attach_policy(&self, attachment: &Attachment, by: &str, audit: &[Record]) -> Result<()> {
+        self.change_attachment(ATTACH, attachment, by, audit).await
     }
 
     /// Takes an attachment away.
     /// # Errors
     /// `NoSuchEntity` where it is not attached.
-    pub async fn detach_policy(&self, attachment: &Attachment, by: &str) -> Result<()> {
-        self.change_attachment("SELECT detach_policy($1, $2, $3, $4)", attachment, by).await
+    pub async fn detach_policy(&self, attachment: &Attachment, by: &str, audit: &[Record]) -> Result<()> {
+        self.change_attachment(DETACH, attachment, by, audit).await
     }
 
-    async fn change_attachment(&self, statement: &'static str, attachment: &Attachment, by: &str) -> Result<()> {
+    async fn change_attachment(
+        &self,
+        statement: &'static str,
+        attachment: &Attachment,
+        by: &str,
+        audit: &[Record],
+    ) -> Result<()> {
+        let records = self.canonical(audit);
         let (status,): (String,) = self
             .fetch_one(|| {
                 sqlx::query_as(statement)
@@ -261,6 +307,7 @@ impl Index {
                     .bind(&attachment.target_kind)
                     .bind(&attachment.target)
                     .bind(by)
+                    .bind(&records)
             })
             .await
             .map_err(refusal)?;

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::audit::Journal;
+use crate::authz::Policies;
 use crate::config::{AccessKey, Secret};
 use crate::index::Index;
 
@@ -36,7 +37,7 @@ fn admit_parts(parts: &Parts) -> Result<Admitted> {
         let mut config = Config::default();
         config.database.url = Secret::new("postgres://zas@127.0.0.1:1/zas");
         let journal = Journal::new(Index::open(&config.database).unwrap(), &config.audit);
-        let (authority, keys) = (Authority::new(journal), keys());
+        let (authority, keys) = (Authority::new(journal, Policies::new(&config.authorization)), keys());
         let context =
             RequestContext { request_id: RequestId::generate(), peer: None, secure: false, operation: Arc::default() };
         let door = Door { config: &config, keys: &keys, authority: &authority };

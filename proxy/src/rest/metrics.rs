@@ -7,7 +7,7 @@ use zas_policy::{Action, Resource};
 use super::Exposure;
 use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
-use crate::authz::Caller;
+use crate::authz::{Caller, Conditions};
 use crate::error::Result;
 use crate::gateway::RequestContext;
 use crate::identity::basic_principal;
@@ -22,7 +22,11 @@ pub(super) async fn metrics(
 ) -> Result<Response<Bytes>> {
     if exposure == Exposure::Public {
         let principal = basic_principal(&app.access_keys, &parts.headers)?;
-        let caller = Caller::new(principal, Trail::of(Facts::of(Api::Rest, context, &parts.headers)));
+        let caller = Caller::new(
+            principal,
+            Trail::of(Facts::of(Api::Rest, context, &parts.headers)),
+            Conditions::of(&parts.headers),
+        );
         app.authority.authorize(&caller, Action::ReadMetrics, Resource::Service).await?;
     }
     let mut response = Response::new(Bytes::from(telemetry::metrics().render(&app.index)));

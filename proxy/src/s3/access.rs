@@ -19,7 +19,7 @@ use super::operation::Operation;
 use super::{names, unsupported};
 use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
-use crate::authz::{Caller, Permit};
+use crate::authz::{Caller, Conditions, Permit};
 use crate::error::{Code, Error, Result};
 use crate::gateway::RequestContext;
 
@@ -59,7 +59,7 @@ impl Source {
         match self.0.resource() {
             Resource::Object { bucket, key } => (bucket, key),
             // Made below, from a bucket and a key.
-            Resource::Service | Resource::Bucket { .. } | Resource::Repository { .. } => ("", ""),
+            _ => ("", ""),
         }
     }
 }
@@ -73,7 +73,8 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     let Some(operation) = Operation::parse(name) else { return Err(not_implemented(&principal, name)) };
     call.set_operation(operation.name());
     let resource = resource(cx.s3_path())?;
-    let caller = Caller::new(principal, trail(cx));
+    let conditions = Conditions::of_s3(cx.headers(), cx.uri().query().unwrap_or_default());
+    let caller = Caller::new(principal, trail(cx), conditions);
     let permit = authorize(app, &caller, action(operation, cx), resource).await?;
     call.set_permit(&permit);
     unsupported::check(operation, cx.headers(), cx.uri().query())?;

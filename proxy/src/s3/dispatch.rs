@@ -46,6 +46,10 @@ dispatch! {
     abort_multipart_upload: AbortMultipartUploadInput -> AbortMultipartUploadOutput;
     list_parts: ListPartsInput -> ListPartsOutput;
     list_multipart_uploads: ListMultipartUploadsInput -> ListMultipartUploadsOutput;
+    get_bucket_policy: GetBucketPolicyInput -> GetBucketPolicyOutput;
+    get_bucket_policy_status: GetBucketPolicyStatusInput -> GetBucketPolicyStatusOutput;
+    put_bucket_policy: PutBucketPolicyInput -> PutBucketPolicyOutput;
+    delete_bucket_policy: DeleteBucketPolicyInput -> DeleteBucketPolicyOutput;
 }
 
 fn permitted<T>(request: &mut S3Request<T>) -> S3Result<(Call, Permit)> {

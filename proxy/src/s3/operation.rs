@@ -61,6 +61,10 @@ operations! {
     CompleteMultipartUpload: PutObject, true, ["uploadId"];
     AbortMultipartUpload: AbortMultipartUpload, true, ["uploadId"];
     ListParts: ListMultipartUploadParts, false, [];
+    GetBucketPolicy: GetBucketPolicy, false, [];
+    GetBucketPolicyStatus: GetBucketPolicyStatus, false, [];
+    PutBucketPolicy: PutBucketPolicy, true, ["policy"];
+    DeleteBucketPolicy: DeleteBucketPolicy, true, ["policy"];
 }
 
 #[cfg(test)]
@@ -77,11 +81,20 @@ mod tests {
 
     #[test]
     fn only_writes_have_actions_that_write() {
-        use Action::{AbortMultipartUpload, CreateBucket, DeleteBucket, DeleteObject, PutObject};
+        use Action::{
+            AbortMultipartUpload, CreateBucket, DeleteBucket, DeleteBucketPolicy, DeleteObject, PutBucketPolicy,
+            PutObject,
+        };
         for operation in Operation::ALL {
             let writes = matches!(
                 operation.action(),
-                AbortMultipartUpload | CreateBucket | DeleteBucket | DeleteObject | PutObject
+                AbortMultipartUpload
+                    | CreateBucket
+                    | DeleteBucket
+                    | DeleteBucketPolicy
+                    | DeleteObject
+                    | PutBucketPolicy
+                    | PutObject
             );
             assert_eq!(operation.writes(), writes, "{operation:?}");
         }

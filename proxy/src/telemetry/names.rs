@@ -74,6 +74,9 @@ metrics! {
     SWEEP_UPLOADS: Counter "zas_sweep_uploads_total" [] "Abandoned multipart uploads that were given up.";
     SWEEP_SECONDS: Histogram "zas_sweep_duration_seconds" [] "Seconds that one round of the sweeper took.";
 
+    // --- policies
+    POLICY_REVISION: Gauge "zas_policy_revision" [] "Number of changes that the policies known here include.";
+
     // --- audit
     AUDIT_RECORDS: Counter "zas_audit_records_total" ["kind"] "Audit records that were written, by kind.";
     AUDIT_QUEUE: Gauge "zas_audit_queue_records" [] "Audit records that wait to be committed.";

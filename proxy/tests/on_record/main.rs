@@ -171,3 +171,19 @@ async fn no_secret_gets_into_a_record() {
     let text = serde_json::to_string(&world.records("team/app").await).unwrap();
     assert!(!text.contains(SECRET) && !text.contains(&credentials), "{text}");
 }
+
+#[tokio::test]
+async fn a_change_of_a_policy_commits_with_its_record_or_not_at_all() {
+    let world = World::new().await;
+    let path = "/-/api/v1/policies/readers";
+    let body = r#"{"document":{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"a/*"}}}"#;
+    world.sql("ALTER TABLE audit_event ADD CONSTRAINT no CHECK (resource IS DISTINCT FROM 'readers') NOT VALID").await;
+    let (status, _) = world.ask("PUT", path, body).await;
+    assert!(status >= 500, "{status}");
+    world.sql("ALTER TABLE audit_event DROP CONSTRAINT no").await;
+    assert_eq!(world.ask("GET", path, "").await.0, 404);
+    let (status, answer) = world.ask("PUT", path, body).await;
+    assert_eq!(status, 200, "{answer}");
+    let record = world.expect("readers", |record| record["action"] == "admin:PutPolicy").await;
+    assert_eq!((&record["principal"], &record["decision"]), (&"root/AKIA".into(), &"allow".into()));
+}

@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod bucket_policy;
 mod buckets;
 mod checksums;
 mod copies;

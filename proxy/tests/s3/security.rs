@@ -100,7 +100,7 @@ async fn what_is_not_implemented_is_said_so() {
     for (method, uri) in [
         (Method::GET, "/bucket?acl"),
         (Method::GET, "/bucket?versioning"),
-        (Method::PUT, "/bucket?policy"),
+        (Method::PUT, "/bucket?acl"),
         (Method::GET, "/bucket/key?tagging"),
         (Method::PUT, "/bucket/key?tagging"),
         (Method::PUT, "/bucket/key?renameObject"),

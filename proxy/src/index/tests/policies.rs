@@ -11,6 +11,7 @@ fn policy(name: &str) -> NewDocument<'_> {
         max_session: None,
         expected: None,
         by: "user/alice",
+        audit: &[],
     }
 }
 
@@ -36,10 +37,11 @@ async fn a_change_based_on_another_version_is_refused_and_counts_nothing() {
     for expected in [0, first] {
         let stale = NewDocument { expected: Some(expected), document: "{}", ..policy("p") };
         assert_code(world.index.put_policy_document(stale).await, Code::PreconditionFailed);
-        let delete = world.index.delete_policy_document(DocumentKind::Policy, "p", Some(expected), "user/bob").await;
+        let delete =
+            world.index.delete_policy_document(DocumentKind::Policy, "p", Some(expected), "user/bob", &[]).await;
         assert_code(delete, Code::PreconditionFailed);
     }
-    let missing = world.index.delete_policy_document(DocumentKind::Policy, "q", None, "user/bob").await;
+    let missing = world.index.delete_policy_document(DocumentKind::Policy, "q", None, "user/bob", &[]).await;
     assert_code(missing, Code::NoSuchEntity);
     assert_eq!(world.index.policy_revision().await.unwrap(), second);
 }
@@ -61,8 +63,8 @@ async fn everything_is_read_as_of_one_instant() {
     world.index.put_policy_document(role).await.unwrap();
     let bucket = NewDocument { kind: DocumentKind::Bucket, ..policy("b") };
     world.index.put_policy_document(bucket).await.unwrap();
-    world.index.attach_policy(&attachment("p", "group", "/teams/a"), "user/alice").await.unwrap();
-    world.index.attach_policy(&attachment("p", "group", "/teams/a"), "user/alice").await.unwrap();
+    world.index.attach_policy(&attachment("p", "group", "/teams/a"), "user/alice", &[]).await.unwrap();
+    world.index.attach_policy(&attachment("p", "group", "/teams/a"), "user/alice", &[]).await.unwrap();
     let data = world.index.policy_data().await.unwrap();
     assert_eq!(data.revision, world.index.policy_revision().await.unwrap());
     assert_eq!(data.documents.len(), 3);
@@ -73,11 +75,11 @@ async fn everything_is_read_as_of_one_instant() {
 async fn a_deleted_policy_takes_its_attachments_with_it() {
     let world = World::new().await;
     world.index.put_policy_document(policy("p")).await.unwrap();
-    world.index.attach_policy(&attachment("p", "user", "bob"), "user/alice").await.unwrap();
-    world.index.delete_policy_document(DocumentKind::Policy, "p", None, "user/alice").await.unwrap();
+    world.index.attach_policy(&attachment("p", "user", "bob"), "user/alice", &[]).await.unwrap();
+    world.index.delete_policy_document(DocumentKind::Policy, "p", None, "user/alice", &[]).await.unwrap();
     world.index.put_policy_document(policy("p")).await.unwrap();
     assert!(world.index.policy_data().await.unwrap().attachments.is_empty());
-    assert_code(world.index.detach_policy(&attachment("p", "user", "bob"), "x").await, Code::NoSuchEntity);
+    assert_code(world.index.detach_policy(&attachment("p", "user", "bob"), "x", &[]).await, Code::NoSuchEntity);
 }
 
 #[tokio::test]
@@ -96,9 +98,9 @@ async fn a_bucket_policy_goes_with_its_bucket() {
 async fn the_history_says_who_changed_what_the_latest_first() {
     let world = World::new().await;
     world.index.put_policy_document(policy("p")).await.unwrap();
-    world.index.attach_policy(&attachment("p", "role", "dev"), "user/carol").await.unwrap();
-    world.index.detach_policy(&attachment("p", "role", "dev"), "user/carol").await.unwrap();
-    world.index.delete_policy_document(DocumentKind::Policy, "p", None, "user/dave").await.unwrap();
+    world.index.attach_policy(&attachment("p", "role", "dev"), "user/carol", &[]).await.unwrap();
+    world.index.detach_policy(&attachment("p", "role", "dev"), "user/carol", &[]).await.unwrap();
+    world.index.delete_policy_document(DocumentKind::Policy, "p", None, "user/dave", &[]).await.unwrap();
     let all = world.index.policy_history(DocumentKind::Policy, "p", None, 10).await.unwrap();
     let changes: Vec<_> = all.iter().map(|entry| (entry.change.as_str(), entry.changed_by.as_str())).collect();
     let expected = [("delete", "user/dave"), ("detach", "user/carol"), ("attach", "user/carol"), ("put", "user/alice")];

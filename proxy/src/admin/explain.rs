@@ -1,0 +1,293 @@
+//! `/authorize/explain` and `/buckets/{bucket}/effective`: why a principal may or may not do something, and what it may do in a bucket.
+//!
+//! Both answer from the policies that this replica decides by; nothing is done, and nobody is denied.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use zas_policy::{
+    Action, Considered, Context, Empty, Found, Grant, Identity, Key, Outcome, Principal, Request, Resource, Source,
+};
+
+use super::{Asks, Permitted, Refusal};
+use crate::app::App;
+use crate::error::{Code, Error};
+
+/// Asks why.
+pub(super) struct Explain;
+
+impl Asks for Explain {
+    const NAME: &'static str = "ExplainAuthorization";
+    const ACTION: Option<Action> = Some(Action::Explain);
+}
+
+/// Asks what somebody may do in a bucket.
+pub(super) struct GetEffective;
+
+impl Asks for GetEffective {
+    const NAME: &'static str = "GetEffectivePermissions";
+    const ACTION: Option<Action> = Some(Action::GetEffective);
+
+    fn resource(parameter: impl Fn(&str) -> String) -> Resource {
+        Resource::bucket(parameter("bucket"))
+    }
+}
+
+/// Somebody, as policies see them.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Who {
+    /// Whether nobody is known to ask; the rest is left out then.
+    anonymous: bool,
+    /// The user's name.
+    #[schema(example = "alice")]
+    name: String,
+    /// The id, `<issuer>/<subject>`.
+    id: String,
+    /// The issuer's name.
+    issuer: String,
+    /// Roles.
+    roles: Vec<String>,
+    /// Groups.
+    #[schema(example = json!(["/teams/build"]))]
+    groups: Vec<String>,
+    /// Attributes, for the condition keys `jwt:<name>` and `aws:PrincipalTag/<name>`.
+    attributes: BTreeMap<String, Vec<String>>,
+}
+
+impl Who {
+    fn principal(self) -> Principal {
+        if self.anonymous {
+            return Principal::Anonymous;
+        }
+        let Self { anonymous: _, name, id, issuer, roles, groups, attributes } = self;
+        Principal::identity(Identity {
+            id,
+            name,
+            issuer,
+            roles,
+            groups,
+            attributes,
+            access_key_id: None,
+            session: None,
+        })
+    }
+}
+
+/// What somebody would ask for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Question {
+    /// Who.
+    principal: Who,
+    /// The action.
+    #[schema(example = "s3:GetObject")]
+    action: String,
+    /// On what: `arn:aws:s3:::bucket/key`, `arn:zas:oci:::repository`; `*` for the service.
+    #[schema(example = "arn:aws:s3:::releases/app.tar.gz")]
+    resource: String,
+    /// Condition keys of the request and of the artifact, by name. A key that is not given is missing.
+    #[serde(default)]
+    context: BTreeMap<String, Vec<String>>,
+}
+
+/// Why.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Explanation {
+    /// `Allow` or `Deny`.
+    effect: String,
+    /// Why, in words.
+    reason: String,
+    /// The statements that decided, as `policy#sid` or `policy#number`.
+    statements: Vec<String>,
+    /// Condition keys that were missing, where it was denied.
+    missing: Vec<String>,
+    /// Every statement that concerns the principal or the bucket.
+    considered: Vec<Statement>,
+}
+
+/// A statement that was looked at.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Statement {
+    /// Which: `policy#sid` or `policy#number`.
+    statement: String,
+    /// What it would do.
+    effect: String,
+    /// `matches`, or why it does not: `other_action`, `other_principal`, `other_resource`, `condition_fails`, `unknown`.
+    outcome: &'static str,
+    /// The condition that fails, as `operator key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<String>,
+}
+
+impl From<Considered> for Statement {
+    fn from(considered: Considered) -> Self {
+        let (outcome, condition) = match considered.outcome {
+            Outcome::Matches => ("matches", None),
+            Outcome::Unknown => ("unknown", None),
+            Outcome::OtherAction => ("other_action", None),
+            Outcome::OtherPrincipal => ("other_principal", None),
+            Outcome::OtherResource => ("other_resource", None),
+            Outcome::ConditionFails { operator, key } => ("condition_fails", Some(format!("{operator} {key}"))),
+        };
+        let (statement, effect) = (considered.statement.to_string(), considered.effect.to_string());
+        Self { statement, effect, outcome, condition }
+    }
+}
+
+/// The keys that a question gives.
+struct Given(Vec<(Key, Vec<String>)>);
+
+impl Given {
+    fn parse(context: BTreeMap<String, Vec<String>>) -> Result<Self, Error> {
+        let keys = context.into_iter().map(|(name, values)| {
+            let refused =
+                |text: String| Error::new(Code::InvalidArgument, text).with("field", format!("context.{name}"));
+            let key = Key::parse(&name).map_err(refused)?;
+            if key.name.source() == Source::Principal {
+                return Err(refused(format!("{key} is a key of the principal: say it there.")));
+            }
+            Ok((key, values))
+        });
+        keys.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Context for Given {
+    fn find<'a>(&'a self, key: &Key) -> Found<'a> {
+        let given = self.0.iter().find(|(known, _)| known == key);
+        given.map_or(Found::Missing, |(_, values)| Found::Values(values.iter().map(|v| Cow::Borrowed(&**v)).collect()))
+    }
+}
+
+/// Tell why somebody may or may not do something.
+#[utoipa::path(post, path = "/authorize/explain", tag = "policies", request_body = Question,
+    responses((status = 200, body = Explanation), (status = 400, description = "The question cannot be read.")))]
+pub(super) async fn explain(
+    State(app): State<Arc<App>>,
+    _permitted: Permitted<Explain>,
+    body: Result<Json<Question>, JsonRejection>,
+) -> Result<Json<Explanation>, Refusal> {
+    let Json(question) = body?;
+    let action = question.action.parse::<Action>();
+    let action =
+        action.map_err(|error| Error::new(Code::InvalidArgument, error.to_string()).with("field", "action"))?;
+    let resource = resource(&question.resource)?;
+    let context = Given::parse(question.context)?;
+    let principal = question.principal.principal();
+    let request = Request { principal: &principal, action, resource: &resource, context: &context, narrowed_by: &[] };
+    let explained = app.authority.policies().current()?.explain(&request);
+    let decision = explained.decision;
+    Ok(Json(Explanation {
+        effect: decision.effect.to_string(),
+        reason: decision.reason.to_string(),
+        statements: decision.statements.iter().map(ToString::to_string).collect(),
+        missing: decision.missing.iter().map(ToString::to_string).collect(),
+        considered: explained.statements.into_iter().map(Statement::from).collect(),
+    }))
+}
+
+fn resource(text: &str) -> Result<Resource, Error> {
+    let name = |start: &str| text.strip_prefix(start).filter(|name| !name.is_empty());
+    if text == "*" {
+        return Ok(Resource::Service);
+    }
+    if let Some(name) = name("arn:aws:s3:::") {
+        return Ok(match name.split_once('/') {
+            Some((bucket, key)) => Resource::object(bucket, key),
+            None => Resource::bucket(name),
+        });
+    }
+    if let Some(name) = name("arn:zas:oci:::") {
+        return Ok(Resource::repository(name));
+    }
+    if let Some(name) = name("arn:aws:iam:::role/") {
+        return Ok(Resource::role(name));
+    }
+    if let Some(name) = name("arn:zas:admin:::policy/") {
+        return Ok(Resource::managed("policy", name));
+    }
+    let text = "The resource is \"*\", arn:aws:s3:::bucket, arn:aws:s3:::bucket/key, arn:zas:oci:::repository, \
+                arn:aws:iam:::role/name or arn:zas:admin:::policy/name.";
+    Err(Error::new(Code::InvalidArgument, text).with("field", "resource"))
+}
+
+/// Whose rights are asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Whose {
+    /// The user's name; unset: anonymous requests.
+    user: Option<String>,
+    /// Roles, with commas between them.
+    #[serde(default)]
+    roles: String,
+    /// Groups, with commas between them.
+    #[serde(default)]
+    groups: String,
+}
+
+/// What somebody may do in a bucket.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Effective {
+    /// What statements give and take; a `Deny` wins where both stand.
+    grants: Vec<Granted>,
+}
+
+/// What a statement gives or takes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Granted {
+    /// The action.
+    action: &'static str,
+    /// `Allow` or `Deny`.
+    effect: String,
+    /// Whether for the whole bucket; otherwise for some keys.
+    everywhere: bool,
+    /// Whether it depends on conditions.
+    conditional: bool,
+    /// By which statement: `policy#sid` or `policy#number`.
+    statement: String,
+}
+
+impl From<Grant> for Granted {
+    fn from(grant: Grant) -> Self {
+        Self {
+            action: grant.action.as_str(),
+            effect: grant.effect.to_string(),
+            everywhere: grant.everywhere,
+            conditional: grant.conditional,
+            statement: grant.statement.to_string(),
+        }
+    }
+}
+
+/// List what somebody may do in a bucket.
+#[utoipa::path(get, path = "/buckets/{bucket}/effective", tag = "policies",
+    params(("bucket" = String, Path, description = "The name."), Whose),
+    responses((status = 200, body = Effective), (status = 404, description = "There is no such bucket.")))]
+pub(super) async fn effective(
+    State(app): State<Arc<App>>,
+    _permitted: Permitted<GetEffective>,
+    Path(bucket): Path<String>,
+    whose: Result<Query<Whose>, QueryRejection>,
+) -> Result<Json<Effective>, Refusal> {
+    let Query(whose) = whose?;
+    app.index.bucket(&bucket).await?;
+    let list = |text: &str| text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let who = Who {
+        anonymous: whose.user.is_none(),
+        name: whose.user.unwrap_or_default(),
+        roles: list(&whose.roles),
+        groups: list(&whose.groups),
+        ..Who::default()
+    };
+    let set = app.authority.policies().current()?;
+    let grants = set.effective(&who.principal(), &bucket, &Empty, &[]);
+    Ok(Json(Effective { grants: grants.into_iter().map(Granted::from).collect() }))
+}

@@ -1,0 +1,357 @@
+//! `/policies`: identity policies, as documents with versions. A version is an ETag; `If-Match` makes a change conditional.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::IntoResponse;
+use http::{HeaderMap, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
+use zas_policy::{Action, Kind, ParseError, Resource, builtin_policies, builtin_policy};
+
+use super::page::Page;
+use super::{Asks, Permitted, Refusal};
+use crate::app::App;
+use crate::error::{Code, Error};
+use crate::index::{DocumentKind, HistoryEntry, NewDocument, PolicyDocument};
+
+/// The longest name of a policy.
+const NAME: usize = 128;
+
+macro_rules! asks {
+    ($($(#[doc = $doc:literal])+ $name:ident: $action:ident, $on:expr;)+) => {
+        $($(#[doc = $doc])+
+        pub(super) struct $name;
+
+        impl Asks for $name {
+            const NAME: &'static str = stringify!($name);
+            const ACTION: Option<Action> = Some(Action::$action);
+
+            fn resource(parameter: impl Fn(&str) -> String) -> Resource {
+                let on: fn(String) -> Resource = $on;
+                on(parameter("policy"))
+            }
+        })+
+    };
+}
+pub(super) use asks;
+
+asks! {
+    /// Asks for all policies.
+    ListPolicies: ListPolicies, |_| Resource::Service;
+    /// Asks for one.
+    GetPolicy: GetPolicy, |name| Resource::managed("policy", name);
+    /// Asks to make or replace one.
+    PutPolicy: PutPolicy, |name| Resource::managed("policy", name);
+    /// Asks to delete one.
+    DeletePolicy: DeletePolicy, |name| Resource::managed("policy", name);
+}
+
+/// A policy.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Policy {
+    /// Its name.
+    #[schema(example = "release-readers")]
+    name: String,
+    /// What it is for.
+    description: String,
+    /// Whether the program brings it along; it cannot be changed then.
+    builtin: bool,
+    /// Grows with each change of any policy; 0 for one that the program brings along. As `ETag`, in quotes.
+    version: i64,
+    /// When it became what it is.
+    #[serde(with = "time::serde::rfc3339::option")]
+    changed_at: Option<OffsetDateTime>,
+    /// By whom.
+    changed_by: Option<String>,
+    /// The document; left out of lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    document: Option<Value>,
+}
+
+/// A page of policies by name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Policies {
+    /// The policies, without their documents.
+    policies: Vec<Policy>,
+    /// `after` of the next page; null on the last.
+    next: Option<String>,
+}
+
+/// What a policy shall be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewPolicy {
+    /// The document: `Version` and `Statement`, without `Principal`.
+    #[schema(value_type = Object)]
+    document: Value,
+    /// What it is for.
+    #[serde(default)]
+    description: String,
+}
+
+/// How a policy is put.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PutOptions {
+    /// Only check it: nothing is changed.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Which part of a history.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct HistoryPage {
+    /// How many, from 1 to 1000; 100 where it is not said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    before: Option<i64>,
+}
+
+/// A part of a history, the latest change first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct History {
+    /// The changes.
+    changes: Vec<Change>,
+    /// `before` of the next page; null on the last.
+    next: Option<i64>,
+}
+
+/// A change of a policy or of what it is attached to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Change {
+    /// The version that it made.
+    version: i64,
+    /// `put`, `delete`, `attach` or `detach`.
+    change: String,
+    /// The state after it.
+    #[schema(value_type = Object)]
+    state: Value,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    changed_at: OffsetDateTime,
+    /// By whom.
+    changed_by: String,
+}
+
+impl From<HistoryEntry> for Change {
+    fn from(entry: HistoryEntry) -> Self {
+        let HistoryEntry { version, change, state, changed_at, changed_by } = entry;
+        Self { version, change, state, changed_at, changed_by }
+    }
+}
+
+impl Policy {
+    fn stored(stored: PolicyDocument, whole: bool) -> Self {
+        let document = whole.then(|| serde_json::from_str(&stored.document).unwrap_or(Value::String(stored.document)));
+        Self {
+            name: stored.name,
+            description: stored.description,
+            builtin: false,
+            version: stored.version,
+            changed_at: Some(stored.changed_at),
+            changed_by: Some(stored.changed_by),
+            document,
+        }
+    }
+
+    fn builtin(builtin: &zas_policy::Builtin, whole: bool) -> Self {
+        Self {
+            name: builtin.name.to_owned(),
+            description: builtin.description.to_owned(),
+            builtin: true,
+            version: 0,
+            changed_at: None,
+            changed_by: None,
+            document: whole.then(|| serde_json::from_str(builtin.document).unwrap_or_default()),
+        }
+    }
+}
+
+/// List policies, those that the program brings along included.
+#[utoipa::path(get, path = "/policies", tag = "policies", params(Page), responses((status = 200, body = Policies)))]
+pub(super) async fn list_policies(
+    State(app): State<Arc<App>>,
+    _permitted: Permitted<ListPolicies>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Json<Policies>, Refusal> {
+    let Query(page) = page?;
+    let limit = page.limit()?;
+    let (prefix, after) = (page.prefix(), page.after());
+    let stored = app.index.list_policy_documents(DocumentKind::Policy, prefix, after, limit + 1).await?;
+    let mut policies: Vec<Policy> = stored.into_iter().map(|stored| Policy::stored(stored, false)).collect();
+    let brought = builtin_policies().iter().filter(|builtin| builtin.name.starts_with(prefix) && builtin.name > after);
+    policies.extend(brought.map(|builtin| Policy::builtin(builtin, false)));
+    policies.sort_by(|a, b| a.name.cmp(&b.name));
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = policies.len() > limit;
+    policies.truncate(limit);
+    let next = policies.last().filter(|_| more).map(|policy| policy.name.clone());
+    Ok(Json(Policies { policies, next }))
+}
+
+/// Show a policy.
+#[utoipa::path(get, path = "/policies/{policy}", tag = "policies", params(("policy" = String, Path, description = "The name.")),
+    responses((status = 200, body = Policy, headers(("ETag" = String, description = "The version."))),
+        (status = 404, description = "There is none of this name.")))]
+pub(super) async fn get_policy(
+    State(app): State<Arc<App>>,
+    _permitted: Permitted<GetPolicy>,
+    Path(name): Path<String>,
+) -> Result<impl IntoResponse, Refusal> {
+    let policy = match builtin_policy(&name) {
+        Some(builtin) => Policy::builtin(builtin, true),
+        None => {
+            let stored = app.index.policy_document(DocumentKind::Policy, &name).await?.ok_or(Code::NoSuchEntity)?;
+            Policy::stored(stored, true)
+        }
+    };
+    Ok(([(header::ETAG, etag(policy.version))], Json(policy)))
+}
+
+/// Make or replace a policy.
+///
+/// `If-Match` with the version that shall be replaced, or `If-None-Match: *` where there shall be none yet; without either the
+/// policy becomes what is sent whatever it was.
+#[utoipa::path(put, path = "/policies/{policy}", tag = "policies",
+    params(("policy" = String, Path, description = "The name."), PutOptions,
+        ("If-Match" = Option<String>, Header, description = "The version that is replaced."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: there is none yet.")),
+    request_body = NewPolicy,
+    responses((status = 200, body = Policy, description = "As it is now, or would be with `dry_run`."),
+        (status = 400, description = "The document is not valid: the error names line, column and field."),
+        (status = 412, description = "Another version stands there.")))]
+pub(super) async fn put_policy(
+    State(app): State<Arc<App>>,
+    permitted: Permitted<PutPolicy>,
+    Path(name): Path<String>,
+    options: Result<Query<PutOptions>, QueryRejection>,
+    headers: HeaderMap,
+    body: Result<Json<NewPolicy>, JsonRejection>,
+) -> Result<impl IntoResponse, Refusal> {
+    let (Query(options), Json(new)) = (options?, body?);
+    check_name(&name)?;
+    let expected = expected(&headers)?;
+    // Written anew, so that line and column are those of the document alone.
+    let document = serde_json::to_string_pretty(&new.document).map_err(Error::internal)?;
+    zas_policy::Policy::parse(Kind::Identity, &name, &document).map_err(|error| malformed(&error))?;
+    let by = permitted.permit.principal().to_string();
+    let mut version = 0;
+    if !options.dry_run {
+        let record = permitted.permit.record();
+        let new = NewDocument {
+            kind: DocumentKind::Policy,
+            name: &name,
+            document: &document,
+            description: &new.description,
+            max_session: None,
+            expected,
+            by: &by,
+            audit: record.as_slice(),
+        };
+        version = app.index.put_policy_document(new).await?;
+        app.authority.policies().refresh(&app.index).await?;
+    }
+    let policy = Policy {
+        name,
+        description: new.description,
+        builtin: false,
+        version,
+        changed_at: (!options.dry_run).then(OffsetDateTime::now_utc),
+        changed_by: (!options.dry_run).then_some(by),
+        document: Some(new.document),
+    };
+    Ok(([(header::ETAG, etag(version))], Json(policy)))
+}
+
+/// Delete a policy, and with it what it is attached to.
+#[utoipa::path(delete, path = "/policies/{policy}", tag = "policies",
+    params(("policy" = String, Path, description = "The name."),
+        ("If-Match" = Option<String>, Header, description = "The version that is deleted.")),
+    responses((status = 204, description = "It is gone."), (status = 404, description = "There is none of this name."),
+        (status = 412, description = "Another version stands there.")))]
+pub(super) async fn delete_policy(
+    State(app): State<Arc<App>>,
+    permitted: Permitted<DeletePolicy>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refusal> {
+    check_name(&name)?;
+    let by = permitted.permit.principal().to_string();
+    let (expected, record) = (expected(&headers)?, permitted.permit.record());
+    app.index.delete_policy_document(DocumentKind::Policy, &name, expected, &by, record.as_slice()).await?;
+    app.authority.policies().refresh(&app.index).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Show what was changed in a policy and in what it is attached to, when and by whom. A policy that was deleted keeps its history.
+#[utoipa::path(get, path = "/policies/{policy}/history", tag = "policies",
+    params(("policy" = String, Path, description = "The name."), HistoryPage), responses((status = 200, body = History)))]
+pub(super) async fn get_policy_history(
+    State(app): State<Arc<App>>,
+    _permitted: Permitted<GetPolicy>,
+    Path(name): Path<String>,
+    page: Result<Query<HistoryPage>, QueryRejection>,
+) -> Result<Json<History>, Refusal> {
+    let Query(page) = page?;
+    let limit = Page::bounded(page.limit)?;
+    let mut entries = app.index.policy_history(DocumentKind::Policy, &name, page.before, limit + 1).await?;
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = entries.len() > wanted;
+    entries.truncate(wanted);
+    let next = entries.last().filter(|_| more).map(|entry| entry.version);
+    Ok(Json(History { changes: entries.into_iter().map(Change::from).collect(), next }))
+}
+
+/// Names that can be written in a path, a log and a statement's name, and that the program does not use.
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
+    if builtin_policy(name).is_some() {
+        let text = format!("{name} is a policy that the program brings along: it cannot be changed.");
+        return Err(Error::new(Code::InvalidArgument, text).with("field", "policy"));
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
+    if name.is_empty() || name.len() > NAME || !name.chars().all(allowed) {
+        let text = format!("A policy's name has 1 to {NAME} letters, digits or any of + = , . @ _ -.");
+        return Err(Error::new(Code::InvalidArgument, text).with("field", "policy"));
+    }
+    Ok(())
+}
+
+fn malformed(error: &ParseError) -> Error {
+    Error::new(Code::MalformedPolicy, error.to_string())
+        .with("field", &error.field)
+        .with("line", error.line)
+        .with("column", error.column)
+}
+
+/// A version as an entity tag (RFC 9110, section 8.8.3).
+fn etag(version: i64) -> String {
+    format!("\"{version}\"")
+}
+
+/// The version that a change expects: 0 where there shall be none yet, nothing where it does not matter.
+fn expected(headers: &HeaderMap) -> Result<Option<i64>, Error> {
+    let text = |name| headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap_or_default());
+    match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
+        (None, None) => Ok(None),
+        (None, Some("*")) => Ok(Some(0)),
+        (Some(tag), None) => {
+            let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).and_then(|tag| tag.parse().ok());
+            // A tag that is none of ours is that of no version: nothing has it.
+            version.map(Some).ok_or_else(|| Code::PreconditionFailed.into())
+        }
+        _ => Err(Error::new(
+            Code::InvalidArgument,
+            "If-Match takes an ETag, If-None-Match takes *, and not both are sent.",
+        )),
+    }
+}

@@ -1,0 +1,171 @@
+//! [`Conditions`]: what a request says under the condition keys of policies.
+//!
+//! Each door fills in what it has read from the request; address, TLS, time and client come from the request's trail. Nothing a
+//! client sends can become a key of the principal: those are looked up elsewhere (crate `zas-policy`).
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use http::{HeaderMap, header};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use zas_policy::{Context, Found, Key, KeyName};
+
+use crate::audit::Facts;
+
+/// The values of a request by key.
+#[derive(Debug, Clone, Default)]
+pub struct Conditions {
+    values: Vec<(KeyName, String)>,
+}
+
+/// Headers that S3's condition keys are about (Service Authorization Reference, "Condition keys for Amazon S3").
+const S3_HEADERS: [(KeyName, &str); 6] = [
+    (KeyName::ContentSha256, "x-amz-content-sha256"),
+    (KeyName::CopySource, "x-amz-copy-source"),
+    (KeyName::Acl, "x-amz-acl"),
+    (KeyName::StorageClass, "x-amz-storage-class"),
+    (KeyName::MetadataDirective, "x-amz-metadata-directive"),
+    (KeyName::ServerSideEncryption, "x-amz-server-side-encryption"),
+];
+
+/// Parameters that S3's condition keys are about.
+const S3_PARAMETERS: [(KeyName, &str); 4] = [
+    (KeyName::Prefix, "prefix"),
+    (KeyName::Delimiter, "delimiter"),
+    (KeyName::MaxKeys, "max-keys"),
+    (KeyName::VersionId, "versionId"),
+];
+
+impl Conditions {
+    /// What every door knows.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        let referer = headers.get(header::REFERER).and_then(|value| value.to_str().ok());
+        Self { values: referer.map(|referer| (KeyName::Referer, referer.to_owned())).into_iter().collect() }
+    }
+
+    /// What an S3 request says.
+    #[must_use]
+    pub fn of_s3(headers: &HeaderMap, query: &str) -> Self {
+        let mut conditions = Self::of(headers);
+        for (key, name) in S3_HEADERS {
+            if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {
+                conditions = conditions.with(key, value);
+            }
+        }
+        let mut presigned = false;
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if let Some((key, _)) = S3_PARAMETERS.iter().find(|(_, parameter)| *parameter == name) {
+                conditions = conditions.with(*key, value.clone());
+            }
+            presigned |= name.eq_ignore_ascii_case("x-amz-signature");
+            if name.eq_ignore_ascii_case("x-amz-date")
+                && let Some(age) = age_millis(&value)
+            {
+                conditions = conditions.with(KeyName::SignatureAge, age.to_string());
+            }
+        }
+        if presigned || headers.contains_key(header::AUTHORIZATION) {
+            let kind = if presigned { "REST-QUERY-STRING" } else { "REST-HEADER" };
+            conditions = conditions.with(KeyName::AuthType, kind).with(KeyName::SignatureVersion, "AWS4-HMAC-SHA256");
+        }
+        conditions
+    }
+
+    /// With one more value.
+    #[must_use]
+    pub fn with(mut self, key: KeyName, value: impl Into<String>) -> Self {
+        self.values.push((key, value.into()));
+        self
+    }
+}
+
+/// How old a signature is, in milliseconds; `20261124T101500Z` as SigV4 writes it.
+fn age_millis(text: &str) -> Option<i128> {
+    let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
+    let signed = time::PrimitiveDateTime::parse(text, format).ok()?.assume_utc();
+    Some((OffsetDateTime::from(SystemTime::now()) - signed).whole_milliseconds().max(0))
+}
+
+/// Conditions and what is known of the request besides, as policies ask for them.
+pub(super) struct Known<'a> {
+    pub conditions: &'a Conditions,
+    pub facts: Option<&'a Facts>,
+}
+
+impl Context for Known<'_> {
+    fn find<'a>(&'a self, key: &Key) -> Found<'a> {
+        let now = || OffsetDateTime::from(SystemTime::now());
+        let facts = self.facts;
+        match key.name {
+            KeyName::SourceIp => Found::maybe(facts.and_then(|facts| facts.source_ip).map(|ip| ip.to_string())),
+            KeyName::SecureTransport => Found::maybe(facts.map(|facts| if facts.tls { "true" } else { "false" })),
+            KeyName::UserAgent => Found::maybe(facts.and_then(|facts| facts.user_agent.as_deref())),
+            KeyName::CurrentTime => Found::maybe(now().format(&Rfc3339).ok()),
+            KeyName::EpochTime => Found::one(now().unix_timestamp().to_string()),
+            // Objects have no tags yet.
+            KeyName::ExistingObjectTag => Found::Missing,
+            // Nobody has looked at signatures, reports and attestations yet: what depends on them fails closed.
+            _ if key.name.source() == zas_policy::Source::Artifact => Found::Unknown,
+            name => {
+                let values = self.conditions.values.iter().filter(|(known, _)| *known == name);
+                let values = values.map(|(_, value)| Cow::Borrowed(value.as_str())).collect();
+                Found::Values(values)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn value(conditions: &Conditions, key: KeyName) -> Option<String> {
+        let known = Known { conditions, facts: None };
+        match known.find(&Key::plain(key)) {
+            Found::Values(values) => values.first().map(|value| value.to_string()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn s3_parameters_and_headers_become_condition_keys() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-acl", HeaderValue::from_static("public-read"));
+        headers.insert("referer", HeaderValue::from_static("https://a.example/"));
+        let conditions = Conditions::of_s3(&headers, "prefix=a%2Fb&max-keys=7");
+        assert_eq!(value(&conditions, KeyName::Prefix).as_deref(), Some("a/b"));
+        assert_eq!(value(&conditions, KeyName::MaxKeys).as_deref(), Some("7"));
+        assert_eq!(value(&conditions, KeyName::Acl).as_deref(), Some("public-read"));
+        assert_eq!(value(&conditions, KeyName::Referer).as_deref(), Some("https://a.example/"));
+        assert_eq!(value(&conditions, KeyName::AuthType), None);
+    }
+
+    #[test]
+    fn a_presigned_request_says_how_old_its_signature_is() {
+        let conditions = Conditions::of_s3(&HeaderMap::new(), "X-Amz-Date=20200101T000000Z&X-Amz-Signature=0");
+        assert_eq!(value(&conditions, KeyName::AuthType).as_deref(), Some("REST-QUERY-STRING"));
+        assert!(value(&conditions, KeyName::SignatureAge).unwrap().parse::<i128>().unwrap() > 1_000_000);
+    }
+
+    #[test]
+    fn a_header_named_like_a_key_is_none() {
+        let mut headers = HeaderMap::new();
+        for name in ["aws:username", "groups", "userid", "jwt:sub", "aws:sourceip"] {
+            if let Ok(name) = http::HeaderName::try_from(name) {
+                headers.insert(name, HeaderValue::from_static("root"));
+            }
+        }
+        let conditions = Conditions::of_s3(&headers, "aws:username=root&aws:SourceIp=10.0.0.1");
+        assert_eq!(value(&conditions, KeyName::Username), None);
+        assert_eq!(value(&conditions, KeyName::SourceIp), None);
+    }
+
+    #[test]
+    fn what_nobody_has_looked_at_is_unknown() {
+        let known = Known { conditions: &Conditions::default(), facts: None };
+        assert_eq!(known.find(&Key::plain(KeyName::Signed)), Found::Unknown);
+    }
+}

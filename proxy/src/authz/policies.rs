@@ -1,0 +1,257 @@
+//! [`Policies`]: the policies as this replica knows them, and how sure it is that they are the latest.
+//!
+//! A snapshot is read whole from the index and swapped in whole. It is replaced when a change is told, and asked after at intervals
+//! in case a notice was lost. What does not live here: the rules (crate `zas-policy`) and the documents (`index`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+use zas_policy::{Kind, Policy, PolicySet, Role, Target};
+
+use crate::config::Authorization;
+use crate::error::{Code, Result};
+use crate::index::notify::{Feed, Notice, POLICIES};
+use crate::index::{DocumentKind, Index, PolicyData, PolicyDocument};
+use crate::telemetry::names;
+
+/// The pause before a snapshot that could not be read is asked for again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The policies of this process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    snapshot: ArcSwap<Snapshot>,
+    born: Instant,
+    /// Milliseconds after `born`, plus one, at which the snapshot was last known to be the latest; 0: never.
+    confirmed: AtomicU64,
+    config: Authorization,
+}
+
+#[derive(Debug, Default)]
+struct Snapshot {
+    /// The number of changes that it includes.
+    revision: i64,
+    set: Arc<PolicySet>,
+}
+
+impl Policies {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(config: &Authorization) -> Self {
+        let snapshot = Snapshot { revision: 0, set: PolicySet::builder().build() };
+        let shared = Shared {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            born: Instant::now(),
+            confirmed: AtomicU64::new(0),
+            config: config.clone(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The policies to decide by.
+    ///
+    /// # Errors
+    /// `PoliciesUnavailable` where a change may have been missed for longer than the configuration allows.
+    pub fn current(&self) -> Result<Arc<PolicySet>> {
+        if self.age() > self.shared.config.stale_after {
+            return Err(Code::PoliciesUnavailable.into());
+        }
+        Ok(self.latest())
+    }
+
+    /// The policies as they were last known, however long ago.
+    #[must_use]
+    pub fn latest(&self) -> Arc<PolicySet> {
+        self.shared.snapshot.load().set.clone()
+    }
+
+    /// How long ago it was certain that no change was missed.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        match self.shared.confirmed.load(Ordering::Acquire) {
+            0 => Duration::MAX,
+            at => self.shared.born.elapsed().saturating_sub(Duration::from_millis(at - 1)),
+        }
+    }
+
+    /// Keeps the policies the latest until `stop`: reads them when a change is told, and asks at intervals.
+    pub async fn run(&self, index: &Index, feed: &Feed, stop: CancellationToken) {
+        let mut notices = feed.subscribe();
+        loop {
+            let pause = match self.refresh(index).await {
+                Ok(()) => self.shared.config.poll_interval,
+                Err(error) => {
+                    tracing::warn!("the policies could not be read: {}", error.for_log());
+                    RETRY
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+                () = told(&mut notices) => {}
+            }
+        }
+    }
+
+    /// Makes sure that the snapshot is the latest; reads it anew only where it is not.
+    ///
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn refresh(&self, index: &Index) -> Result<()> {
+        let asked = Instant::now();
+        let known = self.shared.snapshot.load().revision;
+        if index.policy_revision().await? != known {
+            let data = index.policy_data().await?;
+            tracing::info!(revision = data.revision, documents = data.documents.len(), "policies were read");
+            self.shared.snapshot.store(Arc::new(Snapshot { revision: data.revision, set: compile(&data) }));
+            metrics::gauge!(names::POLICY_REVISION).set(approximate(data.revision));
+        }
+        let millis = asked.saturating_duration_since(self.shared.born).as_millis();
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX - 1);
+        self.shared.confirmed.fetch_max(millis.saturating_add(1), Ordering::AcqRel);
+        Ok(())
+    }
+}
+
+/// Metrics are floating-point numbers.
+fn approximate(revision: i64) -> f64 {
+    i32::try_from(revision).map_or(f64::MAX, f64::from)
+}
+
+/// Until something is told that concerns policies. A feed that has ended tells nothing any more: then asking must do.
+async fn told(notices: &mut crate::index::notify::Subscription) {
+    loop {
+        match notices.next().await {
+            Some(Notice::Changed { channel, .. }) if channel == POLICIES => return,
+            Some(Notice::Changed { .. }) => {}
+            Some(Notice::Resync) => return,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn compile(data: &PolicyData) -> Arc<PolicySet> {
+    let mut builder = PolicySet::builder();
+    for document in &data.documents {
+        builder = match document.kind {
+            DocumentKind::Policy => builder.policy(read(Kind::Identity, &document.name, document)),
+            DocumentKind::Bucket => {
+                let policy = read(Kind::Bucket, &format!("bucket/{}", document.name), document);
+                builder.bucket(&document.name, policy)
+            }
+            DocumentKind::Role => {
+                let trust = read(Kind::Trust, &format!("role/{}", document.name), document);
+                let max_session = document.max_session.and_then(|seconds| u32::try_from(seconds).ok());
+                builder.role(&document.name, Role { trust, max_session: max_session.unwrap_or_default() })
+            }
+        };
+    }
+    for attachment in &data.attachments {
+        let name = attachment.target.clone();
+        let target = match attachment.target_kind.as_str() {
+            "user" => Target::User(name),
+            "role" => Target::Role(name),
+            "group" => Target::Group(name),
+            other => {
+                tracing::error!("a policy is attached to a {other:?}, which this version does not know");
+                continue;
+            }
+        };
+        builder = builder.attach(&attachment.policy, target);
+    }
+    builder.build()
+}
+
+/// A document that this version cannot read denies everything that it was about: what it would have denied is not known.
+fn read(kind: Kind, name: &str, document: &PolicyDocument) -> Policy {
+    Policy::parse(kind, name, &document.document).unwrap_or_else(|error| {
+        tracing::error!(policy = name, %error, "a stored policy cannot be read: it denies everything");
+        Policy::deny_all(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::NewDocument;
+    use crate::postgres::testing;
+
+    const DOCUMENT: &str =
+        r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#;
+
+    fn new<'a>(name: &'a str, document: &'a str) -> NewDocument<'a> {
+        NewDocument {
+            kind: DocumentKind::Policy,
+            name,
+            document,
+            description: "",
+            max_session: None,
+            expected: None,
+            by: "test",
+            audit: &[],
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_never_read_is_not_decided_by() {
+        let policies = Policies::new(&Authorization::default());
+        assert_eq!(policies.current().unwrap_err().code(), Code::PoliciesUnavailable);
+    }
+
+    #[tokio::test]
+    async fn a_change_arrives_in_the_next_snapshot_and_then_grows_stale() {
+        let database = testing::database().await.unwrap();
+        let index = database.index().unwrap();
+        let policies = Policies::new(&Authorization { stale_after: Duration::ZERO, ..Authorization::default() });
+        index.put_policy_document(new("p", DOCUMENT)).await.unwrap();
+        policies.refresh(&index).await.unwrap();
+        assert!(policies.latest().policy("p").is_some());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!(policies.current().unwrap_err().code(), Code::PoliciesUnavailable);
+    }
+
+    #[tokio::test]
+    async fn a_stored_document_that_cannot_be_read_denies_everything() {
+        let database = testing::database().await.unwrap();
+        let index = database.index().unwrap();
+        let policies = Policies::new(&Authorization::default());
+        index.put_policy_document(new("broken", "{}")).await.unwrap();
+        policies.refresh(&index).await.unwrap();
+        let set = policies.current().unwrap();
+        assert_eq!(set.policy("broken").map(Policy::len), Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_change_of_another_replica_is_heard_without_asking() {
+        let database = testing::database().await.unwrap();
+        let index = database.index().unwrap();
+        let never = Duration::from_secs(3600);
+        let policies = Policies::new(&Authorization { poll_interval: never, stale_after: never });
+        let (feed, stop) = (Feed::new(), CancellationToken::new());
+        let running = {
+            let (policies, index, feed, stop) = (policies.clone(), index.clone(), feed.clone(), stop.clone());
+            tokio::spawn(async move {
+                tokio::join!(feed.run(&index, stop.clone()), policies.run(&index, &feed, stop.clone()));
+            })
+        };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while feed.age() == Duration::MAX && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        index.put_policy_document(new("told", DOCUMENT)).await.unwrap();
+        while policies.latest().policy("told").is_none() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(policies.latest().policy("told").is_some());
+        stop.cancel();
+        running.await.unwrap();
+    }
+}

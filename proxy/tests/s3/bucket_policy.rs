@@ -1,0 +1,145 @@
+//! Bucket policies: kept, shown, removed, and decided by at once.
+
+use http::StatusCode;
+
+use super::support::World;
+
+/// Everybody may read what is under `public/`, and list it.
+const PUBLIC: &str = r#"{
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Sid": "Read", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/public/*"},
+        {"Sid": "List", "Effect": "Allow", "Principal": "*", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::bucket",
+         "Condition": {"StringLike": {"s3:prefix": "public/*"}}}
+    ]
+}"#;
+
+fn md5(body: &str) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, <md5::Md5 as md5::Digest>::digest(body))
+}
+
+async fn world() -> World {
+    let world = World::with_bucket().await;
+    world.put("/bucket/public/a").body("a").send().await.expect(200);
+    world.put("/bucket/private/a").body("a").send().await.expect(200);
+    world
+}
+
+async fn put(world: &World, policy: &str) {
+    world.put("/bucket?policy").body(policy.to_owned()).send().await.expect(204);
+}
+
+#[tokio::test]
+async fn a_policy_is_shown_as_it_was_sent_until_it_is_removed() {
+    let world = world().await;
+    world.get("/bucket?policy").send().await.expect_error(404, "NoSuchBucketPolicy");
+    put(&world, PUBLIC).await;
+    assert_eq!(world.get("/bucket?policy").send().await.expect(200).text(), PUBLIC);
+    let status = world.get("/bucket?policyStatus").send().await.expect(200).text();
+    assert!(status.contains("<IsPublic>true</IsPublic>"), "{status}");
+    world.delete("/bucket?policy").send().await.expect(204);
+    world.delete("/bucket?policy").send().await.expect(204);
+    world.get("/bucket?policyStatus").send().await.expect_error(404, "NoSuchBucketPolicy");
+    world.get("/nowhere?policy").send().await.expect_error(404, "NoSuchBucket");
+    world
+        .put("/nowhere?policy")
+        .body(PUBLIC.replace("bucket", "nowhere"))
+        .send()
+        .await
+        .expect_error(404, "NoSuchBucket");
+}
+
+#[tokio::test]
+async fn anonymous_requests_may_do_what_the_policy_allows_and_nothing_else() {
+    let world = world().await;
+    let anonymous = async |ask: super::support::Ask<'_>| world.send(ask.anonymous()).await;
+    anonymous(world.get("/bucket/public/a")).await.expect_error(403, "AccessDenied");
+    put(&world, PUBLIC).await;
+    assert_eq!(anonymous(world.get("/bucket/public/a")).await.expect(200).text(), "a");
+    assert_eq!(anonymous(world.head("/bucket/public/a")).await.status, StatusCode::OK);
+    anonymous(world.get("/bucket?list-type=2&prefix=public%2F")).await.expect(200);
+    anonymous(world.get("/bucket?list-type=2")).await.expect_error(403, "AccessDenied");
+    anonymous(world.get("/bucket?list-type=2&prefix=private%2F")).await.expect_error(403, "AccessDenied");
+    anonymous(world.get("/bucket/private/a")).await.expect_error(403, "AccessDenied");
+    anonymous(world.get("/bucket/public/../private/a")).await.expect_error(400, "InvalidArgument");
+    anonymous(world.get("/bucket/public%2F..%2Fprivate/a")).await.expect_error(400, "InvalidArgument");
+    anonymous(world.put("/bucket/public/b").body("b")).await.expect_error(403, "AccessDenied");
+    anonymous(world.delete("/bucket/public/a")).await.expect_error(403, "AccessDenied");
+    anonymous(world.get("/bucket?policy")).await.expect_error(403, "AccessDenied");
+    world.delete("/bucket?policy").send().await.expect(204);
+    anonymous(world.get("/bucket/public/a")).await.expect_error(403, "AccessDenied");
+}
+
+#[tokio::test]
+async fn a_copy_needs_the_right_to_read_its_source() {
+    let world = world().await;
+    put(
+        &world,
+        r#"{"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": ["s3:PutObject", "s3:GetObject"], "Resource": "bucket/public/*"}]}"#,
+    )
+    .await;
+    let copy = |source: &'static str| {
+        let ask = world.put("/bucket/public/copy").header("x-amz-copy-source", source);
+        ask.anonymous()
+    };
+    world.send(copy("/bucket/private/a")).await.expect_error(403, "AccessDenied");
+    world.send(copy("/bucket/public%2F..%2Fprivate/a")).await.expect_error(400, "InvalidArgument");
+    world.send(copy("/bucket/public/a")).await.expect(200);
+}
+
+#[tokio::test]
+async fn many_keys_are_deleted_key_by_key() {
+    let world = world().await;
+    put(
+        &world,
+        r#"{"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": "s3:DeleteObject", "Resource": ["bucket", "bucket/public/*"]}]}"#,
+    )
+    .await;
+    let body = "<Delete><Object><Key>public/a</Key></Object><Object><Key>private/a</Key></Object></Delete>";
+    let answer = world
+        .send(world.post("/bucket?delete").header("content-md5", md5(body)).body(body).anonymous())
+        .await
+        .expect(200)
+        .text();
+    assert!(answer.contains("<Deleted><Key>public/a</Key>"), "{answer}");
+    assert!(answer.contains("<Code>AccessDenied</Code>"), "{answer}");
+    assert_eq!(world.get("/bucket/private/a").send().await.expect(200).text(), "a");
+}
+
+#[tokio::test]
+async fn a_document_that_is_wrong_is_refused_with_its_place_and_changes_nothing() {
+    let world = world().await;
+    put(&world, PUBLIC).await;
+    for (document, says) in [
+        ("{", "This is not JSON"),
+        (&*PUBLIC.replace("s3:GetObject", "s3:GetObjects"), "Statement[0].Action: There is no action"),
+        (&*PUBLIC.replace("arn:aws:s3:::bucket/public/*", "arn:aws:s3:::other/*"), "Policy has invalid resource"),
+        (&*PUBLIC.replace("\"Principal\": \"*\", ", ""), "The statement names its Principal."),
+    ] {
+        let answer = world.put("/bucket?policy").body(document.to_owned()).send().await;
+        let text = answer.expect_error(400, "MalformedPolicy").text();
+        assert!(text.contains(says), "{text}");
+    }
+    assert_eq!(world.get("/bucket?policy").send().await.expect(200).text(), PUBLIC);
+}
+
+#[tokio::test]
+async fn a_bucket_of_the_same_name_begins_without_a_policy() {
+    let world = World::with_bucket().await;
+    put(&world, PUBLIC).await;
+    world.delete("/bucket").send().await.expect(204);
+    world.put("/bucket").send().await.expect(200);
+    world.get("/bucket?policy").send().await.expect_error(404, "NoSuchBucketPolicy");
+}
+
+#[tokio::test]
+async fn each_change_of_a_policy_is_kept_as_history() {
+    let world = World::with_bucket().await;
+    put(&world, PUBLIC).await;
+    put(&world, PUBLIC).await;
+    world.delete("/bucket?policy").send().await.expect(204);
+    world.delete("/bucket?policy").send().await.expect(204);
+    assert_eq!(world.count("policy_history").await, 3);
+}
