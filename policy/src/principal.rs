@@ -39,6 +39,8 @@ pub struct Identity {
     pub access_key_id: Option<String>,
     /// Set where a role was assumed.
     pub session: Option<Session>,
+    /// The policy document that narrows the access key, as it was sent; it never has more than its account has.
+    pub policy: Option<String>,
 }
 
 /// A session that a role was assumed for (AWS STS).

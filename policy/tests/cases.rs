@@ -48,6 +48,7 @@ fn principal(value: &Value) -> Principal {
         attributes: attributes.map(|(name, values)| (name.clone(), strings(values))).collect(),
         access_key_id: None,
         session: value["session"].as_str().map(|name| Session { name: name.into(), ..Session::default() }),
+        policy: None,
     })
 }
 

@@ -3,6 +3,7 @@
 //! Every handler takes a [`Permitted`], so that none runs before the policy was asked; errors are those of the one table, in our
 //! own JSON. What does not live here: probes and metrics (`rest`), and the supply-chain API.
 
+mod access_keys;
 mod audit;
 mod buckets;
 mod caller;
@@ -112,6 +113,9 @@ fn described() -> OpenApiRouter<Arc<App>> {
             policy_attachments::attach_policy,
             policy_attachments::detach_policy
         ))
+        .routes(routes!(access_keys::list_access_keys, access_keys::create_access_key))
+        .routes(routes!(access_keys::get_access_key, access_keys::change_access_key, access_keys::delete_access_key))
+        .routes(routes!(access_keys::rotate_access_key))
         .routes(routes!(explain::explain))
         .routes(routes!(explain::effective));
     OpenApiRouter::with_openapi(openapi::head()).nest(BASE, api)

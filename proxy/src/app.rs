@@ -7,7 +7,7 @@ use crate::authz::{Authority, Policies};
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
-use crate::identity::AccessKeys;
+use crate::identity::{AccessKeys, Authenticator, KeyRing, Purpose, StoredKeys};
 use crate::index::Index;
 use crate::index::notify::Feed;
 use crate::readiness::Readiness;
@@ -19,8 +19,8 @@ use crate::store::Store;
 pub struct App {
     /// The configuration, as it was read at start.
     pub config: Config,
-    /// The keys that open the service.
-    pub access_keys: AccessKeys,
+    /// Who is asking.
+    pub identity: Authenticator,
     /// Names, versions and places.
     pub index: Index,
     /// Who may do what.
@@ -51,12 +51,12 @@ impl App {
         let store = Store::new(&config.store)?;
         let blobs = Blobs::new(index.clone(), store.clone(), config.blobs.clone());
         let journal = Journal::new(index.clone(), &config.audit);
-        let access_keys = AccessKeys::new(&config.access_keys);
+        let identity = Authenticator::new(AccessKeys::new(&config.access_keys), stored_keys(&config, &index)?);
         let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
         let authority = Authority::new(journal.clone(), Policies::new(&config.authorization));
         Ok(Arc::new(Self {
             config,
-            access_keys,
+            identity,
             index,
             authority,
             feed: Feed::new(),
@@ -78,4 +78,14 @@ impl App {
         }
         Err(Error::from(Code::WritesRefused).with("registry_configuration", self.write_refusals.join("; ")))
     }
+}
+
+/// The access keys of the index, where there is a key ring to open them.
+fn stored_keys(config: &Config, index: &Index) -> Result<Option<StoredKeys>> {
+    let ring = &config.identity.key_ring;
+    if ring.is_empty() {
+        return Ok(None);
+    }
+    let ring = KeyRing::new(ring, Purpose::AccessKey)?;
+    Ok(Some(StoredKeys::new(index.clone(), Arc::new(ring))))
 }

@@ -7,6 +7,7 @@
 mod authority;
 mod caller;
 mod conditions;
+mod narrower;
 mod policies;
 
 pub use authority::Authority;

@@ -12,6 +12,7 @@ mod blobs;
 mod database;
 pub mod document;
 mod drain;
+mod identity;
 mod limits;
 mod listen;
 mod load;
@@ -25,6 +26,7 @@ pub use authorization::Authorization;
 pub use blobs::Blobs;
 pub use database::Database;
 pub use drain::Drain;
+pub use identity::{Identity, RingKey};
 pub use limits::Limits;
 pub use listen::{Listen, Tls};
 pub use load::{ConfigError, from_toml, load};
@@ -53,6 +55,8 @@ pub struct Config {
     pub s3: S3,
     /// The life of blobs between upload and deletion.
     pub blobs: Blobs,
+    /// Who may be known.
+    pub identity: Identity,
     /// How well policies must be known.
     pub authorization: Authorization,
     /// The audit log.

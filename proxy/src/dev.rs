@@ -73,6 +73,7 @@ async fn start(mut config: Config, options: &Options, say: &impl Fn(String)) -> 
     config.access_keys = vec![root.clone()];
     config.listen.address.clone_from(&options.listen);
     config.audit.checkpoint_key_file = Some(credentials::audit_key(&folder)?);
+    config.identity.key_ring = vec![credentials::ring_key(&folder)?];
     let mut trust = None;
     if options.tls {
         let made = certificate::load_or_create(&folder, &certificate::names(&options.listen, free))?;

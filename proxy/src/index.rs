@@ -4,6 +4,7 @@
 //! Writes that need several statements are SQL functions of `migrations/`, so that a PUT costs one round trip.
 //! What does not live here: bytes (`store`), the life of blobs (`blobs`), S3 texts and limits (`s3`).
 
+mod access_key;
 mod audit;
 mod audit_read;
 mod audited;
@@ -29,6 +30,7 @@ mod types;
 mod upload;
 mod upload_target;
 
+pub use access_key::{AccessKeyChange, AccessKeyPage, AccountKind, NewAccessKey, NextAccessKey, StoredAccessKey};
 pub use audit::{AuditCheckpoint, AuditHead, AuditState, MovedHead};
 pub use audit_read::{AuditEvent, AuditFilter, AuditPlace, AuditSeal, AuditTombstone};
 pub use bucket::{Bucket, BucketPage, NewBucket};

@@ -13,6 +13,7 @@ mod path;
 mod query;
 mod request;
 mod transfer;
+mod update_tag;
 
 use std::sync::{Arc, Mutex};
 
@@ -30,7 +31,7 @@ use crate::authz::{Authority, Caller, Conditions, Permit};
 use crate::config::Config;
 use crate::error::{Code, Error, RequestId, Result, oci_json};
 use crate::gateway::RequestContext;
-use crate::identity::{AccessKeys, basic_principal};
+use crate::identity::Authenticator;
 use crate::listener::{Forward, Routed, Upstream};
 use crate::telemetry;
 
@@ -59,7 +60,7 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
     let route = Route::parse(parts.uri.path()).map_err(|error| for_method(error, &parts.method))?;
     let span = telemetry::request_span(&parts.method, route.template(), &parts.headers);
     telemetry::record_request_id(&span, &context.request_id);
-    let door = Door { config: &app.config, keys: &app.access_keys, authority: &app.authority };
+    let door = Door { config: &app.config, identity: &app.identity, authority: &app.authority };
     match door.admit(&route, parts, context, &span).await? {
         Admitted::Base => Ok(respond(base(&parts.method), "Base")),
         Admitted::Catalog => {
@@ -70,6 +71,7 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
         Admitted::Forward(permit, mut forward) => {
             // The last thing that is asked: who may not, learns nothing of the registry's health.
             let passage = app.store.pass(request::has_body(&parts.method, &parts.headers))?;
+            update_tag::check(app, &permit, &route, &parts.method).await?;
             let on_record = OnRecord::begin(&app.journal, &permit, &route, &parts.method).await?;
             forward.answer = Some(Arc::new(OciAnswer {
                 name: permitted_name(&route)?.clone(),
@@ -140,7 +142,7 @@ fn base(method: &Method) -> Response<Bytes> {
 /// All that the decisions need to know.
 struct Door<'a> {
     config: &'a Config,
-    keys: &'a AccessKeys,
+    identity: &'a Authenticator,
     authority: &'a Authority,
 }
 
@@ -157,7 +159,7 @@ impl Door<'_> {
         if route.name().is_some_and(|name| self.is_reserved(name)) {
             return Err(Code::NameUnknown.into());
         }
-        let principal = principal(self.keys, &parts.headers)?;
+        let principal = principal(self.identity, &parts.headers).await?;
         let operation = route
             .operation(&parts.method)
             .ok_or_else(|| Error::from(Code::MethodNotAllowed).with("allow", route.methods()))?;
@@ -231,9 +233,9 @@ fn conditions(route: &Route, headers: &HeaderMap) -> Conditions {
 
 /// Who asks. A header that is of another scheme, or cannot be read, is answered with a challenge: clients try again with what is
 /// asked for.
-fn principal(keys: &AccessKeys, headers: &HeaderMap) -> Result<Principal> {
+async fn principal(identity: &Authenticator, headers: &HeaderMap) -> Result<Principal> {
     let is_one = headers.get_all(header::AUTHORIZATION).iter().count() == 1;
-    basic_principal(keys, headers).map_err(|error| match error.code() {
+    identity.basic(headers).await.map_err(|error| match error.code() {
         Code::AuthorizationHeaderMalformed if is_one => {
             Error::new(Code::Unauthenticated, "Basic authentication with an access key is required.")
         }

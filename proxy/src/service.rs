@@ -188,7 +188,21 @@ async fn follow_changes(app: Arc<App>, stop: CancellationToken) {
         () = stop.cancelled() => return,
     }
     let policies = app.authority.policies();
-    tokio::join!(app.feed.run(&app.index, stop.clone()), policies.run(&app.index, &app.feed, stop));
+    let keys = follow_keys(&app, stop.clone());
+    tokio::join!(app.feed.run(&app.index, stop.clone()), policies.run(&app.index, &app.feed, stop), keys);
+}
+
+/// Forgets access keys that were changed; and seals anew what is sealed under an older key of the ring.
+async fn follow_keys(app: &App, stop: CancellationToken) {
+    let Ok(keys) = app.identity.stored() else { return };
+    let reseal = async {
+        match keys.reseal().await {
+            Ok(0) => {}
+            Ok(sealed) => tracing::info!(sealed, "access keys were sealed anew under the first key of the ring"),
+            Err(error) => tracing::error!("access keys could not be sealed anew: {}", error.for_log()),
+        }
+    };
+    tokio::join!(reseal, keys.run(app.feed.subscribe(), stop.clone()));
 }
 
 /// What goes on beside the audit queue: upkeep, and those who are told.

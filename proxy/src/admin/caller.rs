@@ -14,7 +14,6 @@ use crate::audit::{Api, Facts, Kind, Trail};
 use crate::authz::{Caller, Conditions, Permit};
 use crate::error::{Code, Error};
 use crate::gateway::RequestContext;
-use crate::identity::basic_principal;
 
 /// What an operation asks of the policy.
 pub trait Asks: Send + Sync + 'static {
@@ -47,7 +46,7 @@ impl<O: Asks> FromRequestParts<Arc<App>> for Permitted<O> {
         if let Some(context) = &context {
             let _ = context.operation.set(O::NAME);
         }
-        let principal = basic_principal(&app.access_keys, &parts.headers)?;
+        let principal = app.identity.basic(&parts.headers).await?;
         if principal.is_anonymous() {
             return Err(Code::Unauthenticated.into());
         }

@@ -75,6 +75,7 @@ impl Who {
             groups,
             attributes,
             access_key_id: None,
+            policy: None,
             session: None,
         })
     }

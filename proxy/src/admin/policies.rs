@@ -334,12 +334,12 @@ fn malformed(error: &ParseError) -> Error {
 }
 
 /// A version as an entity tag (RFC 9110, section 8.8.3).
-fn etag(version: i64) -> String {
+pub(super) fn etag(version: i64) -> String {
     format!("\"{version}\"")
 }
 
 /// The version that a change expects: 0 where there shall be none yet, nothing where it does not matter.
-fn expected(headers: &HeaderMap) -> Result<Option<i64>, Error> {
+pub(super) fn expected(headers: &HeaderMap) -> Result<Option<i64>, Error> {
     let text = |name| headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap_or_default());
     match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
         (None, None) => Ok(None),

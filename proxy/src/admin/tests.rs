@@ -26,7 +26,10 @@ impl World {
         config.database.url = Secret::new(postgres.url());
         config.access_keys =
             vec![AccessKey { id: "AKIA".into(), secret: Some(Secret::new(SECRET)), secret_file: None }];
+        let secret = Some(Secret::new(crate::identity::generate_ring_key()));
+        config.identity.key_ring = vec![crate::config::RingKey { id: "test".into(), secret, secret_file: None }];
         let app = App::new(config, Vec::new()).unwrap();
+        app.authority.policies().refresh(&app.index).await.unwrap();
         Self { api: Api::new(Arc::clone(&app)), app, _postgres: postgres }
     }
 
@@ -73,7 +76,10 @@ async fn every_described_operation_refuses_whoever_shows_no_right_key() {
     let mut tried = 0;
     for (path, operations) in described["paths"].as_object().unwrap() {
         for method in operations.as_object().unwrap().keys() {
-            let path = path.replace("{bucket}", "releases").replace("{policy}", "p");
+            let path = path
+                .replace("{bucket}", "releases")
+                .replace("{policy}", "p")
+                .replace("{access_key}", "ZASKAAAAAAAAAAAAAAAA");
             assert!(!path.contains('{'), "{path}: give the test a value for what stands in the path");
             let method: Method = method.to_uppercase().parse().unwrap();
             for secret in [None, Some("another-secret-of-it")] {
@@ -267,4 +273,82 @@ async fn a_question_that_cannot_be_read_names_its_field() {
         assert_eq!(status, StatusCode::BAD_REQUEST);
         assert!(error.to_string().contains(&format!("\"{field}\"")), "{error}");
     }
+}
+
+#[tokio::test]
+async fn an_access_key_is_made_used_rotated_disabled_and_deleted() {
+    let world = World::new().await;
+    let body = json!({"name": "ci-bot", "groups": ["/teams/build"], "description": "pushes"});
+    let (status, made) = world.ask(Method::POST, "/-/api/v1/access-keys", Some(body)).await;
+    assert_eq!((status, &made["name"]), (StatusCode::CREATED, &json!("service/ci-bot")), "{made}");
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let me = async |id: &str, secret: &str| {
+        let pair = STANDARD.encode(format!("{id}:{secret}"));
+        let request = Request::builder().uri("/-/api/v1/whoami").header(header::AUTHORIZATION, format!("Basic {pair}"));
+        let response = world.api.call(request.body(full(bytes::Bytes::new())).unwrap()).await;
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice::<Value>(&bytes).unwrap())
+    };
+    let (status, whoami) = me(id, secret).await;
+    assert_eq!(
+        (status, &whoami["principal"], &whoami["groups"]),
+        (StatusCode::OK, &json!("user/service/ci-bot"), &json!(["/teams/build"])),
+        "{whoami}"
+    );
+    let path = format!("/-/api/v1/access-keys/{id}");
+    let (_, shown) = world.ask(Method::GET, &path, None).await;
+    assert_eq!((&shown["secret"], &shown["created_by"]), (&Value::Null, &json!("root/AKIA")));
+    let (status, second) = world.ask(Method::POST, &format!("{path}/rotate"), Some(json!({}))).await;
+    assert_eq!((status, &second["account"]), (StatusCode::CREATED, &made["account"]));
+    assert_eq!(me(second["id"].as_str().unwrap(), second["secret"].as_str().unwrap()).await.0, StatusCode::OK);
+    let (status, third) = world.ask(Method::POST, &format!("{path}/rotate"), Some(json!({}))).await;
+    assert_eq!((status, &third["code"]), (StatusCode::CONFLICT, &json!("limit_exceeded")));
+    let (status, changed) = world.ask(Method::PATCH, &path, Some(json!({"disabled": true}))).await;
+    assert_eq!((status, &changed["disabled"]), (StatusCode::OK, &json!(true)), "{changed}");
+    assert_eq!(me(id, secret).await.0, StatusCode::UNAUTHORIZED);
+    world.ask(Method::PATCH, &path, Some(json!({"disabled": false}))).await;
+    assert_eq!(me(id, secret).await.0, StatusCode::OK);
+    assert_eq!(world.ask(Method::DELETE, &path, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(me(id, secret).await.0, StatusCode::UNAUTHORIZED);
+    let (_, listed) = world.ask(Method::GET, "/-/api/v1/access-keys", None).await;
+    assert_eq!(listed["access_keys"].as_array().unwrap().len(), 1);
+    assert!(!listed.to_string().contains("secret"), "{listed}");
+}
+
+#[tokio::test]
+async fn what_an_access_key_may_do_is_what_policies_say() {
+    let world = World::new().await;
+    let body = json!({"name": "auditor-bot", "groups": ["/auditors"]});
+    let (_, made) = world.ask(Method::POST, "/-/api/v1/access-keys", Some(body)).await;
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let ask = async |path: &str| {
+        let pair = STANDARD.encode(format!("{id}:{secret}"));
+        let request = Request::builder().uri(path).header(header::AUTHORIZATION, format!("Basic {pair}"));
+        world.api.call(request.body(full(bytes::Bytes::new())).unwrap()).await.status()
+    };
+    assert_eq!(ask("/-/api/v1/policies").await, StatusCode::FORBIDDEN);
+    let attach = "/-/api/v1/policies/auditor/attachments?kind=group&name=/auditors";
+    assert_eq!(world.ask(Method::PUT, attach, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(ask("/-/api/v1/policies").await, StatusCode::OK);
+    assert_eq!(ask("/-/api/v1/buckets/none/effective?user=a").await, StatusCode::NOT_FOUND);
+    world.ask(Method::DELETE, attach, None).await;
+    assert_eq!(ask("/-/api/v1/policies").await, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn an_access_key_that_cannot_be_is_refused_by_field() {
+    let world = World::new().await;
+    for (body, field) in [
+        (json!({"name": ""}), "name"),
+        (json!({"name": "a/b"}), "name"),
+        (json!({"name": "a", "expires_at": "2020-01-01T00:00:00Z"}), "expires_at"),
+        (json!({"name": "a", "policy": {"Statement": []}}), "policy"),
+    ] {
+        let (status, error) = world.ask(Method::POST, "/-/api/v1/access-keys", Some(body)).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(error.to_string().contains(&format!("\"{field}\"")), "{error}");
+    }
+    let missing = world.ask(Method::GET, "/-/api/v1/access-keys/ZASKAAAAAAAAAAAAAAAA", None).await;
+    assert_eq!((missing.0, &missing.1["code"]), (StatusCode::NOT_FOUND, &json!("no_such_entity")));
 }

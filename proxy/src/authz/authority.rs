@@ -2,7 +2,10 @@
 
 use zas_policy::{Action, Decision, Effect, Policy, Principal, Reason, Request, Resource};
 
+use smallvec::SmallVec;
+
 use super::conditions::Known;
+use super::narrower::Narrower;
 use super::{Caller, Permit, Policies};
 use crate::audit::{Decided, Journal, Kind};
 use crate::error::{Code, Error, Result};
@@ -12,13 +15,14 @@ use crate::error::{Code, Error, Result};
 pub struct Authority {
     journal: Journal,
     policies: Policies,
+    narrower: Narrower,
 }
 
 impl Authority {
     /// Records its refusals in this journal.
     #[must_use]
-    pub const fn new(journal: Journal, policies: Policies) -> Self {
-        Self { journal, policies }
+    pub fn new(journal: Journal, policies: Policies) -> Self {
+        Self { journal, policies, narrower: Narrower::default() }
     }
 
     /// The policies that it decides by.
@@ -71,18 +75,10 @@ impl Authority {
         };
         let principal = caller.principal();
         let context = Known { conditions: caller.conditions(), facts: caller.trail().facts() };
-        let narrower = narrower(principal);
-        let narrowed_by: Vec<&Policy> = narrower.iter().collect();
+        let narrower = self.narrower.of(principal);
+        let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         set.decide(&Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by })
     }
-}
-
-/// The policy that narrows a session; one that cannot be read leaves nothing.
-fn narrower(principal: &Principal) -> Option<Policy> {
-    let Principal::Identity(identity) = principal else { return None };
-    let document = identity.session.as_ref()?.policy.as_ref()?;
-    let policy = Policy::parse(zas_policy::Kind::Session, "session", document);
-    Some(policy.unwrap_or_else(|_| Policy::deny_all("session")))
 }
 
 /// What a refusal tells: the reason and the statements, never what policies say.

@@ -115,21 +115,24 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 
 fn read_secret_files(config: &mut Config) -> Result<(), ConfigError> {
     for (i, key) in config.access_keys.iter_mut().enumerate() {
-        match (&key.secret, &key.secret_file) {
-            (Some(_), None) => {}
-            (None, Some(path)) => {
-                let secret = read(path).map_err(|error| {
-                    ConfigError::invalid(format!("access_keys[{i}].secret_file"), error.to_string())
-                })?;
-                key.secret = Some(Secret::new(secret.trim()));
-            }
-            _ => {
-                return Err(ConfigError::invalid(
-                    format!("access_keys[{i}]"),
-                    "give exactly one of `secret` and `secret_file`",
-                ));
-            }
+        read_secret_file(&mut key.secret, key.secret_file.as_deref(), &format!("access_keys[{i}]"))?;
+    }
+    for (i, key) in config.identity.key_ring.iter_mut().enumerate() {
+        read_secret_file(&mut key.secret, key.secret_file.as_deref(), &format!("identity.key_ring[{i}]"))?;
+    }
+    Ok(())
+}
+
+/// A secret stands in the configuration or in a file, not in both.
+fn read_secret_file(secret: &mut Option<Secret>, file: Option<&Path>, key: &str) -> Result<(), ConfigError> {
+    match (&secret, file) {
+        (Some(_), None) => {}
+        (None, Some(path)) => {
+            let text =
+                read(path).map_err(|error| ConfigError::invalid(format!("{key}.secret_file"), error.to_string()))?;
+            *secret = Some(Secret::new(text.trim()));
         }
+        _ => return Err(ConfigError::invalid(key.to_owned(), "give exactly one of `secret` and `secret_file`")),
     }
     Ok(())
 }

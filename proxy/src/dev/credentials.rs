@@ -8,7 +8,8 @@ use rand::distr::{Alphanumeric, SampleString, slice::Choose};
 
 use super::folder::Folder;
 use crate::audit::note::generate_key;
-use crate::config::{AccessKey, Secret};
+use crate::config::{AccessKey, RingKey, Secret};
+use crate::identity::generate_ring_key;
 
 /// Its name in the data folder.
 pub(super) const FILE: &str = "credentials";
@@ -31,6 +32,17 @@ pub(super) fn audit_key(folder: &Folder) -> anyhow::Result<PathBuf> {
         true => Ok(path),
         false => folder.write_private(FILE, &generate_key()?),
     }
+}
+
+/// The file of the key that seals access keys; made at the first run.
+pub(super) fn ring_key(folder: &Folder) -> anyhow::Result<RingKey> {
+    const FILE: &str = "ring-key";
+    let path = folder.path(FILE);
+    if !path.exists() {
+        folder.write_private(FILE, &generate_ring_key())?;
+    }
+    let secret = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    Ok(RingKey { id: "dev".to_owned(), secret: Some(Secret::new(secret.trim())), secret_file: None })
 }
 
 fn create(folder: &Folder, region: &str) -> anyhow::Result<AccessKey> {

@@ -155,6 +155,8 @@ table! {
     BucketNotEmpty: Validation, 409, "BucketNotEmpty", "DENIED", false, "bucket_not_empty", "The bucket you tried to delete is not empty.";
     /// A concurrent change won.
     OperationAborted: Validation, 409, "OperationAborted", "UNSUPPORTED", true, "operation_aborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.";
+    /// There are as many as there may be.
+    LimitExceeded: Validation, 409, "LimitExceeded", "DENIED", false, "limit_exceeded", "The request would exceed a limit on how many there may be.";
     /// A part is unknown or its ETag differs.
     InvalidPart: Validation, 400, "InvalidPart", "BLOB_UPLOAD_INVALID", false, "invalid_part", "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.";
     /// Parts are not in ascending order.

@@ -9,13 +9,15 @@ use super::*;
 use crate::audit::Journal;
 use crate::authz::Policies;
 use crate::config::{AccessKey, Secret};
+use crate::identity::AccessKeys;
 use crate::index::Index;
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const SECRET: &str = "0123456789abcdef";
 
-fn keys() -> AccessKeys {
-    AccessKeys::new(&[AccessKey { id: "AKIA".into(), secret: Some(Secret::new(SECRET)), secret_file: None }])
+fn keys() -> Authenticator {
+    let key = AccessKey { id: "AKIA".into(), secret: Some(Secret::new(SECRET)), secret_file: None };
+    Authenticator::new(AccessKeys::new(&[key]), None)
 }
 
 fn basic(id: &str, secret: &str) -> String {
@@ -37,10 +39,10 @@ fn admit_parts(parts: &Parts) -> Result<Admitted> {
         let mut config = Config::default();
         config.database.url = Secret::new("postgres://zas@127.0.0.1:1/zas");
         let journal = Journal::new(Index::open(&config.database).unwrap(), &config.audit);
-        let (authority, keys) = (Authority::new(journal, Policies::new(&config.authorization)), keys());
+        let (authority, identity) = (Authority::new(journal, Policies::new(&config.authorization)), keys());
         let context =
             RequestContext { request_id: RequestId::generate(), peer: None, secure: false, operation: Arc::default() };
-        let door = Door { config: &config, keys: &keys, authority: &authority };
+        let door = Door { config: &config, identity: &identity, authority: &authority };
         door.admit(&route, parts, &context, &Span::none()).await
     })
 }

@@ -10,7 +10,6 @@ use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Caller, Conditions};
 use crate::error::Result;
 use crate::gateway::RequestContext;
-use crate::identity::basic_principal;
 use crate::telemetry;
 
 /// Renders all metrics. Bucket names stand in labels, so at the public listener an access key is needed (Basic).
@@ -21,7 +20,7 @@ pub(super) async fn metrics(
     exposure: Exposure,
 ) -> Result<Response<Bytes>> {
     if exposure == Exposure::Public {
-        let principal = basic_principal(&app.access_keys, &parts.headers)?;
+        let principal = app.identity.basic(&parts.headers).await?;
         let caller = Caller::new(
             principal,
             Trail::of(Facts::of(Api::Rest, context, &parts.headers)),

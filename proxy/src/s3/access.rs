@@ -29,9 +29,13 @@ pub(super) struct Auth(pub(super) Arc<App>);
 #[async_trait::async_trait]
 impl S3Auth for Auth {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        match self.0.access_keys.secret(access_key) {
-            Some(secret) if !secret.is_empty() => Ok(SecretKey::from(secret.expose())),
-            _ => Err(S3Error::new(S3ErrorCode::InvalidAccessKeyId)),
+        match self.0.identity.key(access_key).await {
+            Ok(Some((secret, _))) => Ok(SecretKey::from(secret.expose())),
+            Ok(None) => Err(S3Error::new(S3ErrorCode::InvalidAccessKeyId)),
+            Err(error) => {
+                tracing::warn!("an access key could not be looked up: {}", error.for_log());
+                Err(S3Error::new(S3ErrorCode::ServiceUnavailable))
+            }
         }
     }
 }
@@ -66,7 +70,7 @@ impl Source {
 
 async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<()> {
     let principal = match cx.credentials() {
-        Some(credentials) => Principal::root(credentials.access_key.as_str()),
+        Some(credentials) => signer(app, credentials.access_key.as_str()).await?,
         None => Principal::Anonymous,
     };
     let name = cx.s3_op().name();
@@ -94,6 +98,12 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     }
     cx.extensions_mut().insert(permit);
     Ok(())
+}
+
+/// Who signed: the key was found a moment ago, but may have been disabled since.
+async fn signer(app: &App, access_key_id: &str) -> Result<Principal> {
+    let found = app.identity.key(access_key_id).await?;
+    found.map(|(_, principal)| principal).ok_or_else(|| Code::InvalidAccessKeyId.into())
 }
 
 /// S3 has one answer for those who may not and those who did not say who they are: 403.

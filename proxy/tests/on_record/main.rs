@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
-use zas_proxy::config::{AccessKey, Config, Secret};
+use zas_proxy::config::{AccessKey, Config, RingKey, Secret};
 use zas_proxy::postgres::testing::{self, TestDatabase};
 use zas_proxy::service::Service;
 use zas_registry::{Faults, Options, Registry, Route, Server};
@@ -24,6 +24,7 @@ use zas_registry::{Faults, Options, Registry, Route, Server};
 const PATIENCE: Duration = Duration::from_secs(60);
 const SECRET: &str = "0123456789abcdef";
 /// Of the two bytes `{}`.
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 
 /// A sidecar between a database and a registry.
@@ -48,6 +49,8 @@ impl World {
         config.listen.address = "127.0.0.1:0".to_owned();
         config.database.url = Secret::new(database.url());
         config.store.url = format!("http://{}", server.local_addr());
+        let ring = Some(Secret::new(zas_proxy::identity::generate_ring_key()));
+        config.identity.key_ring = vec![RingKey { id: "test".into(), secret: ring, secret_file: None }];
         config.access_keys =
             vec![AccessKey { id: "AKIA".to_owned(), secret: Some(Secret::new(SECRET)), secret_file: None }];
         let service = Service::start(config).await.unwrap();
@@ -65,11 +68,16 @@ impl World {
 
     /// Sends a request with credentials; gives status and body.
     async fn ask(&self, method: &str, target: &str, body: &str) -> (u16, String) {
-        let credentials = STANDARD.encode(format!("AKIA:{SECRET}"));
+        self.ask_as("AKIA", SECRET, method, target, body).await
+    }
+
+    async fn ask_as(&self, id: &str, secret: &str, method: &str, target: &str, body: &str) -> (u16, String) {
+        let credentials = STANDARD.encode(format!("{id}:{secret}"));
         let length = body.len();
+        let kind = if body.contains(MANIFEST) { MANIFEST } else { "application/json" };
         let request = format!(
             "{method} {target} HTTP/1.1\r\nhost: sidecar.example\r\nconnection: close\r\nauthorization: Basic {credentials}\r\n\
-             content-type: application/json\r\ncontent-length: {length}\r\nuser-agent: test/1\r\n\r\n{body}"
+             content-type: {kind}\r\ncontent-length: {length}\r\nuser-agent: test/1\r\n\r\n{body}"
         );
         let exchange = async {
             let mut socket = TcpStream::connect(self.address).await.unwrap();
@@ -186,4 +194,56 @@ async fn a_change_of_a_policy_commits_with_its_record_or_not_at_all() {
     assert_eq!(status, 200, "{answer}");
     let record = world.expect("readers", |record| record["action"] == "admin:PutPolicy").await;
     assert_eq!((&record["principal"], &record["decision"]), (&"root/AKIA".into(), &"allow".into()));
+}
+
+#[tokio::test]
+async fn a_service_account_is_on_record_with_what_it_may_and_may_not_do_at_both_doors() {
+    let world = World::new().await;
+    let (status, made) = world.ask("POST", "/-/api/v1/access-keys", r#"{"name":"ci","groups":["/build"]}"#).await;
+    assert_eq!(status, 201, "{made}");
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let push = format!("/v2/team/ci-app/blobs/uploads/?digest={DIGEST}");
+    assert_eq!(world.ask_as(id, secret, "POST", &push, "{}").await.0, 403);
+    let denial = world.expect("team/ci-app", |record| record["kind"] == "denial").await;
+    assert_eq!((&denial["principal"], &denial["action"]), (&"user/service/ci".into(), &"oci:Push".into()));
+    assert_eq!(denial["access_key_id"], id);
+    assert_eq!(world.faults.requests(Route::UploadStart), 0, "a denied push reached the registry");
+    let attach = "/-/api/v1/policies/ci-push/attachments?kind=group&name=/build";
+    assert_eq!(world.ask("PUT", attach, "").await.0, 204);
+    assert_eq!(world.ask_as(id, secret, "POST", &push, "{}").await.0, 201);
+    let outcome = world.expect("team/ci-app", |record| record["kind"] == "outcome").await;
+    assert_eq!(outcome["status"], 201);
+    let intent = world.expect("team/ci-app", |record| record["kind"] == "intent").await;
+    assert_eq!(intent["statements"], serde_json::json!(["ci-push#AddArtifacts"]));
+    let query = "SELECT string_agg(record, ' ') FROM audit_event";
+    let everything: String = sqlx::query_scalar(query).fetch_one(&world.database.pool().unwrap()).await.unwrap();
+    assert!(!everything.contains(secret), "a secret is on record");
+}
+
+#[tokio::test]
+async fn a_tag_that_exists_is_moved_only_with_the_right_to_move_tags() {
+    let world = World::new().await;
+    let (_, made) = world.ask("POST", "/-/api/v1/access-keys", r#"{"name":"ci","groups":["/build"]}"#).await;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    world.ask("PUT", "/-/api/v1/policies/ci-push/attachments?kind=group&name=/build", "").await;
+    assert_eq!(world.ask("POST", &format!("/v2/team/app/blobs/uploads/?digest={DIGEST}"), "{}").await.0, 201);
+    let manifest = |note: &str| {
+        format!(
+            r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"application/json","digest":"{DIGEST}","size":2}},
+                "layers":[],"annotations":{{"note":"{note}"}}}}"#
+        )
+    };
+    let put = "/v2/team/app/manifests/latest";
+    let (status, answer) = world.ask_as(id, secret, "PUT", put, &manifest("one")).await;
+    assert_eq!(status, 201, "{answer}");
+    let before = world.faults.requests(Route::Manifest);
+    assert_eq!(world.ask_as(id, secret, "PUT", put, &manifest("two")).await.0, 403);
+    assert_eq!(world.faults.requests(Route::Manifest), before + 1, "only asked whether the tag is there");
+    let denial = world.expect("team/app", |record| record["kind"] == "denial").await;
+    assert_eq!(denial["action"], "oci:UpdateTag");
+    assert_eq!(world.ask_as(id, secret, "DELETE", put, "").await.0, 403);
+    assert_eq!(world.ask_as(id, secret, "PUT", "/v2/team/app/manifests/next", &manifest("two")).await.0, 201);
+    assert_eq!(world.ask("PUT", put, &manifest("two")).await.0, 201);
 }

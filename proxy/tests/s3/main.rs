@@ -8,6 +8,7 @@
     reason = "a helper of a test that panics is a test that fails; clippy sees only test functions as tests"
 )]
 
+mod access_keys;
 mod bad_input;
 mod bucket_policy;
 mod buckets;

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody};
 use zas_proxy::app::App;
-use zas_proxy::config::{AccessKey, Config, Secret};
+use zas_proxy::config::{AccessKey, Config, RingKey, Secret};
 use zas_proxy::gateway::{Body, BoxError};
 use zas_proxy::postgres::testing::TestDatabase;
 use zas_proxy::s3;
@@ -58,6 +58,8 @@ impl World {
         config.store.url = format!("http://{}", server.local_addr());
         config.store.shards = 2;
         config.access_keys = vec![AccessKey { id: KEY.into(), secret: Some(Secret::new(SECRET)), secret_file: None }];
+        let secret = Some(Secret::new(zas_proxy::identity::generate_ring_key()));
+        config.identity.key_ring = vec![RingKey { id: "test".into(), secret, secret_file: None }];
         change(&mut config);
         let app = App::new(config, Vec::new()).unwrap();
         let service = s3::service(Arc::clone(&app));

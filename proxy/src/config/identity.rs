@@ -1,0 +1,31 @@
+//! `[identity]`: what secrets of access keys are sealed with.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+
+/// Who may be known besides the keys of the configuration.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    /// Seals the secrets of access keys at rest: the first key seals, all of them open. To rotate, put a new key in front, and take
+    /// the old one away when the log says that every secret was sealed anew. With none there are no access keys but those of the
+    /// configuration.
+    pub key_ring: Vec<RingKey>,
+}
+
+/// A key of the ring.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("x-list" = true))]
+pub struct RingKey {
+    /// A name, stored beside what the key seals.
+    pub id: String,
+    /// 32 random bytes in base64. Give this or `secret_file`.
+    pub secret: Option<Secret>,
+    /// A file that holds the secret; white space around it is ignored.
+    pub secret_file: Option<PathBuf>,
+}
