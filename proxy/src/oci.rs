@@ -36,6 +36,7 @@ use crate::listener::{Forward, Routed, Upstream};
 use crate::telemetry;
 
 use answer::OciAnswer;
+use catalog::View;
 use on_record::OnRecord;
 use request::BodyLimit;
 use transfer::Transfer;
@@ -63,9 +64,11 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
     let door = Door { config: &app.config, identity: &app.identity, authority: &app.authority };
     match door.admit(&route, parts, context, &span).await? {
         Admitted::Base => Ok(respond(base(&parts.method), "Base")),
-        Admitted::Catalog => {
+        Admitted::Catalog(caller) => {
             let raw = parts.uri.query().unwrap_or_default();
-            let answer = catalog::catalog(&app.store, &app.config.store.prefix, &parts.method, raw);
+            let may_see = |name: &str| app.authority.may(&caller, Action::Pull, &Resource::repository(name));
+            let view = View { prefix: &app.config.store.prefix, may_see: &may_see };
+            let answer = catalog::catalog(&app.store, view, &parts.method, raw);
             Ok(respond(answer.instrument(span).await?, "Catalog"))
         }
         Admitted::Forward(permit, mut forward) => {
@@ -150,7 +153,7 @@ struct Door<'a> {
 #[derive(Debug)]
 enum Admitted {
     Base,
-    Catalog,
+    Catalog(Box<Caller>),
     Forward(Permit, Box<Forward>),
 }
 
@@ -178,7 +181,7 @@ impl Door<'_> {
             }
             (_, Some(action)) => {
                 self.authority.authorize(&caller, action, Resource::Service).await?;
-                Ok(Admitted::Catalog)
+                Ok(Admitted::Catalog(Box::new(caller)))
             }
             (_, None) if caller.principal().is_anonymous() => Err(Code::Unauthenticated.into()),
             (_, None) => Ok(Admitted::Base),

@@ -159,6 +159,12 @@ async fn prepare_index(app: Arc<App>, stop: CancellationToken) {
 }
 
 async fn index_is_prepared(app: &App) -> Result<(), Error> {
+    prepare_schema(app).await?;
+    // Who is let in before the policies are known is answered 503.
+    app.authority.policies().refresh(&app.index).await
+}
+
+async fn prepare_schema(app: &App) -> Result<(), Error> {
     if app.config.database.migrate {
         return index::migrate(&app.index).await;
     }

@@ -30,17 +30,31 @@ impl Pages for Store {
     }
 }
 
-/// Answers a catalog request with query string `raw`; `prefix` is where S3 bytes are.
+/// Which repositories are for whoever asks.
+pub(super) struct View<'a> {
+    /// Where S3 bytes are.
+    pub prefix: &'a str,
+    /// Whether the caller may see a repository.
+    pub may_see: &'a (dyn Fn(&str) -> bool + Sync),
+}
+
+impl View<'_> {
+    fn shows(&self, name: &str) -> bool {
+        Name::parse(name).is_some_and(|name| !name.is_reserved(self.prefix)) && (self.may_see)(name)
+    }
+}
+
+/// Answers a catalog request with query string `raw`.
 /// # Errors
 /// `InvalidArgument` for `n` and `last`; what the registry fails with.
-pub(super) async fn catalog(pages: &impl Pages, prefix: &str, method: &Method, raw: &str) -> Result<Response<Bytes>> {
+pub(super) async fn catalog(pages: &impl Pages, view: View<'_>, method: &Method, raw: &str) -> Result<Response<Bytes>> {
     let mut query = Query::read(raw)?;
     let limit = query.take_number("n")?.unwrap_or(PAGE_NAMES).min(PAGE_NAMES);
     let last = query.take("last")?.unwrap_or_default();
     if !last.is_empty() && Name::parse(&last).is_none() {
         return Err(Error::new(Code::InvalidArgument, "The query parameter last is not a repository name."));
     }
-    let (names, more) = if limit == 0 { (Vec::new(), false) } else { visible(pages, prefix, last, limit).await? };
+    let (names, more) = if limit == 0 { (Vec::new(), false) } else { visible(pages, &view, last, limit).await? };
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let (true, Some(last)) = (more, names.last()) {
@@ -59,15 +73,16 @@ pub(super) async fn catalog(pages: &impl Pages, prefix: &str, method: &Method, r
 }
 
 /// Up to `limit` names behind `last` that are for clients, and whether there are more.
-async fn visible(pages: &impl Pages, prefix: &str, last: String, limit: u32) -> Result<(Vec<String>, bool)> {
+async fn visible(pages: &impl Pages, view: &View<'_>, last: String, limit: u32) -> Result<(Vec<String>, bool)> {
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut marker = last;
     let mut found: Vec<String> = Vec::new();
     for _ in 0..UPSTREAM_PAGES {
-        // One more than wanted tells whether there are more.
-        let (page, more) = pages.page(&marker, limit + 1).await?;
+        // One more than wanted tells whether there are more. Where names are left out, whole pages are asked for.
+        let ask = if marker.is_empty() || found.len() * 2 > wanted { limit + 1 } else { PAGE_NAMES + 1 };
+        let (page, more) = pages.page(&marker, ask).await?;
         let Some(end) = page.last().cloned() else { return Ok((found, false)) };
-        found.extend(page.into_iter().filter(|name| Name::parse(name).is_some_and(|name| !name.is_reserved(prefix))));
+        found.extend(page.into_iter().filter(|name| view.shows(name)));
         if found.len() > wanted {
             found.truncate(wanted);
             return Ok((found, true));
@@ -75,7 +90,7 @@ async fn visible(pages: &impl Pages, prefix: &str, last: String, limit: u32) -> 
         if !more {
             return Ok((found, false));
         }
-        marker = behind(&end, prefix);
+        marker = behind(&end, view.prefix);
     }
     if found.is_empty() {
         return Err(Error::from(Code::UpstreamUnavailable).detail("the catalog has no end"));
@@ -126,8 +141,14 @@ mod tests {
         Registry::new(names.iter().map(|name| (*name).to_owned()))
     }
 
+    const EVERYTHING: View<'static> = View { prefix: "s3", may_see: &|_| true };
+
     async fn ask(registry: &Registry, raw: &str) -> (Vec<String>, Option<String>) {
-        let answer = catalog(registry, "s3", &Method::GET, raw).await.unwrap();
+        ask_for(registry, EVERYTHING, raw).await
+    }
+
+    async fn ask_for(registry: &Registry, view: View<'_>, raw: &str) -> (Vec<String>, Option<String>) {
+        let answer = catalog(registry, view, &Method::GET, raw).await.unwrap();
         let link = answer.headers().get(header::LINK).map(|link| link.to_str().unwrap().to_owned());
         let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
         let names = body["repositories"].as_array().unwrap().iter().map(|n| n.as_str().unwrap().to_owned()).collect();
@@ -155,6 +176,23 @@ mod tests {
             }
             assert_eq!(seen, ["a", "b", "s30", "t", "u"], "n={n}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_caller_sees_the_repositories_that_it_may_see_and_no_others_on_any_page() {
+        let registry = Registry::new((0..5000).map(|i| format!("team{}/app{i:04}", i % 500)));
+        let mine = |name: &str| name.starts_with("team7/");
+        let mut seen = Vec::new();
+        let mut raw = "n=3".to_owned();
+        loop {
+            let (page, link) = ask_for(&registry, View { prefix: "s3", may_see: &mine }, &raw).await;
+            seen.extend(page);
+            let Some(link) = link else { break };
+            assert!(link.contains("last=team7/"), "{link} names a repository of others");
+            raw = link.strip_prefix("</v2/_catalog?").unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned();
+        }
+        let expected: Vec<String> = (0..10).map(|i| format!("team7/app{:04}", i * 500 + 7)).collect();
+        assert_eq!(seen, expected);
     }
 
     #[tokio::test]
@@ -189,14 +227,18 @@ mod tests {
                 Ok((vec!["s3/x".to_owned()], true))
             }
         }
-        let error = catalog(&Endless, "s3", &Method::GET, "").await.unwrap_err();
+        let error = catalog(&Endless, EVERYTHING, &Method::GET, "").await.unwrap_err();
         assert_eq!(error.code(), Code::UpstreamUnavailable);
     }
 
     #[tokio::test]
     async fn markers_and_numbers_that_make_no_sense_are_refused() {
         for raw in ["n=-1", "n=x", "last=..", "last=%0d", "n=1&n=2"] {
-            assert_eq!(catalog(&names(&[]), "s3", &Method::GET, raw).await.unwrap_err().row().status, 400, "{raw}");
+            assert_eq!(
+                catalog(&names(&[]), EVERYTHING, &Method::GET, raw).await.unwrap_err().row().status,
+                400,
+                "{raw}"
+            );
         }
     }
 }

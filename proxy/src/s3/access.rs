@@ -16,7 +16,7 @@ use zas_policy::{Action, Principal, Resource};
 use super::call::Call;
 use super::checksum::Expected;
 use super::operation::Operation;
-use super::{names, unsupported};
+use super::{list_buckets, names, unsupported};
 use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
@@ -79,7 +79,14 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     let resource = resource(cx.s3_path())?;
     let conditions = Conditions::of_s3(cx.headers(), cx.uri().query().unwrap_or_default());
     let caller = Caller::new(principal, trail(cx), conditions);
-    let permit = authorize(app, &caller, action(operation, cx), resource).await?;
+    let action = action(operation, cx);
+    let permit = match operation {
+        // Whoever is known is shown the buckets that they may list; the operation leaves out the others.
+        Operation::ListBuckets if list_buckets::is_filtered(app, &caller) => {
+            authorize(app, &caller, Action::GetCallerIdentity, resource).await?
+        }
+        _ => authorize(app, &caller, action, resource).await?,
+    };
     call.set_permit(&permit);
     unsupported::check(operation, cx.headers(), cx.uri().query())?;
     if operation.writes() {

@@ -1,12 +1,15 @@
-//! ListBuckets.
+//! ListBuckets: all of them with `s3:ListAllMyBuckets`; without it those that the caller may list.
 
 use s3s::{S3Request, S3Response, dto};
+use zas_policy::{Action, Resource};
 
+use super::access::authorize;
 use super::listing::Token;
 use super::{headers, names};
 use crate::app::App;
-use crate::authz::Permit;
+use crate::authz::{Caller, Permit};
 use crate::error::{Code, Error, Result};
+use crate::index::{Bucket, BucketPage};
 
 /// The largest page, and the one that is given where none is asked for.
 const MAX_BUCKETS: i32 = 10_000;
@@ -28,7 +31,7 @@ pub(super) async fn list_buckets(
         Some(token) if !token.is_empty() => Token::decode(token, &context)?,
         _ => String::new(),
     };
-    let page = app.index.list_buckets(&prefix, &after, limit).await?;
+    let page = page(app, permit, &prefix, after, limit).await?;
     let last = page.buckets.last().filter(|_| page.truncated);
     let continuation_token = last.map(|bucket| Token::encode(&bucket.name, &context));
     let buckets = page.buckets.into_iter().map(|bucket| dto::Bucket {
@@ -42,6 +45,38 @@ pub(super) async fn list_buckets(
         owner: Some(headers::owner(&permit.principal().to_string())),
         prefix: (!prefix.is_empty()).then_some(prefix),
     }))
+}
+
+/// Whether somebody who is known is shown some buckets only.
+pub(super) fn is_filtered(app: &App, caller: &Caller) -> bool {
+    !caller.principal().is_anonymous() && !app.authority.may(caller, Action::ListAllMyBuckets, &Resource::Service)
+}
+
+/// A page of what the permit lets see. Nothing at all is a refusal, as without the right to list.
+async fn page(app: &App, permit: &Permit, prefix: &str, mut after: String, limit: u32) -> Result<BucketPage> {
+    if permit.action() == Action::ListAllMyBuckets {
+        return app.index.list_buckets(prefix, &after, limit).await;
+    }
+    let begins = after.is_empty();
+    let caller = permit.caller();
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut buckets = Vec::new();
+    loop {
+        let page = app.index.list_buckets(prefix, &after, MAX_BUCKETS.unsigned_abs()).await?;
+        let (truncated, last) = (page.truncated, page.buckets.last().map(|bucket| bucket.name.clone()));
+        let may_list = |bucket: &Bucket| app.authority.may(caller, Action::ListBucket, &Resource::bucket(&bucket.name));
+        buckets.extend(page.buckets.into_iter().filter(may_list));
+        match last {
+            Some(last) if truncated && buckets.len() <= wanted => after = last,
+            _ => break,
+        }
+    }
+    if begins && buckets.is_empty() {
+        authorize(app, caller, Action::ListAllMyBuckets, Resource::Service).await?;
+    }
+    let truncated = buckets.len() > wanted;
+    buckets.truncate(wanted);
+    Ok(BucketPage { buckets, truncated })
 }
 
 fn limit(asked: Option<i32>) -> Result<u32> {

@@ -108,3 +108,25 @@ async fn a_wrong_secret_and_a_key_that_is_disabled_or_gone_open_nothing() {
         world.get("/bucket").key(id, secret).send().await.expect_error(403, code);
     }
 }
+
+#[tokio::test]
+async fn who_may_not_list_all_buckets_is_shown_those_that_they_may_list() {
+    let world = World::with_bucket().await;
+    for name in ["aaa", "team-a", "team-b", "zzz"] {
+        world.put(&format!("/{name}")).send().await.expect(200);
+    }
+    let key = service_account(&world, None).await;
+    let (id, secret) = (key.key.id.as_str(), key.secret.expose());
+    world.get("/").key(id, secret).send().await.expect_error(403, "AccessDenied");
+    attach(&world, "teams", r#"{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "team-*"}"#).await;
+    let names = async |uri: &str| {
+        let text = world.get(uri).key(id, secret).send().await.expect(200).text();
+        let buckets: Vec<String> =
+            text.split("<Name>").skip(1).map(|rest| rest.split('<').next().unwrap().to_owned()).collect();
+        (buckets, text.contains("<ContinuationToken>"))
+    };
+    assert_eq!(names("/").await, (vec!["team-a".to_owned(), "team-b".to_owned()], false));
+    assert_eq!(names("/?max-buckets=1").await, (vec!["team-a".to_owned()], true));
+    attach(&world, "all", r#"{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}"#).await;
+    assert_eq!(names("/").await.0.len(), 5);
+}
