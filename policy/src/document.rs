@@ -4,14 +4,13 @@
 
 use std::sync::Arc;
 
+use crate::Principal;
 use crate::action::ActionSet;
 use crate::condition::{self, Condition, fit};
 use crate::context::Scope;
 use crate::decision::{Effect, StatementRef};
 use crate::principals::PrincipalPattern;
-use crate::resource::ResourceName;
 use crate::template::{Fit, Template};
-use crate::{Action, Principal};
 
 /// What a document is for: each kind has its own grammar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -199,9 +198,4 @@ impl Resources {
             },
         }
     }
-}
-
-/// The name of a request's resource, on the stack.
-pub(crate) fn resource_name(action: Action, resource: &crate::Resource) -> ResourceName {
-    ResourceName::new(action, resource)
 }

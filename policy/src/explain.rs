@@ -2,7 +2,8 @@
 
 use crate::context::{Request, Scope};
 use crate::decision::{Decision, Effect, StatementRef};
-use crate::document::{Match, Policy, resource_name};
+use crate::document::{Match, Policy};
+use crate::resource::ResourceName;
 use crate::set::PolicySet;
 
 /// A decision with every statement that concerns the principal.
@@ -53,7 +54,7 @@ impl PolicySet {
     /// Decides a request, and tells what each statement said.
     #[must_use]
     pub fn explain(&self, request: &Request<'_>) -> Explanation {
-        let name = resource_name(request.action, request.resource);
+        let name = ResourceName::new(request.action, request.resource);
         let scope = Scope::new(*request, false);
         let policies = self.concerning(request.principal, request.resource);
         let consider = |policy: &Policy, narrows| consider(policy, narrows, &scope, name.as_str());

@@ -56,7 +56,6 @@ impl PrincipalPattern {
 
     fn is_about_identity(&self, identity: &Identity) -> bool {
         match (self, &identity.session) {
-            (Self::Everybody, _) => true,
             // A session acts as its role, no longer as the user or the groups that took it.
             (Self::User(user), None) => **user == *identity.name,
             (Self::Group(group), None) => identity.groups.iter().any(|name| **name == **group),

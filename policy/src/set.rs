@@ -10,7 +10,8 @@ use smallvec::{SmallVec, smallvec};
 use crate::builtin;
 use crate::context::{Request, Scope};
 use crate::decision::{Decision, Effect, Reason, StatementRef};
-use crate::document::{Match, Policy, resource_name};
+use crate::document::{Match, Policy};
+use crate::resource::ResourceName;
 use crate::{Action, Identity, Principal, Resource};
 
 /// What a policy is attached to.
@@ -86,7 +87,7 @@ impl PolicySet {
             return Some(Decision::new(Effect::Allow, Reason::RootMayDoEverything));
         }
         let scope = Scope::new(*request, true);
-        let name = resource_name(request.action, request.resource);
+        let name = ResourceName::new(request.action, request.resource);
         let attached = self.concerning(request.principal, request.resource);
         let denied = attached.iter().copied().chain([trust]).chain(request.narrowed_by.iter().copied());
         if let Some(denial) = denial(denied, &scope, name.as_str()) {
@@ -204,7 +205,7 @@ fn without_policies(request: &Request<'_>) -> Option<Decision> {
 
 fn weigh(request: &Request<'_>, policies: &[&Policy], takes_notes: bool) -> Decision {
     let scope = Scope::new(*request, takes_notes);
-    let name = resource_name(request.action, request.resource);
+    let name = ResourceName::new(request.action, request.resource);
     let everything = policies.iter().chain(request.narrowed_by).copied();
     if let Some(denial) = denial(everything, &scope, name.as_str()) {
         return with_notes(denial, scope);

@@ -37,6 +37,7 @@ pub use bucket::{Bucket, BucketPage, NewBucket};
 pub use copy::CopySource;
 pub use database::Index;
 pub use delete::Deleted;
+pub(crate) use list::cut;
 pub use list::{ListEntry, ListPage, ListRequest};
 pub use list_uploads::UploadPage;
 pub use multipart::{CompleteUpload, CompletedPart};

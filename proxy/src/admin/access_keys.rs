@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
-use zas_policy::{Action, Resource};
+use zas_policy::Resource;
 
+use super::caller::asks;
+use super::etag::{etag, expected};
+use super::name::check_name;
 use super::page::Page;
-use super::policies::{etag, expected};
-use super::{Asks, BASE, Permitted, Refusal};
+use super::{BASE, Permitted, Refusal};
 use crate::app::App;
 use crate::audit::Kind;
 use crate::error::{Code, Error};
@@ -27,38 +29,22 @@ use crate::index::{AccessKeyChange, StoredAccessKey};
 /// What the names of service accounts begin with, so that none has the name of a person.
 const PREFIX: &str = "service/";
 
-macro_rules! asks {
-    ($($(#[doc = $doc:literal])+ $name:ident: $action:ident;)+) => {
-        $($(#[doc = $doc])+
-        pub(super) struct $name;
+/// The longest name of a service account.
+const NAME: usize = 64;
 
-        impl Asks for $name {
-            const NAME: &'static str = stringify!($name);
-            const ACTION: Option<Action> = Some(Action::$action);
-
-            fn resource(parameter: impl Fn(&str) -> String) -> Resource {
-                match parameter("access_key") {
-                    id if id.is_empty() => Resource::Service,
-                    id => Resource::managed("access-key", id),
-                }
-            }
-        })+
-    };
-}
-
-asks! {
+asks! { "access_key":
     /// Asks for all keys.
-    ListAccessKeys: ListAccessKeys;
+    ListAccessKeys: ListAccessKeys, |_| Resource::Service;
     /// Asks for one, without its secret.
-    GetAccessKey: GetAccessKey;
+    GetAccessKey: GetAccessKey, |id| Resource::managed("access-key", id);
     /// Asks to make one.
-    CreateAccessKey: CreateAccessKey;
+    CreateAccessKey: CreateAccessKey, |_| Resource::Service;
     /// Asks to change one.
-    UpdateAccessKey: UpdateAccessKey;
+    UpdateAccessKey: UpdateAccessKey, |id| Resource::managed("access-key", id);
     /// Asks to rotate one.
-    RotateAccessKey: UpdateAccessKey;
+    RotateAccessKey: UpdateAccessKey, |id| Resource::managed("access-key", id);
     /// Asks to delete one.
-    DeleteAccessKey: DeleteAccessKey;
+    DeleteAccessKey: DeleteAccessKey, |id| Resource::managed("access-key", id);
 }
 
 /// An access key.
@@ -207,7 +193,7 @@ pub(super) async fn create_access_key(
     body: Result<Json<NewAccessKey>, JsonRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(new) = body?;
-    check_name(&new.name)?;
+    check_name(&new.name, "A service account's name", "name", NAME)?;
     let by = permitted.permit.principal().to_string();
     let policy = new.policy.map(|policy| serde_json::to_string_pretty(&policy)).transpose().map_err(Error::internal)?;
     let key = NewKey {
@@ -312,13 +298,4 @@ fn made(issued: Issued) -> impl IntoResponse + use<> {
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
     (StatusCode::CREATED, headers, Json(MadeAccessKey { key, secret: issued.secret.expose().to_owned() }))
-}
-
-fn check_name(name: &str) -> Result<(), Error> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(allowed) {
-        let text = "A service account's name has 1 to 64 letters, digits or any of + = , . @ _ -.";
-        return Err(Error::new(Code::InvalidArgument, text).with("field", "name"));
-    }
-    Ok(())
 }

@@ -38,6 +38,25 @@ pub struct Permitted<O> {
     operation: PhantomData<O>,
 }
 
+/// Types that ask for an action on what a parameter of the path names.
+macro_rules! asks {
+    ($parameter:literal: $($(#[doc = $doc:literal])+ $name:ident: $action:ident, $on:expr;)+) => {
+        $($(#[doc = $doc])+
+        pub(super) struct $name;
+
+        impl $crate::admin::Asks for $name {
+            const NAME: &'static str = stringify!($name);
+            const ACTION: Option<zas_policy::Action> = Some(zas_policy::Action::$action);
+
+            fn resource(parameter: impl Fn(&str) -> String) -> Resource {
+                let on: fn(String) -> Resource = $on;
+                on(parameter($parameter))
+            }
+        })+
+    };
+}
+pub(super) use asks;
+
 impl<O: Asks> FromRequestParts<Arc<App>> for Permitted<O> {
     type Rejection = Refusal;
 

@@ -11,36 +11,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
-use zas_policy::{Action, Kind, ParseError, Resource, builtin_policies, builtin_policy};
+use zas_policy::{Kind, ParseError, Resource, builtin_policies, builtin_policy};
 
+use super::caller::asks;
+use super::etag::{etag, expected};
+use super::name;
 use super::page::Page;
-use super::{Asks, Permitted, Refusal};
+use super::{Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
-use crate::index::{DocumentKind, HistoryEntry, NewDocument, PolicyDocument};
+use crate::index::{DocumentKind, HistoryEntry, NewDocument, PolicyDocument, cut};
 
 /// The longest name of a policy.
 const NAME: usize = 128;
 
-macro_rules! asks {
-    ($($(#[doc = $doc:literal])+ $name:ident: $action:ident, $on:expr;)+) => {
-        $($(#[doc = $doc])+
-        pub(super) struct $name;
-
-        impl Asks for $name {
-            const NAME: &'static str = stringify!($name);
-            const ACTION: Option<Action> = Some(Action::$action);
-
-            fn resource(parameter: impl Fn(&str) -> String) -> Resource {
-                let on: fn(String) -> Resource = $on;
-                on(parameter("policy"))
-            }
-        })+
-    };
-}
-pub(super) use asks;
-
-asks! {
+asks! { "policy":
     /// Asks for all policies.
     ListPolicies: ListPolicies, |_| Resource::Service;
     /// Asks for one.
@@ -192,9 +177,7 @@ pub(super) async fn list_policies(
     let brought = builtin_policies().iter().filter(|builtin| builtin.name.starts_with(prefix) && builtin.name > after);
     policies.extend(brought.map(|builtin| Policy::builtin(builtin, false)));
     policies.sort_by(|a, b| a.name.cmp(&b.name));
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = policies.len() > limit;
-    policies.truncate(limit);
+    let (policies, more) = cut(policies, limit);
     let next = policies.last().filter(|_| more).map(|policy| policy.name.clone());
     Ok(Json(Policies { policies, next }))
 }
@@ -304,10 +287,8 @@ pub(super) async fn get_policy_history(
 ) -> Result<Json<History>, Refusal> {
     let Query(page) = page?;
     let limit = Page::bounded(page.limit)?;
-    let mut entries = app.index.policy_history(DocumentKind::Policy, &name, page.before, limit + 1).await?;
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = entries.len() > wanted;
-    entries.truncate(wanted);
+    let entries = app.index.policy_history(DocumentKind::Policy, &name, page.before, limit + 1).await?;
+    let (entries, more) = cut(entries, limit);
     let next = entries.last().filter(|_| more).map(|entry| entry.version);
     Ok(Json(History { changes: entries.into_iter().map(Change::from).collect(), next }))
 }
@@ -318,12 +299,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Error> {
         let text = format!("{name} is a policy that the program brings along: it cannot be changed.");
         return Err(Error::new(Code::InvalidArgument, text).with("field", "policy"));
     }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
-    if name.is_empty() || name.len() > NAME || !name.chars().all(allowed) {
-        let text = format!("A policy's name has 1 to {NAME} letters, digits or any of + = , . @ _ -.");
-        return Err(Error::new(Code::InvalidArgument, text).with("field", "policy"));
-    }
-    Ok(())
+    name::check_name(name, "A policy's name", "policy", NAME)
 }
 
 fn malformed(error: &ParseError) -> Error {
@@ -331,27 +307,4 @@ fn malformed(error: &ParseError) -> Error {
         .with("field", &error.field)
         .with("line", error.line)
         .with("column", error.column)
-}
-
-/// A version as an entity tag (RFC 9110, section 8.8.3).
-pub(super) fn etag(version: i64) -> String {
-    format!("\"{version}\"")
-}
-
-/// The version that a change expects: 0 where there shall be none yet, nothing where it does not matter.
-pub(super) fn expected(headers: &HeaderMap) -> Result<Option<i64>, Error> {
-    let text = |name| headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap_or_default());
-    match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
-        (None, None) => Ok(None),
-        (None, Some("*")) => Ok(Some(0)),
-        (Some(tag), None) => {
-            let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).and_then(|tag| tag.parse().ok());
-            // A tag that is none of ours is that of no version: nothing has it.
-            version.map(Some).ok_or_else(|| Code::PreconditionFailed.into())
-        }
-        _ => Err(Error::new(
-            Code::InvalidArgument,
-            "If-Match takes an ETag, If-None-Match takes *, and not both are sent.",
-        )),
-    }
 }

@@ -8,10 +8,10 @@ use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use zas_policy::{Action, Resource, builtin_policy};
+use zas_policy::{Resource, builtin_policy};
 
-use super::policies::asks;
-use super::{Asks, Permitted, Refusal};
+use super::caller::asks;
+use super::{Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
 use crate::index::{self, DocumentKind};
@@ -22,7 +22,7 @@ const SHOWN: u32 = 10_000;
 /// The longest name of a user, role or group.
 const NAME: usize = 512;
 
-asks! {
+asks! { "policy":
     /// Asks whom a policy concerns.
     ListPolicyAttachments: GetPolicy, |name| Resource::managed("policy", name);
     /// Asks to attach it.

@@ -1,8 +1,7 @@
 //! [`Authority`]: the one place where a yes becomes a [`Permit`], and where a no is recorded.
 
-use zas_policy::{Action, Decision, Effect, Policy, Principal, Reason, Request, Resource};
-
 use smallvec::SmallVec;
+use zas_policy::{Action, Decision, Effect, Policy, Principal, Reason, Request, Resource};
 
 use super::conditions::Known;
 use super::narrower::Narrower;
@@ -84,12 +83,15 @@ impl Authority {
 /// What a refusal tells: the reason and the statements, never what policies say.
 fn refusal(code: Code, action: Action, resource: &Resource, decision: &Decision) -> Error {
     let error = Error::from(code).with("action", action).with("resource", resource).with("reason", decision.reason);
-    let list = |items: Vec<String>| (!items.is_empty()).then(|| items.join(", "));
-    let statements = list(decision.statements.iter().map(ToString::to_string).collect());
-    let missing = list(decision.missing.iter().map(ToString::to_string).collect());
-    let unknown = list(decision.unknown.iter().map(ToString::to_string).collect());
-    [("statements", statements), ("missing", missing), ("unknown", unknown)]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .fold(error, |error, (name, value)| error.with(name, value))
+    let lists = [
+        ("statements", listed(&decision.statements)),
+        ("missing", listed(&decision.missing)),
+        ("unknown", listed(&decision.unknown)),
+    ];
+    let some = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    some.fold(error, |error, (name, list)| error.with(name, list))
+}
+
+fn listed(items: &[impl ToString]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

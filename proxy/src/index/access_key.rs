@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use super::Index;
 use super::audited::audited;
+use super::list::cut;
 use crate::audit::Record;
 use crate::error::{Code, Error, Result};
 
@@ -300,10 +301,7 @@ impl Index {
                 None => sqlx::query_as(ALL).bind(after).bind(more),
             })
             .await?;
-        let mut keys: Vec<StoredAccessKey> = rows.into_iter().map(StoredAccessKey::from).collect();
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let truncated = keys.len() > wanted;
-        keys.truncate(wanted);
+        let (keys, truncated) = cut(rows.into_iter().map(StoredAccessKey::from).collect(), limit);
         Ok(AccessKeyPage { keys, truncated })
     }
 

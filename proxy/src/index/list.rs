@@ -90,7 +90,7 @@ fn is_common_prefix(prefix: &str, delimiter: Option<&str>, name: &str) -> bool {
 }
 
 /// Cuts a page to `limit`; whatever was fetched beyond it only says that there is more.
-pub(super) fn cut<T>(mut entries: Vec<T>, limit: u32) -> (Vec<T>, bool) {
+pub(crate) fn cut<T>(mut entries: Vec<T>, limit: u32) -> (Vec<T>, bool) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let truncated = limit > 0 && entries.len() > limit;
     entries.truncate(limit);

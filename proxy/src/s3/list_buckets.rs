@@ -9,7 +9,7 @@ use super::{headers, names};
 use crate::app::App;
 use crate::authz::{Caller, Permit};
 use crate::error::{Code, Error, Result};
-use crate::index::{Bucket, BucketPage};
+use crate::index::{Bucket, BucketPage, cut};
 
 /// The largest page, and the one that is given where none is asked for.
 const MAX_BUCKETS: i32 = 10_000;
@@ -74,8 +74,7 @@ async fn page(app: &App, permit: &Permit, prefix: &str, mut after: String, limit
     if begins && buckets.is_empty() {
         authorize(app, caller, Action::ListAllMyBuckets, Resource::Service).await?;
     }
-    let truncated = buckets.len() > wanted;
-    buckets.truncate(wanted);
+    let (buckets, truncated) = cut(buckets, limit);
     Ok(BucketPage { buckets, truncated })
 }
 
