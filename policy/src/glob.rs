@@ -14,6 +14,12 @@ pub(crate) enum Piece<'a> {
     Star,
 }
 
+/// Whether the whole text matches a pattern in which `*` stands for any run of characters and `?` for one.
+#[must_use]
+pub fn matches_pattern(pattern: &str, text: &str) -> bool {
+    matches(&pieces(pattern), text.as_bytes())
+}
+
 /// Whether the whole text matches the pieces. The text is UTF-8.
 ///
 /// Between two stars the leftmost fit is as good as any other: what follows then has the most text to choose from. So

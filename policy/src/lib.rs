@@ -40,6 +40,7 @@ pub use document::{Kind, Policy};
 pub use effective::Grant;
 pub use error::ParseError;
 pub use explain::{Considered, Explanation, Outcome};
+pub use glob::matches_pattern;
 pub use key::{Key, KeyName, Source};
 pub use parse::MAX_DOCUMENT;
 pub use principal::{Identity, Principal, Session};

@@ -79,7 +79,7 @@ impl PolicySet {
 
     /// Decides whether a role may be taken; `None` where there is no such role.
     ///
-    /// The role's trust policy alone allows; a policy of the caller can only deny.
+    /// The role's trust policy alone allows; a policy of the caller can only deny. What narrows the caller must allow it too.
     #[must_use]
     pub fn decide_trust(&self, role: &str, request: &Request<'_>) -> Option<Decision> {
         let trust = &self.roles.get(role)?.trust;
@@ -93,7 +93,11 @@ impl PolicySet {
         if let Some(denial) = denial(denied, &scope, name.as_str()) {
             return Some(with_notes(denial, scope));
         }
+        let allows = |policy: &&Policy| policy.first(Effect::Allow, &scope, name.as_str()).is_some();
         let decision = match trust.first(Effect::Allow, &scope, name.as_str()) {
+            Some(_) if !request.narrowed_by.iter().all(allows) => {
+                with_notes(Decision::new(Effect::Deny, Reason::NotWithinNarrowerPolicy), scope)
+            }
             Some((statement, _)) => by(Effect::Allow, Reason::StatementAllows, smallvec![statement]),
             None => with_notes(Decision::new(Effect::Deny, Reason::NoStatementAllows), scope),
         };

@@ -16,6 +16,8 @@ mod page;
 mod policies;
 mod policy_attachments;
 mod refusal;
+mod roles;
+mod sessions;
 mod whoami;
 
 use std::sync::Arc;
@@ -118,6 +120,11 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(access_keys::list_access_keys, access_keys::create_access_key))
         .routes(routes!(access_keys::get_access_key, access_keys::change_access_key, access_keys::delete_access_key))
         .routes(routes!(access_keys::rotate_access_key))
+        .routes(routes!(roles::list_roles))
+        .routes(routes!(roles::get_role, roles::put_role, roles::delete_role))
+        .routes(routes!(sessions::list_sessions))
+        .routes(routes!(sessions::get_session, sessions::revoke_session))
+        .routes(routes!(sessions::list_revocations, sessions::revoke))
         .routes(routes!(explain::explain))
         .routes(routes!(explain::effective));
     OpenApiRouter::with_openapi(openapi::head()).nest(BASE, api)

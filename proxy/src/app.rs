@@ -7,7 +7,7 @@ use crate::authz::{Authority, Policies};
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
-use crate::identity::{AccessKeys, Authenticator, KeyRing, Purpose, StoredKeys};
+use crate::identity::{AccessKeys, Authenticator, Issuers, KeyRing, Purpose, Revocations, Sessions, StoredKeys};
 use crate::index::Index;
 use crate::index::notify::Feed;
 use crate::readiness::Readiness;
@@ -51,7 +51,7 @@ impl App {
         let store = Store::new(&config.store)?;
         let blobs = Blobs::new(index.clone(), store.clone(), config.blobs.clone());
         let journal = Journal::new(index.clone(), &config.audit);
-        let identity = Authenticator::new(AccessKeys::new(&config.access_keys), stored_keys(&config, &index)?);
+        let identity = identity(&config, &index)?;
         let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
         let authority = Authority::new(journal.clone(), Policies::new(&config.authorization));
         Ok(Arc::new(Self {
@@ -80,12 +80,15 @@ impl App {
     }
 }
 
-/// The access keys of the index, where there is a key ring to open them.
-fn stored_keys(config: &Config, index: &Index) -> Result<Option<StoredKeys>> {
+/// Who is known: by keys of the configuration, by what a key ring opens where there is one, and by the issuers' word.
+fn identity(config: &Config, index: &Index) -> Result<Authenticator> {
+    let root = Authenticator::new(AccessKeys::new(&config.access_keys));
+    let revocations = Revocations::new(config.authorization.stale_after);
+    let all = root.with_issuers(Issuers::new(&config.identity.issuers)?, revocations);
     let ring = &config.identity.key_ring;
     if ring.is_empty() {
-        return Ok(None);
+        return Ok(all);
     }
-    let ring = KeyRing::new(ring, Purpose::AccessKey)?;
-    Ok(Some(StoredKeys::new(index.clone(), Arc::new(ring))))
+    let stored = StoredKeys::new(index.clone(), Arc::new(KeyRing::new(ring, Purpose::AccessKey)?));
+    Ok(all.with_ring(stored, Sessions::new(Arc::new(KeyRing::new(ring, Purpose::SessionToken)?))))
 }

@@ -10,7 +10,7 @@ mod conditions;
 mod narrower;
 mod policies;
 
-pub use authority::Authority;
+pub use authority::{Authority, Taken};
 pub use caller::Caller;
 pub use conditions::Conditions;
 pub use policies::Policies;

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+pub(crate) use render::escape_xml;
 pub use render::{RequestId, oci_json, our_json, s3_xml};
 pub use table::{Code, Kind, Row};
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, Response, header, request::Parts};
+use http::{Method, Request, Response, header, request::Parts};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tracing::Instrument;
@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::error::{self, Error, RequestId};
 use crate::listener::{Gateway, Routed, Summary};
 use crate::rest::{self, Exposure};
-use crate::{oci, s3, telemetry};
+use crate::{oci, s3, sts, telemetry};
 
 /// What can go wrong with a body on its way.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -47,6 +47,8 @@ pub enum Door {
     Oci,
     /// `/-/` and below: probes, metrics, management.
     Rest,
+    /// `POST /`: AWS STS.
+    Sts,
     /// Everything else: S3.
     S3,
 }
@@ -54,11 +56,13 @@ pub enum Door {
 impl Door {
     /// The door of a raw request path, where the host is not a bucket's.
     #[must_use]
-    pub fn of(path: &str) -> Self {
+    pub fn of(method: &Method, path: &str) -> Self {
         if path == "/v2" || path.starts_with("/v2/") {
             Self::Oci
         } else if path == "/-" || path.starts_with("/-/") {
             Self::Rest
+        } else if sts::owns(method, path) {
+            Self::Sts
         } else {
             Self::S3
         }
@@ -69,6 +73,7 @@ impl Door {
 pub struct Gate {
     app: Arc<App>,
     s3: s3::Service,
+    sts: sts::Service,
     admin: Api,
     domains: s3::Domains,
     exposure: Exposure,
@@ -79,7 +84,14 @@ impl Gate {
     #[must_use]
     pub fn new(app: Arc<App>) -> Self {
         let domains = s3::Domains::new(&app.config.s3.domains);
-        Self { s3: s3::service(app.clone()), admin: Api::new(app.clone()), domains, app, exposure: Exposure::Public }
+        Self {
+            s3: s3::service(app.clone()),
+            sts: sts::service(app.clone()),
+            admin: Api::new(app.clone()),
+            domains,
+            app,
+            exposure: Exposure::Public,
+        }
     }
 
     /// `/-/` only, for operators.
@@ -93,7 +105,11 @@ impl Gate {
         let header = || parts.headers.get(header::HOST)?.to_str().ok();
         // HTTP/2 has it in the request target.
         let host = header().or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
-        if host.is_some_and(|host| self.domains.is_bucket(host)) { Door::S3 } else { Door::of(parts.uri.path()) }
+        if host.is_some_and(|host| self.domains.is_bucket(host)) {
+            Door::S3
+        } else {
+            Door::of(&parts.method, parts.uri.path())
+        }
     }
 
     async fn answer_rest(&self, parts: &Parts, context: &RequestContext) -> Routed {
@@ -149,6 +165,7 @@ impl Gateway for Gate {
             Door::Rest => self.answer_rest(parts, context).await,
             _ if self.exposure == Exposure::Operators => self.answer_rest(parts, context).await,
             Door::Oci => self.answer_oci(parts, context).await,
+            Door::Sts => Routed::Serve { body_limit: self.app.config.limits.document_bytes.as_u64(), label: "Unknown" },
             Door::S3 => Routed::Serve {
                 body_limit: framed_limit(self.app.config.limits.object_bytes.as_u64()),
                 label: "Unknown",
@@ -160,14 +177,21 @@ impl Gateway for Gate {
         let (parts, body) = request.into_parts();
         let door = self.door(&parts);
         let request = Request::from_parts(parts, body);
-        let route = if door == Door::Rest { "admin" } else { "s3" };
+        let route = match door {
+            Door::Rest => "admin",
+            Door::Sts => "sts",
+            Door::S3 | Door::Oci => "s3",
+        };
         let span = telemetry::request_span(request.method(), route, request.headers());
         if let Some(context) = request.extensions().get::<RequestContext>() {
             telemetry::record_request_id(&span, &context.request_id);
         }
         async {
-            let response =
-                if door == Door::Rest { self.admin.call(request).await } else { self.serve_s3(request).await };
+            let response = match door {
+                Door::Rest => self.admin.call(request).await,
+                Door::Sts => sts::call(&self.sts, request).await,
+                Door::S3 | Door::Oci => self.serve_s3(request).await,
+            };
             telemetry::record_status(&tracing::Span::current(), response.status());
             response
         }
@@ -208,7 +232,7 @@ mod tests {
             assert_eq!(door(path, Some("photos.s3.example.com:9800")), Door::S3, "{path}");
             assert_eq!(door(&format!("https://photos.s3.example.com{path}"), None), Door::S3, "{path}");
             for host in ["s3.example.com:9800", "10.0.0.7:9800", "photos.example.com"] {
-                assert_eq!(door(path, Some(host)), Door::of(path), "{host} {path}");
+                assert_eq!(door(path, Some(host)), Door::of(&Method::GET, path), "{host} {path}");
             }
         }
     }
@@ -225,7 +249,8 @@ mod tests {
             ("/", Door::S3),
             ("/bucket/v2/x", Door::S3),
         ] {
-            assert_eq!(Door::of(path), door, "{path}");
+            assert_eq!(Door::of(&Method::GET, path), door, "{path}");
         }
+        assert_eq!(Door::of(&Method::POST, "/"), Door::Sts);
     }
 }

@@ -23,6 +23,8 @@ mod part;
 mod pin;
 mod policy;
 mod pool;
+mod revocation;
+mod role_session;
 mod schema;
 mod session;
 mod sweep;
@@ -45,6 +47,8 @@ pub use object::{Committed, NewObject, Object, ObjectHead, Preconditions, WriteC
 pub use part::{NewPart, Part, PartPage};
 pub use pin::{PinRequest, PinnedBlob};
 pub use policy::{Attachment, DocumentKind, HistoryEntry, NewDocument, PolicyData, PolicyDocument};
+pub use revocation::{Revocation, RevocationKind};
+pub use role_session::{NewRoleSession, RoleSession};
 pub use schema::{check_schema, migrate};
 pub use session::StoreSession;
 pub use sweep::{DuePin, SweepGuard};

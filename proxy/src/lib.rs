@@ -1,5 +1,5 @@
 //! The Zot Artifact Store sidecar, in the order in which a request meets it:
-//! `listener` -> `gateway` -> `identity` -> `authz` -> `s3` | `oci` | `admin` -> `blobs` -> `store` + `index`.
+//! `listener` -> `gateway` -> `identity` -> `authz` -> `s3` | `sts` | `oci` | `admin` -> `blobs` -> `store` + `index`.
 //!
 //! `docs/architecture.md` walks a PUT, a GET and an OCI push through these rooms.
 
@@ -23,4 +23,5 @@ pub mod rest;
 pub mod s3;
 pub mod service;
 pub mod store;
+pub mod sts;
 pub mod telemetry;

@@ -238,10 +238,11 @@ fn conditions(route: &Route, headers: &HeaderMap) -> Conditions {
 /// asked for.
 async fn principal(identity: &Authenticator, headers: &HeaderMap) -> Result<Principal> {
     let is_one = headers.get_all(header::AUTHORIZATION).iter().count() == 1;
-    identity.basic(headers).await.map_err(|error| match error.code() {
-        Code::AuthorizationHeaderMalformed if is_one => {
-            Error::new(Code::Unauthenticated, "Basic authentication with an access key is required.")
-        }
+    identity.principal(headers).await.map_err(|error| match error.code() {
+        Code::AuthorizationHeaderMalformed if is_one => Error::new(
+            Code::Unauthenticated,
+            "Basic authentication with an access key, or a bearer token, is required.",
+        ),
         _ => error,
     })
 }

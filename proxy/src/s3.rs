@@ -43,6 +43,7 @@ mod operation;
 mod put_bucket_policy;
 mod put_object;
 mod range;
+mod signer;
 #[cfg(test)]
 mod testing;
 mod unsupported;
@@ -66,6 +67,13 @@ use body::RawBody;
 use call::Call;
 use operation::Operation;
 
+/// What STS checks its requests with.
+pub(crate) mod signature {
+    pub(crate) use super::answer::error_of_s3s;
+    pub(crate) use super::guard::Service;
+    pub(crate) use super::signer::{Asker, Secrets, asker};
+}
+
 pub use budget::{Budget, Taken};
 pub(crate) use host::Domains;
 pub(crate) use names::is_bucket_name;
@@ -85,7 +93,7 @@ pub struct Service {
 #[must_use]
 pub fn service(app: Arc<App>) -> Service {
     let mut builder = S3ServiceBuilder::new(dispatch::Dispatch(Arc::clone(&app)));
-    builder.set_auth(access::Auth(Arc::clone(&app)));
+    builder.set_auth(signer::Secrets);
     builder.set_access(access::Access(Arc::clone(&app)));
     builder.set_validation(names::BucketNames);
     builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(settings(&app.config.limits)))));
@@ -114,15 +122,18 @@ pub async fn call(service: &Service, request: Request<Body>) -> Response<Body> {
             .map_or_else(RequestId::generate, |cx| cx.request_id.clone()),
     };
     parts.extensions.insert(asked.request_id.clone());
-    let checked = guard::check(&mut parts, &service.app.config.s3);
-    let call = Call::new(RawBody::new(body, &parts.headers));
-    let result = match checked {
-        Ok(()) => {
+    let asker = signer::asker(&service.app, &mut parts, guard::Service::S3).await;
+    let body = RawBody::new(body, &parts.headers);
+    let (call, result) = match asker {
+        Ok(asker) => {
+            let call = Call::new(body, asker.clone());
             parts.extensions.insert(call.clone());
-            let answer = ask_s3s(service, Request::from_parts(parts, call.body().for_s3s()), &call).await;
-            record_read(&service.app, &call, answer).await
+            let request = Request::from_parts(parts, call.body().for_s3s());
+            let answer = asker.scope(ask_s3s(service, request, &call)).await;
+            let answer = record_read(&service.app, &call, answer).await;
+            (call, answer)
         }
-        Err(error) => Err(error),
+        Err(error) => (Call::new(body, signer::Asker::Nobody), Err(error)),
     };
     let mut answer = result.map_or_else(
         |error| {

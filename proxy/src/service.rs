@@ -160,7 +160,10 @@ async fn prepare_index(app: Arc<App>, stop: CancellationToken) {
 
 async fn index_is_prepared(app: &App) -> Result<(), Error> {
     prepare_schema(app).await?;
-    // Who is let in before the policies are known is answered 503.
+    // Who is let in before the policies, and what was revoked, are known is answered 503.
+    if let Some(revocations) = app.identity.revocations() {
+        revocations.refresh(&app.index).await?;
+    }
     app.authority.policies().refresh(&app.index).await
 }
 
@@ -193,9 +196,15 @@ async fn follow_changes(app: Arc<App>, stop: CancellationToken) {
         () = app.readiness.wait_for_index() => {}
         () = stop.cancelled() => return,
     }
-    let policies = app.authority.policies();
+    let policies = app.authority.policies().run(&app.index, &app.feed, stop.clone());
     let keys = follow_keys(&app, stop.clone());
-    tokio::join!(app.feed.run(&app.index, stop.clone()), policies.run(&app.index, &app.feed, stop), keys);
+    let revocations = async {
+        if let Some(revocations) = app.identity.revocations() {
+            revocations.run(&app.index, &app.feed, stop.clone()).await;
+        }
+    };
+    let issuers = app.identity.issuers().warm_up();
+    tokio::join!(app.feed.run(&app.index, stop.clone()), policies, keys, revocations, issuers);
 }
 
 /// Forgets access keys that were changed; and seals anew what is sealed under an older key of the ring.

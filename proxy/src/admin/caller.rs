@@ -65,7 +65,7 @@ impl<O: Asks> FromRequestParts<Arc<App>> for Permitted<O> {
         if let Some(context) = &context {
             let _ = context.operation.set(O::NAME);
         }
-        let principal = app.identity.basic(&parts.headers).await?;
+        let principal = app.identity.principal(&parts.headers).await?;
         if principal.is_anonymous() {
             return Err(Code::Unauthenticated.into());
         }

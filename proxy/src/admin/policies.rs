@@ -87,7 +87,7 @@ pub(super) struct NewPolicy {
 pub(super) struct PutOptions {
     /// Only check it: nothing is changed.
     #[serde(default)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// Which part of a history.
@@ -302,7 +302,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Error> {
     name::check_name(name, "A policy's name", "policy", NAME)
 }
 
-fn malformed(error: &ParseError) -> Error {
+pub(super) fn malformed(error: &ParseError) -> Error {
     Error::new(Code::MalformedPolicy, error.to_string())
         .with("field", &error.field)
         .with("line", error.line)

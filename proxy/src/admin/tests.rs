@@ -79,6 +79,8 @@ async fn every_described_operation_refuses_whoever_shows_no_right_key() {
             let path = path
                 .replace("{bucket}", "releases")
                 .replace("{policy}", "p")
+                .replace("{role}", "r")
+                .replace("{session}", "00000000-0000-0000-0000-000000000000")
                 .replace("{access_key}", "ZASKAAAAAAAAAAAAAAAA");
             assert!(!path.contains('{'), "{path}: give the test a value for what stands in the path");
             let method: Method = method.to_uppercase().parse().unwrap();
@@ -351,4 +353,60 @@ async fn an_access_key_that_cannot_be_is_refused_by_field() {
     }
     let missing = world.ask(Method::GET, "/-/api/v1/access-keys/ZASKAAAAAAAAAAAAAAAA", None).await;
     assert_eq!((missing.0, &missing.1["code"]), (StatusCode::NOT_FOUND, &json!("no_such_entity")));
+}
+
+#[tokio::test]
+async fn a_role_is_made_shown_changed_and_deleted_with_its_trust_policy() {
+    let world = World::new().await;
+    let trust =
+        json!({"Statement": {"Effect": "Allow", "Principal": {"AWS": "user/alice"}, "Action": "sts:AssumeRole"}});
+    let role = |max: i32| Some(json!({"trust_policy": trust, "max_session": max, "description": "deploys"}));
+    let path = "/-/api/v1/roles/deploy";
+    assert_eq!(world.ask(Method::GET, path, None).await.0, StatusCode::NOT_FOUND);
+    let (status, tried) = world.ask(Method::PUT, &format!("{path}?dry_run=true"), role(3600)).await;
+    assert_eq!((status, &tried["version"]), (StatusCode::OK, &json!(0)));
+    assert_eq!(world.ask(Method::GET, path, None).await.0, StatusCode::NOT_FOUND);
+    let (status, made) = world.ask(Method::PUT, path, role(7200)).await;
+    assert_eq!(
+        (status, &made["arn"], &made["max_session"]),
+        (StatusCode::OK, &json!("arn:aws:iam:::role/deploy"), &json!(7200))
+    );
+    let (_, shown) = world.ask(Method::GET, path, None).await;
+    assert_eq!((&shown["trust_policy"], &shown["version"]), (&trust, &made["version"]));
+    let (_, listed) = world.ask(Method::GET, "/-/api/v1/roles", None).await;
+    assert_eq!((&listed["roles"][0]["name"], listed["roles"][0].get("trust_policy")), (&json!("deploy"), None));
+    let (status, error) = world.ask(Method::PUT, path, role(899)).await;
+    assert_eq!((status, &error["details"]["field"]), (StatusCode::BAD_REQUEST, &json!("max_session")));
+    let careless = json!({"trust_policy": {"Statement": {"Effect": "Allow", "Principal": {"Federated": "gh"},
+        "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {"StringLike": {"jwt:sub": "*"}}}}});
+    let (status, error) = world.ask(Method::PUT, path, Some(careless)).await;
+    assert_eq!((status, &error["code"]), (StatusCode::BAD_REQUEST, &json!("malformed_policy")));
+    assert_eq!(world.ask(Method::DELETE, path, None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(world.ask(Method::DELETE, path, None).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_was_issued_is_ended_before_its_time() {
+    let world = World::new().await;
+    let revoke = async |body: Value| world.ask(Method::POST, "/-/api/v1/revocations", Some(body)).await;
+    assert_eq!(revoke(json!({"kind": "subject", "value": "kc/1", "reason": "left"})).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(revoke(json!({"kind": "token", "value": "kc/jti"})).await.0, StatusCode::NO_CONTENT);
+    let (_, listed) = world.ask(Method::GET, "/-/api/v1/revocations", None).await;
+    assert_eq!(listed["revocations"].as_array().unwrap().len(), 2, "{listed}");
+    assert_eq!(
+        (&listed["revocations"][1]["reason"], &listed["revocations"][1]["revoked_by"]),
+        (&json!("left"), &json!("root/AKIA"))
+    );
+    for (body, field) in [
+        (json!({"kind": "token", "value": ""}), "value"),
+        (json!({"kind": "token", "value": "a\nb"}), "value"),
+        (json!({"kind": "session", "value": "x"}), "value"),
+    ] {
+        let (status, error) = revoke(body).await;
+        assert_eq!((status, &error["details"]["field"]), (StatusCode::BAD_REQUEST, &json!(field)));
+    }
+    let none = "/-/api/v1/sessions/00000000-0000-0000-0000-000000000000";
+    assert_eq!(world.ask(Method::DELETE, none, None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(world.ask(Method::GET, none, None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(world.ask(Method::GET, "/-/api/v1/sessions", None).await.1["sessions"], json!([]));
 }

@@ -1,7 +1,7 @@
 //! [`Authority`]: the one place where a yes becomes a [`Permit`], and where a no is recorded.
 
 use smallvec::SmallVec;
-use zas_policy::{Action, Decision, Effect, Policy, Principal, Reason, Request, Resource};
+use zas_policy::{Action, Decision, Effect, Policy, PolicySet, Principal, Reason, Request, Resource};
 
 use super::conditions::Known;
 use super::narrower::Narrower;
@@ -37,6 +37,17 @@ impl Authority {
     /// `PoliciesUnavailable` where the policies are not known well enough; `SlowDown` where the refusal cannot be recorded in time.
     pub async fn authorize(&self, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
         let decision = self.decide(caller, action, &resource);
+        self.conclude(caller, action, resource, &decision).await
+    }
+
+    /// From a decision to a permit, or to a refusal that is on record.
+    async fn conclude(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: Resource,
+        decision: &Decision,
+    ) -> Result<Permit> {
         let statements = decision.statements.iter().map(ToString::to_string).collect();
         let decided = Decided { allowed: decision.is_allowed(), statements };
         let principal = caller.principal();
@@ -46,7 +57,7 @@ impl Authority {
         }
         tracing::debug!(%principal, %action, %resource, reason = %decision.reason, "denied");
         if principal.is_anonymous() {
-            return Err(refusal(Code::Unauthenticated, action, &resource, &decision));
+            return Err(refusal(Code::Unauthenticated, action, &resource, decision));
         }
         if decision.reason == Reason::PoliciesAreStale {
             return Err(Code::PoliciesUnavailable.into());
@@ -55,7 +66,54 @@ impl Authority {
             let status = Code::AccessDenied.row().status;
             self.journal.record(record.decided(&decided).answered(status, Some(Code::AccessDenied))).await?;
         }
-        Err(refusal(Code::AccessDenied, action, &resource, &decision))
+        Err(refusal(Code::AccessDenied, action, &resource, decision))
+    }
+
+    /// Asks whether a role may be taken, as [`Self::authorize`] asks for everything else; with no role named, for the one role that
+    /// may be.
+    ///
+    /// # Errors
+    /// As [`Self::authorize`]: a role that there is not may not be taken. `InvalidArgument`: none is named, and several may be taken.
+    pub async fn authorize_role(&self, caller: &Caller, action: Action, role: Option<&str>) -> Result<(Permit, Taken)> {
+        let set = match (caller.principal(), self.policies.current()) {
+            (_, Ok(set)) => set,
+            (Principal::Root { .. }, Err(_)) => self.policies.latest(),
+            (_, Err(error)) => return Err(error),
+        };
+        let name = match role {
+            Some(name) => name.to_owned(),
+            None => self.only_role(&set, caller, action)?,
+        };
+        let resource = Resource::role(&name);
+        let decision = self.trust(&set, caller, action, &name);
+        let permit = self.conclude(caller, action, resource, &decision).await?;
+        let max_session = set.role(&name).map_or(0, |role| role.max_session);
+        Ok((permit, Taken { name, max_session }))
+    }
+
+    fn only_role(&self, set: &PolicySet, caller: &Caller, action: Action) -> Result<String> {
+        let may_take = |name: &str| self.trust(set, caller, action, name).is_allowed();
+        let mut roles = set.roles().map(|(name, _)| name).filter(|name| may_take(name));
+        match (roles.next(), roles.next()) {
+            (Some(only), None) => Ok(only.to_owned()),
+            (Some(_), Some(_)) => {
+                let text = "RoleArn is missing, and there is more than one role that you may take.";
+                Err(Error::new(Code::InvalidArgument, text).with("field", "RoleArn"))
+            }
+            // Denied by the name of no role.
+            (None, _) => Ok(String::new()),
+        }
+    }
+
+    fn trust(&self, set: &PolicySet, caller: &Caller, action: Action, role: &str) -> Decision {
+        let principal = caller.principal();
+        let context = Known { conditions: caller.conditions(), facts: caller.trail().facts() };
+        let narrower = self.narrower.of(principal);
+        let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
+        let resource = Resource::role(role);
+        let request = Request { principal, action, resource: &resource, context: &context, narrowed_by: &narrowed_by };
+        let denied = || Decision::new(Effect::Deny, Reason::NoStatementAllows);
+        set.decide_trust(role, &request).unwrap_or_else(denied)
     }
 
     /// What the policy would say: for what is shown or left out, and for an offer that may be declined in silence. A handler
@@ -78,6 +136,15 @@ impl Authority {
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         set.decide(&Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by })
     }
+}
+
+/// A role that may be taken.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// Its name.
+    pub name: String,
+    /// The longest session, in seconds.
+    pub max_session: u32,
 }
 
 /// What a refusal tells: the reason and the statements, never what policies say.

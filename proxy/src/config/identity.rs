@@ -1,11 +1,11 @@
-//! `[identity]`: what secrets of access keys are sealed with.
+//! `[identity]`: who may be known, and what secrets are sealed with.
 
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Secret;
+use super::{Issuer, Secret};
 
 /// Who may be known besides the keys of the configuration.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +15,8 @@ pub struct Identity {
     /// the old one away when the log says that every secret was sealed anew. With none there are no access keys but those of the
     /// configuration.
     pub key_ring: Vec<RingKey>,
+    /// Who may vouch for people and CI jobs with tokens.
+    pub issuers: Vec<Issuer>,
 }
 
 /// A key of the ring.

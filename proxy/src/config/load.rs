@@ -171,6 +171,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     check_limits(&config.limits)?;
     check_audit(&config.audit)?;
+    super::issuer::check(&config.identity.issuers)
+        .map_err(|(field, text)| ConfigError::invalid(format!("identity.issuers{field}"), text))?;
     check_access_keys(config)
 }
 

@@ -83,7 +83,7 @@ fn response(error: &Error, content_type: &'static str, body: String) -> Response
 }
 
 /// Escapes text for XML; characters that XML 1.0 cannot hold become U+FFFD.
-fn escape_xml(text: &str) -> String {
+pub(crate) fn escape_xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

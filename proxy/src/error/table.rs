@@ -103,7 +103,13 @@ table! {
     AuthorizationQueryParametersError: Authentication, 400, "AuthorizationQueryParametersError", "UNAUTHORIZED", false, "authorization_query_parameters_error", "The authorization query parameters are not valid.";
     /// A signing method that is not accepted.
     UnsupportedSignature: Authentication, 400, "InvalidRequest", "UNAUTHORIZED", false, "unsupported_signature", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
-    /// A session token; there are none yet.
+    /// A bearer token (JWT) that is not accepted.
+    BearerTokenRejected: Authentication, 401, "InvalidToken", "UNAUTHORIZED", false, "bearer_token_rejected", "The token is not accepted.";
+    /// A session token that lapsed.
+    ExpiredToken: Authentication, 400, "ExpiredToken", "UNAUTHORIZED", false, "expired_token", "The provided token has expired.";
+    /// A session whose policy and attributes do not fit into its token.
+    PackedPolicyTooLarge: Validation, 400, "PackedPolicyTooLarge", "UNSUPPORTED", false, "packed_policy_too_large", "The session's policy and attributes are too large for its token.";
+    /// A session token that is not ours, was changed, or was revoked.
     InvalidToken: Authentication, 400, "InvalidToken", "UNAUTHORIZED", false, "invalid_token", "The provided token is malformed or otherwise invalid.";
     /// An `x-amz-*` header that the signature does not cover.
     UnsignedHeader: Authentication, 403, "AccessDenied", "UNAUTHORIZED", false, "unsigned_header", "There were headers present in the request which were not signed.";
@@ -115,6 +121,8 @@ table! {
     // --- validation
     /// An argument is wrong.
     InvalidArgument: Validation, 400, "InvalidArgument", "UNSUPPORTED", false, "invalid_argument", "Invalid argument.";
+    /// An action that STS does not have here.
+    InvalidAction: Validation, 400, "InvalidAction", "UNSUPPORTED", false, "invalid_action", "There is no such action.";
     /// The request as a whole is wrong.
     InvalidRequest: Validation, 400, "InvalidRequest", "UNSUPPORTED", false, "invalid_request", "Invalid request.";
     /// The request target cannot be read, or means two things.
@@ -221,6 +229,8 @@ table! {
     IndexUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "index_unavailable", "The index behind this service is not available. Please try again.";
     /// The policies are not known well enough to decide by them.
     PoliciesUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "policies_unavailable", "The policies of this service are not known at the moment. Please try again.";
+    /// The keys of a token's issuer cannot be had.
+    IssuerUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "issuer_unavailable", "The keys of the token's issuer are not available at the moment. Please try again.";
     /// S3 writes are refused because the upstream's configuration would lose them.
     WritesRefused: Storage, 503, "ServiceUnavailable", "DENIED", true, "writes_refused", "Writes are refused until the registry's configuration is safe for them.";
 

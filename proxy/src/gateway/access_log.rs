@@ -7,7 +7,7 @@ use crate::telemetry;
 
 /// Counts a request and writes its line. Queries never stand in it: a presigned URL's query is a secret.
 pub(super) fn write(summary: &Summary) {
-    let door = Door::of(&summary.path);
+    let door = Door::of(&summary.method, &summary.path);
     telemetry::request_ended(door, summary.label, summary.status, summary.duration);
     tracing::debug!(
         target: "zas_proxy::access",

@@ -1,27 +1,82 @@
 //! [`Authenticator`]: from what a request shows to who asks.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 use subtle::ConstantTimeEq;
+use time::OffsetDateTime;
 use zas_policy::Principal;
 
-use super::basic::basic_credentials;
-use super::{AccessKeys, StoredKeys};
+use super::authorization::{Authorization, authorization};
+use super::revocations::Revocable;
+use super::{AccessKeys, Bearer, Issuers, OpenSession, Revocations, Sessions, StoredKeys};
 use crate::config::Secret;
 use crate::error::{Code, Error, Result};
 
 /// All that credentials are compared with. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Authenticator {
-    root: std::sync::Arc<AccessKeys>,
+    root: Arc<AccessKeys>,
     stored: Option<StoredKeys>,
+    issuers: Issuers,
+    sessions: Option<Sessions>,
+    revocations: Option<Revocations>,
+}
+
+/// Who signs a request, and with what.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    /// The access key id.
+    pub access_key_id: String,
+    /// The secret that the signature must be made with.
+    pub secret: Secret,
+    /// Who it is.
+    pub principal: Principal,
+    /// Where it is a session: what it stands in.
+    pub session: Option<Arc<OpenSession>>,
 }
 
 impl Authenticator {
-    /// With the keys of the configuration, and those of the index where there is a key ring to open them.
+    /// With the keys of the configuration alone.
     #[must_use]
-    pub fn new(root: AccessKeys, stored: Option<StoredKeys>) -> Self {
-        Self { root: std::sync::Arc::new(root), stored }
+    pub fn new(root: AccessKeys) -> Self {
+        Self { root: Arc::new(root), ..Self::default() }
+    }
+
+    /// With the keys and the sessions that a key ring opens.
+    #[must_use]
+    pub fn with_ring(mut self, stored: StoredKeys, sessions: Sessions) -> Self {
+        (self.stored, self.sessions) = (Some(stored), Some(sessions));
+        self
+    }
+
+    /// With those who vouch for people, and what was revoked of that.
+    #[must_use]
+    pub fn with_issuers(mut self, issuers: Issuers, revocations: Revocations) -> Self {
+        (self.issuers, self.revocations) = (issuers, Some(revocations));
+        self
+    }
+
+    /// What was revoked.
+    #[must_use]
+    pub const fn revocations(&self) -> Option<&Revocations> {
+        self.revocations.as_ref()
+    }
+
+    /// Credentials of sessions.
+    ///
+    /// # Errors
+    /// `NotImplemented` where no key ring is configured to seal them.
+    pub fn sessions(&self) -> Result<&Sessions> {
+        let text = "Sessions need a key ring that seals their tokens: identity.key_ring is not configured.";
+        self.sessions.as_ref().ok_or_else(|| Error::new(Code::NotImplemented, text))
+    }
+
+    /// Who vouches for people and CI jobs.
+    #[must_use]
+    pub const fn issuers(&self) -> &Issuers {
+        &self.issuers
     }
 
     /// The keys of the index.
@@ -31,6 +86,30 @@ impl Authenticator {
     pub fn stored(&self) -> Result<&StoredKeys> {
         let text = "Access keys need a key ring that seals their secrets: identity.key_ring is not configured.";
         self.stored.as_ref().ok_or_else(|| Error::new(Code::NotImplemented, text))
+    }
+
+    /// Who signs with an access key, which for a session goes with its token.
+    ///
+    /// # Errors
+    /// `InvalidAccessKeyId`: it opens nothing; `InvalidToken`: the token is not that of this key, or was revoked; `ExpiredToken`;
+    /// `IndexUnavailable`: it cannot be told now.
+    pub async fn signer(&self, id: &str, session_token: Option<&str>) -> Result<Signer> {
+        let access_key_id = id.to_owned();
+        let Some(token) = session_token else {
+            let (secret, principal) = self.key(id).await?.ok_or(Code::InvalidAccessKeyId)?;
+            return Ok(Signer { access_key_id, secret, principal, session: None });
+        };
+        let sessions = self.sessions.as_ref().ok_or(Code::InvalidToken)?;
+        let open = sessions.open(id, token, OffsetDateTime::now_utc())?;
+        if let (Some(revocations), Principal::Identity(identity)) = (&self.revocations, &open.principal) {
+            let issued_at = identity.session.as_ref().map_or(0, |session| session.issued_at);
+            let (token, session) = (open.token_id.as_deref(), Some(open.id.as_str()));
+            if revocations.is_revoked(Revocable { subject: &identity.id, issued_at, token, session })? {
+                return Err(Error::new(Code::InvalidToken, "The session was ended before its time."));
+            }
+        }
+        let (secret, principal) = (open.secret.clone(), open.principal.clone());
+        Ok(Signer { access_key_id, secret, principal, session: Some(Arc::new(open)) })
     }
 
     /// The secret of an access key and who it speaks as; none for a key that opens nothing.
@@ -47,20 +126,61 @@ impl Authenticator {
         }
     }
 
-    /// The principal of a request's `Authorization: Basic` header; anonymous where there is none.
+    /// The principal of a request's `Authorization` header: Basic with an access key, or with a token as password; or Bearer with a
+    /// token. Anonymous where there is no header.
     ///
     /// # Errors
-    /// `Unauthenticated` for a wrong pair (the same for an unknown id and a wrong secret), `AuthorizationHeaderMalformed` for a
-    /// header that cannot be read, another scheme, or more than one header; `IndexUnavailable`.
-    pub async fn basic(&self, headers: &HeaderMap) -> Result<Principal> {
-        let Some((id, password)) = basic_credentials(headers)? else { return Ok(Principal::Anonymous) };
+    /// `Unauthenticated` for a wrong pair (the same for an unknown id and a wrong secret), `BearerTokenRejected` for a token that
+    /// is not accepted, `AuthorizationHeaderMalformed` for a header that cannot be read, another scheme, or more than one header;
+    /// `IndexUnavailable`, `IssuerUnavailable`.
+    pub async fn principal(&self, headers: &HeaderMap) -> Result<Principal> {
+        match authorization(headers)? {
+            None => Ok(Principal::Anonymous),
+            Some(Authorization::Bearer(token)) => self.bearer(token.expose()).await,
+            Some(Authorization::Basic { user, password }) => self.password(&user, password.expose()).await,
+        }
+    }
+
+    /// The principal of a bearer token.
+    ///
+    /// # Errors
+    /// `BearerTokenRejected`, `IssuerUnavailable`.
+    pub async fn bearer(&self, token: &str) -> Result<Principal> {
+        Ok(self.token(token).await?.principal.clone())
+    }
+
+    /// A bearer token that is good: accepted, and not revoked.
+    ///
+    /// # Errors
+    /// As [`Self::bearer`].
+    pub async fn token(&self, token: &str) -> Result<Arc<Bearer>> {
+        let bearer = self.issuers.verify(token).await?;
+        if let (Some(revocations), Principal::Identity(identity)) = (&self.revocations, &bearer.principal) {
+            let (subject, issued_at, token) = (identity.id.as_str(), bearer.issued_at, bearer.token_id.as_deref());
+            if revocations.is_revoked(Revocable { subject, issued_at, token, session: None })? {
+                return Err(Error::new(Code::BearerTokenRejected, "The token was revoked."));
+            }
+        }
+        Ok(bearer)
+    }
+
+    /// The principal of a user and a password: an access key's, or anybody's with a token.
+    async fn password(&self, user: &str, password: &str) -> Result<Principal> {
+        if looks_like_a_token(password) && self.root.secret(user).is_none() {
+            return self.bearer(password).await;
+        }
         let wrong = || Error::new(Code::Unauthenticated, "Unknown access key or wrong secret.");
-        let found = self.key(&id).await?;
+        let found = self.key(user).await?;
         // Hashes of equal length are compared in constant time, for an unknown id too.
         let expected = digest(&SHA256, found.as_ref().map_or("", |(secret, _)| secret.expose()).as_bytes());
         let equal: bool = expected.as_ref().ct_eq(digest(&SHA256, password.as_bytes()).as_ref()).into();
         found.filter(|_| equal).map(|(_, principal)| principal).ok_or_else(wrong)
     }
+}
+
+/// Whether a password is a token (JWT): no secret of an access key has dots, but those of the configuration may.
+fn looks_like_a_token(password: &str) -> bool {
+    password.starts_with("ey") && password.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 #[cfg(test)]
@@ -76,15 +196,15 @@ mod tests {
         let key = AccessKey { id: "AKIA".into(), secret: Some(Secret::new("0123456789abcdef")), secret_file: None };
         let empty = AccessKey { id: "EMPTY".into(), secret: Some(Secret::default()), secret_file: None };
         let value = format!("Basic {}", STANDARD.encode(pair)).parse().unwrap();
-        Authenticator::new(AccessKeys::new(&[key, empty]), None)
-            .basic(&[(header::AUTHORIZATION, value)].into_iter().collect())
+        Authenticator::new(AccessKeys::new(&[key, empty]))
+            .principal(&[(header::AUTHORIZATION, value)].into_iter().collect())
             .await
     }
 
     #[tokio::test]
     async fn a_known_pair_is_root_and_no_header_is_nobody() {
         assert_eq!(principal("AKIA:0123456789abcdef").await.unwrap(), Principal::root("AKIA"));
-        assert!(Authenticator::default().basic(&HeaderMap::new()).await.unwrap().is_anonymous());
+        assert!(Authenticator::default().principal(&HeaderMap::new()).await.unwrap().is_anonymous());
     }
 
     #[tokio::test]

@@ -23,12 +23,15 @@ const KEY_BYTES: usize = 32;
 pub enum Purpose {
     /// Secrets of access keys.
     AccessKey,
+    /// Tokens of sessions.
+    SessionToken,
 }
 
 impl Purpose {
     const fn label(self) -> &'static [u8] {
         match self {
             Self::AccessKey => b"access key",
+            Self::SessionToken => b"session token",
         }
     }
 }

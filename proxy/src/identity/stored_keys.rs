@@ -248,7 +248,7 @@ impl StoredKeys {
     /// `InvalidArgument` with the field; `LimitExceeded`: the account has two active ones already.
     pub async fn create(&self, new: NewKey, record: impl FnOnce(&str) -> Option<Record>) -> Result<Issued> {
         check(&new)?;
-        let (id, secret) = (generate_id(), generate_secret());
+        let (id, secret) = (generate_id(PREFIX), generate_secret());
         let sealed = self.seal.seal(&id, secret.expose().as_bytes())?;
         let (account, account_kind) = match &new.service_account {
             None => (new.owner.clone(), AccountKind::Person),
@@ -286,7 +286,7 @@ impl StoredKeys {
         version: Option<i64>,
         audit: &[Record],
     ) -> Result<Issued> {
-        let (id, secret) = (generate_id(), generate_secret());
+        let (id, secret) = (generate_id(PREFIX), generate_secret());
         let sealed = self.seal.seal(&id, secret.expose().as_bytes())?;
         let next = NextAccessKey { id: &id, sealed: &sealed.bytes, ring_key: &sealed.ring_key, created_by, expires_at };
         Ok(Issued { key: self.index.rotate_access_key(from, next, version, audit).await?, secret })
@@ -341,15 +341,15 @@ fn is_id(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
-fn generate_id() -> String {
+pub(super) fn generate_id(prefix: &str) -> String {
     const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let random: [u8; ID_LENGTH - PREFIX.len()] = rand::random();
+    let random: [u8; ID_LENGTH] = rand::random();
     let letters = random.iter().filter_map(|byte| LETTERS.get(usize::from(byte & 31)).copied().map(char::from));
-    PREFIX.chars().chain(letters).collect()
+    prefix.chars().chain(letters).take(ID_LENGTH).collect()
 }
 
 /// 240 bits in 40 characters, as long as AWS's.
-fn generate_secret() -> Secret {
+pub(super) fn generate_secret() -> Secret {
     Secret::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 30]>()))
 }
 

@@ -1,7 +1,7 @@
 //! Answers that the listener gives by itself, and what every answer carries.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 
 use crate::error::{Error, RequestId, oci_json, our_json, s3_xml};
 use crate::gateway::Door;
@@ -13,10 +13,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An error as the door that was knocked at renders it.
 pub(super) fn render(error: &Error, path: &str, id: &RequestId) -> Response<Bytes> {
-    match Door::of(path) {
+    // The method may not have been read yet; clients of STS read its errors as S3's.
+    match Door::of(&Method::GET, path) {
         Door::Oci => oci_json(error, id),
         Door::Rest => our_json(error, id),
-        Door::S3 => s3_xml(error, path, id),
+        Door::S3 | Door::Sts => s3_xml(error, path, id),
     }
 }
 

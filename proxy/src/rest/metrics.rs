@@ -20,7 +20,7 @@ pub(super) async fn metrics(
     exposure: Exposure,
 ) -> Result<Response<Bytes>> {
     if exposure == Exposure::Public {
-        let principal = app.identity.basic(&parts.headers).await?;
+        let principal = app.identity.principal(&parts.headers).await?;
         let caller = Caller::new(
             principal,
             Trail::of(Facts::of(Api::Rest, context, &parts.headers)),

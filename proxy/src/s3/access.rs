@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::auth::{S3Auth, SecretKey};
 use s3s::dto::CopySource;
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Result};
@@ -22,23 +21,6 @@ use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
 use crate::error::{Code, Error, Result};
 use crate::gateway::RequestContext;
-
-/// Finds the secret of an access key.
-pub(super) struct Auth(pub(super) Arc<App>);
-
-#[async_trait::async_trait]
-impl S3Auth for Auth {
-    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        match self.0.identity.key(access_key).await {
-            Ok(Some((secret, _))) => Ok(SecretKey::from(secret.expose())),
-            Ok(None) => Err(S3Error::new(S3ErrorCode::InvalidAccessKeyId)),
-            Err(error) => {
-                tracing::warn!("an access key could not be looked up: {}", error.for_log());
-                Err(S3Error::new(S3ErrorCode::ServiceUnavailable))
-            }
-        }
-    }
-}
 
 /// Asks the policy.
 pub(super) struct Access(pub(super) Arc<App>);
@@ -69,10 +51,7 @@ impl Source {
 }
 
 async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<()> {
-    let principal = match cx.credentials() {
-        Some(credentials) => signer(app, credentials.access_key.as_str()).await?,
-        None => Principal::Anonymous,
-    };
+    let principal = call.asker().principal(cx.credentials().map(|credentials| credentials.access_key.as_str()))?;
     let name = cx.s3_op().name();
     let Some(operation) = Operation::parse(name) else { return Err(not_implemented(&principal, name)) };
     call.set_operation(operation.name());
@@ -105,12 +84,6 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     }
     cx.extensions_mut().insert(permit);
     Ok(())
-}
-
-/// Who signed: the key was found a moment ago, but may have been disabled since.
-async fn signer(app: &App, access_key_id: &str) -> Result<Principal> {
-    let found = app.identity.key(access_key_id).await?;
-    found.map(|(_, principal)| principal).ok_or_else(|| Code::InvalidAccessKeyId.into())
 }
 
 /// S3 has one answer for those who may not and those who did not say who they are: 403.

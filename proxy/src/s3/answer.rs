@@ -63,7 +63,7 @@ pub(super) fn add_request_id(headers: &mut HeaderMap, id: &RequestId) {
 }
 
 /// What `s3s` says is wrong, in our words.
-pub(super) async fn error_of_s3s(response: s3s::HttpResponse) -> Error {
+pub(crate) async fn error_of_s3s(response: s3s::HttpResponse) -> Error {
     let status = response.status();
     let mut body = response.into_body();
     let document = body.store_all_limited(MAX_DOCUMENT).await.unwrap_or_default();

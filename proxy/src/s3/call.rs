@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use s3s::{S3Error, S3ErrorCode};
 
 use super::body::RawBody;
+use super::signer::Asker;
 use crate::authz::Permit;
 use crate::error::Error;
 
@@ -14,6 +15,7 @@ pub(super) struct Call(Arc<Inner>);
 
 struct Inner {
     body: RawBody,
+    asker: Asker,
     state: Mutex<State>,
 }
 
@@ -25,9 +27,14 @@ struct State {
 }
 
 impl Call {
-    /// For a request with this body.
-    pub(super) fn new(body: RawBody) -> Self {
-        Self(Arc::new(Inner { body, state: Mutex::default() }))
+    /// For a request with this body, of whoever asks.
+    pub(super) fn new(body: RawBody, asker: Asker) -> Self {
+        Self(Arc::new(Inner { body, asker, state: Mutex::default() }))
+    }
+
+    /// Who says to ask.
+    pub(super) fn asker(&self) -> &Asker {
+        &self.0.asker
     }
 
     /// The request's body.

@@ -1,8 +1,8 @@
 //! What must hold of a request before its signature is looked at: the holes of `s3s` 0.14, closed.
 //!
 //! `s3s` lets headers take effect that no signature covers, accepts Signature Version 2 and any lifetime of a presigned
-//! URL, prefers one of two credentials silently, and does not know session tokens or regions. Here each of these is
-//! refused, on the request's head alone.
+//! URL, prefers one of two credentials silently, and does not know regions. Here each of these is refused, on the request's
+//! head alone.
 //! What does not live here: the signature itself (`s3s`), and who may do what (`access`).
 
 mod credentials;
@@ -18,29 +18,56 @@ use credentials::{Signed, Source};
 /// what is signed; browsers' SDKs add `x-amz-user-agent`, which means nothing.
 const EXEMPT: [&str; 2] = ["x-amz-content-sha256", "x-amz-user-agent"];
 
-/// Refuses what must not reach `s3s`; moves signed query parameters that stand for headers to where `s3s` reads them.
+/// What a signature is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    S3,
+    Sts,
+}
+
+/// Refuses what must not reach `s3s`; moves signed query parameters that stand for headers to where `s3s` reads them. Gives the
+/// access key id that the request says to be signed with.
 ///
 /// # Errors
 /// A code of the authentication family, `InvalidRequest`, or `NotImplemented` for form uploads.
-pub(super) fn check(parts: &mut Parts, config: &config::S3) -> Result<()> {
+pub(super) fn check(parts: &mut Parts, config: &config::S3, service: Service) -> Result<Option<String>> {
     refuse_forms(parts)?;
-    let query: Vec<(String, String)> = parts
-        .uri
-        .query()
-        .map(|query| url::form_urlencoded::parse(query.as_bytes()).into_owned().collect())
-        .unwrap_or_default();
-    refuse_session_tokens(&parts.headers, &query)?;
+    let query = query(parts);
     refuse_ambiguous_headers(&parts.headers)?;
     let Some(signed) = credentials::of(&parts.headers, &query)? else {
-        return refuse_anonymous_overrides(&query);
+        refuse_session_tokens(&parts.headers, &query)?;
+        refuse_anonymous_overrides(&query)?;
+        return Ok(None);
     };
-    signed.check_scope(config)?;
+    signed.check_scope(config, service)?;
     check_signed_headers(parts, &signed)?;
     if let Source::Query { .. } = signed.source {
         signed.check_lifetime(config)?;
         hoist(&mut parts.headers, &query)?;
     }
-    Ok(())
+    Ok(Some(signed.access_key_id))
+}
+
+/// The same for a request of somebody who is known without a signature.
+///
+/// # Errors
+/// As [`check`]; `InvalidArgument` where there is a signature too.
+pub(super) fn check_proven(parts: &Parts) -> Result<()> {
+    refuse_forms(parts)?;
+    let query = query(parts);
+    refuse_session_tokens(&parts.headers, &query)?;
+    refuse_ambiguous_headers(&parts.headers)?;
+    match credentials::of(&parts.headers, &query)? {
+        Some(_) => {
+            Err(Error::new(Code::InvalidArgument, "Only one auth mechanism allowed: a bearer token or a signature."))
+        }
+        None => Ok(()),
+    }
+}
+
+fn query(parts: &Parts) -> Vec<(String, String)> {
+    let query = parts.uri.query().unwrap_or_default();
+    url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
 /// Browser forms need POST policies, which do not exist here; anywhere else than on a bucket they are an attack.
@@ -53,6 +80,7 @@ fn refuse_forms(parts: &Parts) -> Result<()> {
     Ok(())
 }
 
+/// A session token means nothing without the signature of its key.
 fn refuse_session_tokens(headers: &HeaderMap, query: &[(String, String)]) -> Result<()> {
     let in_query = query.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-amz-security-token"));
     if in_query || headers.contains_key("x-amz-security-token") {

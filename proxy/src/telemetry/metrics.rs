@@ -92,6 +92,7 @@ const fn door_label(door: Door) -> &'static str {
         Door::Oci => "oci",
         Door::Rest => "rest",
         Door::S3 => "s3",
+        Door::Sts => "sts",
     }
 }
 

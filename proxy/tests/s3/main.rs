@@ -10,6 +10,7 @@
 
 mod access_keys;
 mod bad_input;
+mod bearer;
 mod bucket_policy;
 mod buckets;
 mod checksums;
@@ -20,4 +21,5 @@ mod multipart;
 mod objects;
 mod outages;
 mod security;
+mod sessions;
 mod support;

@@ -17,7 +17,7 @@ use zas_proxy::app::App;
 use zas_proxy::config::{AccessKey, Config, RingKey, Secret};
 use zas_proxy::gateway::{Body, BoxError};
 use zas_proxy::postgres::testing::TestDatabase;
-use zas_proxy::s3;
+use zas_proxy::{s3, sts};
 use zas_registry::{Faults, Options, Registry, Server};
 
 pub(crate) const HOST: &str = "localhost:9800";
@@ -30,6 +30,7 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) database: TestDatabase,
     service: s3::Service,
+    sts: sts::Service,
     folder: tempfile::TempDir,
     _server: Server,
 }
@@ -64,8 +65,11 @@ impl World {
         let app = App::new(config, Vec::new()).unwrap();
         // Where Postgres is out of reach on purpose, nothing is known.
         let _ = app.authority.policies().refresh(&app.index).await;
-        let service = s3::service(Arc::clone(&app));
-        Self { app, faults, database, service, folder, _server: server }
+        if let Some(revocations) = app.identity.revocations() {
+            let _ = revocations.refresh(&app.index).await;
+        }
+        let (service, sts) = (s3::service(Arc::clone(&app)), sts::service(Arc::clone(&app)));
+        Self { app, faults, database, service, sts, folder, _server: server }
     }
 
     /// Another service on the same state, that refuses writes.
@@ -75,6 +79,21 @@ impl World {
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         Answer::of(s3::call(&self.service, request).await).await
+    }
+
+    /// What STS answers.
+    pub(crate) async fn send_to_sts(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = sts::call(&self.sts, request).await.into_parts();
+        Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
+    }
+
+    /// An action of STS, to be signed or not.
+    pub(crate) fn sts(&self, form: &[(&str, &str)]) -> Ask<'_> {
+        let mut text = url::form_urlencoded::Serializer::new(String::new());
+        text.append_pair("Version", "2011-06-15").extend_pairs(form);
+        let mut ask = self.post("/").header("content-type", "application/x-www-form-urlencoded").body(text.finish());
+        ask.service = "sts";
+        ask
     }
 
     /// The answer with its body still flowing.
@@ -92,6 +111,8 @@ impl World {
             body: Bytes::new(),
             payload: Payload::Signed,
             key: (KEY.into(), SECRET.into()),
+            token: None,
+            service: "s3",
             region: "us-east-1".into(),
             time: SystemTime::now(),
             presigned: None,
@@ -186,6 +207,8 @@ pub(crate) struct Ask<'a> {
     body: Bytes,
     payload: Payload,
     key: (String, String),
+    token: Option<String>,
+    service: &'static str,
     region: String,
     time: SystemTime,
     presigned: Option<Duration>,
@@ -219,6 +242,12 @@ impl Ask<'_> {
         self
     }
 
+    /// The credentials of a session: key, secret and token.
+    pub(crate) fn session(mut self, (id, secret, token): &(String, String, String)) -> Self {
+        self.token = Some(token.clone());
+        self.key(id, secret)
+    }
+
     pub(crate) fn region(mut self, region: &str) -> Self {
         self.region = region.into();
         self
@@ -249,17 +278,21 @@ impl Ask<'_> {
         let mut settings = SigningSettings::default();
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        // SDKs send no hash of a body to STS.
+        settings.payload_checksum_kind = match self.service {
+            "sts" => PayloadChecksumKind::NoHeader,
+            _ => PayloadChecksumKind::XAmzSha256,
+        };
         if let Some(lifetime) = self.presigned {
             settings.signature_location = SignatureLocation::QueryParams;
             settings.payload_checksum_kind = PayloadChecksumKind::NoHeader;
             settings.expires_in = Some(lifetime);
         }
-        let identity = Credentials::new(&self.key.0, &self.key.1, None, None, "test").into();
+        let identity = Credentials::new(&self.key.0, &self.key.1, self.token.clone(), None, "test").into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
-            .name("s3")
+            .name(self.service)
             .time(self.time)
             .settings(settings)
             .build()
@@ -334,6 +367,13 @@ impl Answer {
     pub(crate) fn expect_error(self, status: u16, code: &str) -> Self {
         assert_eq!((self.status.as_u16(), self.element("Code").as_str()), (status, code), "{}", self.text());
         assert!(!self.element("RequestId").is_empty() && !self.element("Resource").is_empty(), "{}", self.text());
+        self
+    }
+
+    /// As [`Self::expect_error`], for answers that name no resource.
+    #[track_caller]
+    pub(crate) fn expect_code(self, status: u16, code: &str) -> Self {
+        assert_eq!((self.status.as_u16(), self.element("Code").as_str()), (status, code), "{}", self.text());
         self
     }
 

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, header};
 
+use super::Service;
 use crate::config;
 use crate::error::{Code, Error, Result};
 
@@ -26,6 +27,7 @@ pub(super) struct Signed {
     pub(super) source: Source,
     /// Names of the signed headers, in lower case.
     pub(super) headers: Vec<String>,
+    pub(super) access_key_id: String,
     region: String,
     service: String,
 }
@@ -113,18 +115,23 @@ impl Signed {
     fn new(source: Source, credential: &str, headers: &str) -> Option<Self> {
         let mut scope = credential.rsplitn(5, '/');
         let (terminator, service, region) = (scope.next()?, scope.next()?, scope.next()?);
-        let (_date, key) = (scope.next()?, scope.next()?);
+        let (_date, key) = (scope.next()?, scope.next()?.to_owned());
         if terminator != "aws4_request" || key.is_empty() {
             return None;
         }
         let headers = headers.split(';').map(str::to_ascii_lowercase).collect();
-        Some(Self { source, headers, region: region.to_owned(), service: service.to_owned() })
+        Some(Self { source, headers, access_key_id: key, region: region.to_owned(), service: service.to_owned() })
     }
 
     /// The scope must be ours: a signature for another region or service was not made for this one.
-    pub(super) fn check_scope(&self, config: &config::S3) -> Result<()> {
-        if self.service != "s3" {
-            return Err(self.scope_error(format!("incorrect service '{}'; expecting 's3'", printable(&self.service))));
+    pub(super) fn check_scope(&self, config: &config::S3, service: Service) -> Result<()> {
+        let expected = match service {
+            Service::S3 => "s3",
+            Service::Sts => "sts",
+        };
+        if self.service != expected {
+            let text = format!("incorrect service '{}'; expecting '{expected}'", printable(&self.service));
+            return Err(self.scope_error(text));
         }
         if self.region != config.region {
             let text = format!("the region '{}' is wrong; expecting '{}'", printable(&self.region), config.region);

@@ -9,7 +9,7 @@ fn verdict(uri: &str, headers: &[(&str, &str)]) -> Result<Parts> {
         request = request.header(*name, *value);
     }
     let mut parts = request.body(()).unwrap().into_parts().0;
-    check(&mut parts, &config::S3::default())?;
+    check(&mut parts, &config::S3::default(), Service::S3)?;
     Ok(parts)
 }
 
@@ -112,7 +112,7 @@ fn a_shorter_lifetime_can_be_configured_and_a_longer_one_cannot() {
     let config = |seconds| config::S3 { max_presign: std::time::Duration::from_secs(seconds), ..config::S3::default() };
     let ask = |expires: &str, config: &config::S3| {
         let request = Request::builder().uri(presigned("host", expires, "")).header("host", "h");
-        check(&mut request.body(()).unwrap().into_parts().0, config).is_ok()
+        check(&mut request.body(()).unwrap().into_parts().0, config, Service::S3).is_ok()
     };
     assert!(ask("60", &config(60)) && !ask("61", &config(60)));
     assert!(!ask("604801", &config(30 * 24 * 3600)));
@@ -157,14 +157,14 @@ fn a_header_that_matters_comes_once_and_as_text() {
     assert_eq!(code("/b/k", &[("x-amz-acl", "a"), ("x-amz-acl", "b")]), Some(Code::InvalidRequest));
     let mut parts = Request::builder().uri("/b/k").body(()).unwrap().into_parts().0;
     parts.headers.insert("x-amz-meta-a", HeaderValue::from_bytes(b"\xff").unwrap());
-    assert_eq!(check(&mut parts, &config::S3::default()).unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(check(&mut parts, &config::S3::default(), Service::S3).unwrap_err().code(), Code::InvalidArgument);
 }
 
 #[test]
 fn forms_are_refused() {
     let request = Request::post("/b").header("content-type", "Multipart/form-data; boundary=x");
     let mut parts = request.body(()).unwrap().into_parts().0;
-    assert_eq!(check(&mut parts, &config::S3::default()).unwrap_err().code(), Code::NotImplemented);
+    assert_eq!(check(&mut parts, &config::S3::default(), Service::S3).unwrap_err().code(), Code::NotImplemented);
 }
 
 #[test]

@@ -1,0 +1,54 @@
+//! [`Issuer`]: one issuer, its rules and its keys.
+
+use zas_policy::Principal;
+
+use super::claims::Claims;
+use super::fetch::Source;
+use super::keys::Keys;
+use super::token::Token;
+use super::{Bearer, unproven};
+use crate::config;
+use crate::error::Result;
+
+/// One issuer.
+#[derive(Debug)]
+pub(super) struct Issuer {
+    config: config::Issuer,
+    claims: Claims,
+    keys: Keys,
+}
+
+impl Issuer {
+    /// By configuration, among issuers with these prefixes.
+    pub(super) fn new(config: &config::Issuer, prefixes: &[String]) -> Result<Self> {
+        let keys = Keys::new(&config.name, Source::new(config)?);
+        Ok(Self { claims: Claims::new(config, prefixes), config: config.clone(), keys })
+    }
+
+    /// As tokens name it.
+    pub(super) fn url(&self) -> &str {
+        &self.config.url
+    }
+
+    /// Asks for the keys.
+    pub(super) async fn warm_up(&self) {
+        self.keys.refresh_now().await;
+    }
+
+    /// Who a token of this issuer speaks of, at `now` in seconds since 1970.
+    pub(super) async fn verify(&self, token: &Token<'_>, now: i64) -> Result<Bearer> {
+        let (kid, alg) = token.signed_with(&self.config)?;
+        let key = self.keys.find(kid, alg).await?;
+        let key = key.ok_or_else(|| unproven("the issuer has no such key for this algorithm"))?;
+        token.check_signature(&key, alg)?;
+        let times = token.check_claims(&self.config, now)?;
+        let sub = token.text("sub").unwrap_or_default();
+        let identity = self.claims.identity(&self.config, sub, &token.claims())?;
+        Ok(Bearer {
+            principal: Principal::identity(identity),
+            token_id: token.text("jti").map(|jti| format!("{}/{jti}", self.config.name)),
+            issued_at: times.issued_at,
+            expires_at: times.expires_at,
+        })
+    }
+}

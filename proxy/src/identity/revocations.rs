@@ -1,0 +1,226 @@
+//! [`Revocations`]: what is no longer good though it has not lapsed, as this replica knows it.
+//!
+//! Read whole, and swapped in whole: when something is told, and every two seconds where the index counts more of them than are
+//! known. So what is revoked opens nothing after five seconds, on any replica. Where it cannot be asked for long, tokens and sessions
+//! are not served at all.
+//! What does not live here: access keys, which are looked up one by one (`stored_keys.rs`).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Code, Error, Result};
+use crate::index::notify::{Feed, Notice, REVOCATIONS, Subscription};
+use crate::index::{Index, RevocationKind};
+
+/// How often the index is asked whether there are more.
+const POLL: Duration = Duration::from_secs(2);
+
+/// The pause after a failure.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// How often lapsed rows are cleared away, and how many at once.
+const CLEAR: Duration = Duration::from_secs(60);
+const BATCH: u32 = 1000;
+
+/// Revocations that are known at the most; they lapse within two days.
+const MOST: u32 = 1_000_000;
+
+/// What a credential says of itself that can be revoked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Revocable<'a> {
+    /// The identity id.
+    pub subject: &'a str,
+    /// Seconds since 1970 at which the first credential of its chain was issued.
+    pub issued_at: i64,
+    /// The token's id, after the issuer's name and a slash.
+    pub token: Option<&'a str>,
+    /// The session's id.
+    pub session: Option<&'a str>,
+}
+
+/// The revocations of this process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Revocations {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    known: ArcSwap<Known>,
+    born: Instant,
+    /// Milliseconds after `born`, plus one, at which nothing was missed for sure; 0: never.
+    confirmed: AtomicU64,
+    stale_after: Duration,
+}
+
+#[derive(Debug)]
+struct Known {
+    revision: i64,
+    /// Seconds since 1970 up to which it is revoked, by what it is.
+    before: HashMap<(RevocationKind, String), i64>,
+}
+
+impl Revocations {
+    /// Nothing is known yet, and known to be missed for ever; what is older than `stale_after` is not trusted.
+    #[must_use]
+    pub fn new(stale_after: Duration) -> Self {
+        let known = ArcSwap::from_pointee(Known { revision: -1, before: HashMap::new() });
+        Self { shared: Arc::new(Shared { known, born: Instant::now(), confirmed: AtomicU64::new(0), stale_after }) }
+    }
+
+    /// Whether a credential is no longer good.
+    ///
+    /// # Errors
+    /// `IndexUnavailable`: it cannot be told.
+    pub(crate) fn is_revoked(&self, credential: Revocable<'_>) -> Result<bool> {
+        if self.age() > self.shared.stale_after {
+            return Err(Error::from(Code::IndexUnavailable).detail("what was revoked is not known"));
+        }
+        let known = self.shared.known.load();
+        let before = |kind, value: &str| known.before.get(&(kind, value.to_owned())).copied();
+        // Whoever has revoked nothing pays nothing.
+        if known.before.is_empty() {
+            return Ok(false);
+        }
+        let of_subject = before(RevocationKind::Subject, credential.subject);
+        let token = credential.token.and_then(|token| before(RevocationKind::Token, token));
+        let session = credential.session.and_then(|session| before(RevocationKind::Session, session));
+        Ok(of_subject.is_some_and(|before| credential.issued_at <= before) || token.is_some() || session.is_some())
+    }
+
+    fn age(&self) -> Duration {
+        match self.shared.confirmed.load(Ordering::Acquire) {
+            0 => Duration::MAX,
+            at => self.shared.born.elapsed().saturating_sub(Duration::from_millis(at - 1)),
+        }
+    }
+
+    /// Keeps what is known the latest until `stop`, and clears away what has lapsed.
+    pub async fn run(&self, index: &Index, feed: &Feed, stop: CancellationToken) {
+        tokio::select! {
+            () = self.follow(index, feed.subscribe()) => {}
+            () = clear(index) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn follow(&self, index: &Index, mut notices: Subscription) {
+        loop {
+            let pause = match self.refresh(index).await {
+                Ok(()) => POLL,
+                Err(error) => {
+                    tracing::warn!("what was revoked could not be read: {}", error.for_log());
+                    RETRY
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = told(&mut notices) => {}
+            }
+        }
+    }
+
+    /// Makes sure that nothing is missed; reads only where there is something new.
+    ///
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn refresh(&self, index: &Index) -> Result<()> {
+        let asked = Instant::now();
+        let revision = index.revocation_revision().await?;
+        if revision != self.shared.known.load().revision {
+            let found = index.revocations(MOST).await?;
+            let before = found.into_iter().map(|one| ((one.kind, one.value), one.before.unix_timestamp())).collect();
+            self.shared.known.store(Arc::new(Known { revision, before }));
+        }
+        let millis = asked.saturating_duration_since(self.shared.born).as_millis();
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX - 1);
+        self.shared.confirmed.fetch_max(millis.saturating_add(1), Ordering::AcqRel);
+        Ok(())
+    }
+}
+
+async fn told(notices: &mut Subscription) {
+    loop {
+        match notices.next().await {
+            Some(Notice::Changed { channel, .. }) if channel != REVOCATIONS => {}
+            Some(_) => return,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn clear(index: &Index) {
+    loop {
+        tokio::time::sleep(CLEAR).await;
+        let cleared = async {
+            while index.forget_revocations(BATCH).await? > 0 {}
+            while index.forget_role_sessions(BATCH).await? > 0 {}
+            Ok::<(), Error>(())
+        };
+        if let Err(error) = cleared.await {
+            tracing::warn!("sessions that have lapsed could not be cleared away: {}", error.for_log());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::testing;
+    use time::OffsetDateTime;
+
+    #[tokio::test]
+    async fn what_is_revoked_is_known_after_the_next_look_and_fails_closed_before_the_first() {
+        let database = testing::database().await.unwrap();
+        let index = database.index().unwrap();
+        let revocations = Revocations::new(Duration::from_secs(60));
+        let now = OffsetDateTime::now_utc();
+        let alice = Revocable { subject: "kc/alice", issued_at: now.unix_timestamp(), ..Revocable::default() };
+        assert_eq!(revocations.is_revoked(alice).unwrap_err().code(), Code::IndexUnavailable);
+        revocations.refresh(&index).await.unwrap();
+        assert!(!revocations.is_revoked(alice).unwrap());
+        let later = now + Duration::from_secs(3600);
+        for (kind, value) in
+            [(RevocationKind::Subject, "kc/alice"), (RevocationKind::Token, "kc/jti"), (RevocationKind::Session, "id")]
+        {
+            index.revoke(kind, value, later, "lost laptop", "root/AKIA", &[]).await.unwrap();
+        }
+        revocations.refresh(&index).await.unwrap();
+        assert!(revocations.is_revoked(alice).unwrap());
+        assert!(
+            !revocations.is_revoked(Revocable { issued_at: now.unix_timestamp() + 60, ..alice }).unwrap(),
+            "issued later"
+        );
+        let bob = Revocable { subject: "kc/bob", ..alice };
+        assert!(!revocations.is_revoked(bob).unwrap());
+        assert!(revocations.is_revoked(Revocable { token: Some("kc/jti"), ..bob }).unwrap());
+        assert!(revocations.is_revoked(Revocable { session: Some("id"), ..bob }).unwrap());
+        assert!(!revocations.is_revoked(Revocable { session: Some("kc/jti"), ..bob }).unwrap());
+    }
+
+    #[tokio::test]
+    async fn every_replica_hears_of_it() {
+        let database = testing::database().await.unwrap();
+        let (index, feed, stop) = (database.index().unwrap(), Feed::new(), CancellationToken::new());
+        let revocations = Revocations::new(Duration::from_secs(60));
+        let running = tokio::spawn({
+            let (revocations, index, feed, stop) = (revocations.clone(), index.clone(), feed.clone(), stop.clone());
+            async move { tokio::join!(feed.run(&index, stop.clone()), revocations.run(&index, &feed, stop)) }
+        });
+        let end = OffsetDateTime::now_utc() + Duration::from_secs(3600);
+        index.revoke(RevocationKind::Token, "kc/1", end, "", "root", &[]).await.unwrap();
+        let one = Revocable { token: Some("kc/1"), ..Revocable::default() };
+        let begun = Instant::now();
+        while !revocations.is_revoked(one).unwrap_or(false) {
+            assert!(begun.elapsed() < Duration::from_secs(5));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stop.cancel();
+        running.await.unwrap();
+    }
+}

@@ -1,0 +1,249 @@
+//! An issuer for tests: metadata and keys over HTTP, on an address of its own, with keys that rotate and faults on demand.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::config::{Issuer, TokenAlgorithm};
+use crate::gateway::BoxError;
+
+/// The audience of its tokens.
+pub const AUDIENCE: &str = "zas";
+
+/// An issuer that runs until it is dropped.
+#[derive(Debug)]
+pub struct MockIssuer {
+    url: String,
+    shared: Arc<Shared>,
+    serving: JoinHandle<()>,
+}
+
+/// What can be changed while it runs.
+#[derive(Debug, Default)]
+pub struct Shared {
+    keys: Mutex<Vec<SigningKey>>,
+    /// Whether every question is answered 503.
+    pub is_down: AtomicBool,
+    /// Whether the metadata names another issuer.
+    pub names_another: AtomicBool,
+    /// How often the keys were asked for.
+    pub asked: AtomicUsize,
+    number: AtomicUsize,
+}
+
+#[derive(Debug, Clone)]
+struct SigningKey {
+    kid: String,
+    algorithm: Algorithm,
+    private: EncodingKey,
+    public: Jwk,
+}
+
+impl Drop for MockIssuer {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl MockIssuer {
+    /// Starts with one ES256 key.
+    ///
+    /// # Errors
+    /// No address, or no key.
+    pub async fn start() -> Result<Self, BoxError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/realms/zas", listener.local_addr()?);
+        let shared = Arc::new(Shared::default());
+        let state = (url.clone(), Arc::clone(&shared));
+        let router = Router::new()
+            .route("/realms/zas/.well-known/openid-configuration", get(metadata))
+            .route("/realms/zas/keys", get(keys))
+            .with_state(state);
+        let serving = tokio::spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        let issuer = Self { url, shared, serving };
+        issuer.rotate(Algorithm::ES256)?;
+        Ok(issuer)
+    }
+
+    /// Faults and counters.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The issuer, as tokens name it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A configuration for it, with the given prefix.
+    #[must_use]
+    pub fn config(&self, name: &str, prefix: &str) -> Issuer {
+        let text = json!({
+            "name": name, "url": self.url, "audiences": [AUDIENCE], "prefix": prefix, "allow_http": true,
+            "allowed_networks": ["127.0.0.0/8"], "attributes": {"team": "/team"},
+        });
+        let mut config: Issuer = serde_json::from_value(text).unwrap_or_else(|_| unreachable_config());
+        config.algorithms.push(TokenAlgorithm::RS384);
+        config
+    }
+
+    /// A new key in place of all that there were.
+    ///
+    /// # Errors
+    /// No key of this kind can be made.
+    pub fn rotate(&self, algorithm: Algorithm) -> Result<(), BoxError> {
+        self.lock().clear();
+        self.add(algorithm)
+    }
+
+    /// A new key, which signs from now on.
+    ///
+    /// # Errors
+    /// No key of this kind can be made.
+    pub fn add(&self, algorithm: Algorithm) -> Result<(), BoxError> {
+        let private = match algorithm {
+            Algorithm::ES256 => {
+                let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+                EncodingKey::from_ec_der(pair.to_pkcs8v1()?.as_ref())
+            }
+            _ => {
+                let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048)?;
+                let pkcs8 = aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair)?;
+                EncodingKey::from_rsa_der(rsa_private_key(pkcs8.as_ref()).ok_or("not a PKCS#8 key")?)
+            }
+        };
+        let number = self.shared.number.fetch_add(1, Ordering::Relaxed);
+        let mut public = Jwk::from_encoding_key(&private, algorithm)?;
+        let kid = format!("key-{number}");
+        public.common.key_id = Some(kid.clone());
+        self.lock().push(SigningKey { kid, algorithm, private, public });
+        Ok(())
+    }
+
+    /// The public key that signs now, as a JWK.
+    #[must_use]
+    pub fn public_key(&self) -> Value {
+        let key = self.lock().last().map(|key| serde_json::to_value(&key.public).unwrap_or_default());
+        key.unwrap_or_default()
+    }
+
+    /// Claims of an access token for a user, as Keycloak has them, good for five minutes.
+    #[must_use]
+    pub fn claims(&self, user: &str) -> Value {
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        json!({
+            "iss": self.url, "aud": [AUDIENCE, "account"], "sub": format!("id-of-{user}"), "azp": "cli", "typ": "Bearer",
+            "iat": now, "exp": now + 300, "jti": format!("{:016x}", rand::random::<u64>()), "preferred_username": user,
+            "realm_access": {"roles": ["user"]}, "groups": ["/staff"],
+        })
+    }
+
+    /// Signs claims with the newest key; `header` replaces fields of the header.
+    ///
+    /// # Errors
+    /// There is no key.
+    pub fn sign(&self, claims: &Value, header: &Value) -> Result<String, BoxError> {
+        let key = self.lock().last().cloned().ok_or("no key")?;
+        let mut head = serde_json::to_value(Header { kid: Some(key.kid.clone()), ..Header::new(key.algorithm) })?;
+        if let (Some(head), Some(header)) = (head.as_object_mut(), header.as_object()) {
+            for (name, value) in header {
+                match value {
+                    Value::Null => drop(head.remove(name)),
+                    value => drop(head.insert(name.clone(), value.clone())),
+                }
+            }
+        }
+        sign_text(&head.to_string(), &claims.to_string(), &key)
+    }
+
+    /// As [`Self::sign`], of texts that need not be JSON.
+    ///
+    /// # Errors
+    /// There is no key.
+    pub fn sign_raw(&self, header: Option<&str>, claims: &str) -> Result<String, BoxError> {
+        let key = self.lock().last().cloned().ok_or("no key")?;
+        let own = serde_json::to_string(&Header { kid: Some(key.kid.clone()), ..Header::new(key.algorithm) })?;
+        sign_text(header.unwrap_or(&own), claims, &key)
+    }
+
+    /// A good token for a user, with further claims; null takes a claim away.
+    ///
+    /// # Errors
+    /// There is no key.
+    pub fn token(&self, user: &str, further: &Value) -> Result<String, BoxError> {
+        let mut claims = self.claims(user);
+        if let (Some(claims), Some(further)) = (claims.as_object_mut(), further.as_object()) {
+            for (name, value) in further {
+                match value {
+                    Value::Null => drop(claims.remove(name)),
+                    value => drop(claims.insert(name.clone(), value.clone())),
+                }
+            }
+        }
+        self.sign(&claims, &Value::Null)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<SigningKey>> {
+        self.shared.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The configuration above is a constant but for an address: there is no other.
+fn unreachable_config() -> Issuer {
+    std::process::abort()
+}
+
+/// The RSAPrivateKey inside a PKCS#8 document: the last OCTET STRING, which begins after a fixed header (RFC 5208, section 5).
+fn rsa_private_key(pkcs8: &[u8]) -> Option<&[u8]> {
+    pkcs8.get(26..)
+}
+
+fn sign_text(header: &str, claims: &str, key: &SigningKey) -> Result<String, BoxError> {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key.private, key.algorithm)?;
+    Ok(format!("{message}.{signature}"))
+}
+
+type AppState = (String, Arc<Shared>);
+
+async fn metadata(State((url, shared)): State<AppState>) -> (StatusCode, Json<Value>) {
+    if shared.is_down.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(Value::Null));
+    }
+    let issuer =
+        if shared.names_another.load(Ordering::Relaxed) { "https://other.example".to_owned() } else { url.clone() };
+    let metadata = json!({
+        "issuer": issuer, "authorization_endpoint": format!("{url}/auth"), "token_endpoint": format!("{url}/token"),
+        "jwks_uri": format!("{url}/keys"), "response_types_supported": ["code"], "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256", "RS256"],
+    });
+    (StatusCode::OK, Json(metadata))
+}
+
+async fn keys(State((_, shared)): State<AppState>) -> (StatusCode, Json<Value>) {
+    shared.asked.fetch_add(1, Ordering::Relaxed);
+    if shared.is_down.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(Value::Null));
+    }
+    let keys: Vec<Jwk> =
+        shared.keys.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|key| key.public.clone()).collect();
+    (StatusCode::OK, Json(json!({ "keys": keys })))
+}

@@ -1,0 +1,142 @@
+//! What was revoked before it lapsed: sessions, tokens, and everything of a person.
+//!
+//! What does not live here: the set in memory that requests are checked against (`identity`).
+
+use time::OffsetDateTime;
+
+use super::Index;
+use super::audited::audited;
+use crate::audit::Record;
+use crate::error::{Error, Result};
+
+/// What a revocation speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RevocationKind {
+    /// One session, by its id.
+    Session,
+    /// Everything of one identity, by its id.
+    Subject,
+    /// One token: the issuer's name, a slash and its `jti`.
+    Token,
+}
+
+impl RevocationKind {
+    const ALL: [Self; 3] = [Self::Session, Self::Subject, Self::Token];
+
+    /// As the index and REST have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Subject => "subject",
+            Self::Token => "token",
+        }
+    }
+}
+
+/// One revocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// What it speaks of.
+    pub kind: RevocationKind,
+    /// Which one.
+    pub value: String,
+    /// What was issued up to then is no longer good.
+    pub before: OffsetDateTime,
+    /// When everything it speaks of has lapsed by itself.
+    pub expires_at: OffsetDateTime,
+    /// Why.
+    pub reason: String,
+    /// Who said so.
+    pub revoked_by: String,
+    /// When.
+    pub revoked_at: OffsetDateTime,
+}
+
+const REVOKE: &str = audited!(6, "SELECT revoke($1, $2, $3, $4, $5) AS status");
+const REVISION: &str = "SELECT revision FROM revocation_revision";
+const ACTIVE: &str = "
+    SELECT kind, value, before, expires_at, reason, revoked_by, revoked_at FROM revocations
+    WHERE expires_at > clock_timestamp() ORDER BY revoked_at DESC LIMIT $1";
+const FORGET: &str = "
+    DELETE FROM revocations WHERE (kind, value) IN (
+        SELECT kind, value FROM revocations WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1
+        FOR UPDATE SKIP LOCKED)
+    RETURNING 1::bigint";
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    kind: String,
+    value: String,
+    before: OffsetDateTime,
+    expires_at: OffsetDateTime,
+    reason: String,
+    revoked_by: String,
+    revoked_at: OffsetDateTime,
+}
+
+impl Index {
+    /// Revokes what was issued until now; every replica is told. `expires_at`: when all of it has lapsed by itself.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn revoke(
+        &self,
+        kind: RevocationKind,
+        value: &str,
+        expires_at: OffsetDateTime,
+        reason: &str,
+        by: &str,
+        audit: &[Record],
+    ) -> Result<()> {
+        let records = self.canonical(audit);
+        let (_,): (String,) = self
+            .fetch_one(|| {
+                sqlx::query_as(REVOKE)
+                    .bind(kind.as_str())
+                    .bind(value)
+                    .bind(expires_at)
+                    .bind(reason)
+                    .bind(by)
+                    .bind(&records)
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// How often something was revoked.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn revocation_revision(&self) -> Result<i64> {
+        let (revision,): (i64,) = self.fetch_one(|| sqlx::query_as(REVISION)).await?;
+        Ok(revision)
+    }
+
+    /// Up to `limit` revocations that still matter, the latest first.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn revocations(&self, limit: u32) -> Result<Vec<Revocation>> {
+        let rows: Vec<Row> = self.fetch_all(|| sqlx::query_as(ACTIVE).bind(i64::from(limit))).await?;
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Forgets up to `limit` revocations of what has lapsed; how many it were.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn forget_revocations(&self, limit: u32) -> Result<usize> {
+        let rows: Vec<(i64,)> = self.fetch_all(|| sqlx::query_as(FORGET).bind(i64::from(limit))).await?;
+        Ok(rows.len())
+    }
+}
+
+fn read(row: Row) -> Result<Revocation> {
+    let kind = RevocationKind::ALL.into_iter().find(|kind| kind.as_str() == row.kind);
+    Ok(Revocation {
+        kind: kind.ok_or_else(|| Error::internal("a revocation of an unknown kind"))?,
+        value: row.value,
+        before: row.before,
+        expires_at: row.expires_at,
+        reason: row.reason,
+        revoked_by: row.revoked_by,
+        revoked_at: row.revoked_at,
+    })
+}
