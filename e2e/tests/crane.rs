@@ -37,7 +37,9 @@ fn crane_works(server: &Endpoint) -> Result<()> {
     let mut tour = Tour::new("crane");
 
     if !server.access_key.is_empty() {
-        tour.step("without a login nothing is pushed", || refused(&["push", "image.tar", &image], "401 Unauthorized"));
+        tour.step("without a login nothing is pushed", || {
+            refused(&["push", "image.tar", &image], "Authentication is required")
+        });
         tour.step("the access key logs in", || {
             let arguments = ["auth", "login", server.authority(), "--username", &server.access_key, "--password-stdin"];
             room.ok_with_input(&crane, &arguments, server.secret_key.as_bytes())?;

@@ -68,7 +68,7 @@ fn oras_works(server: &Endpoint) -> Result<()> {
 
     if !server.access_key.is_empty() {
         tour.step("without a login nothing is pushed", || {
-            oras.refused(&["push", &image, "app.bin"], "credential not found")
+            oras.refused(&["push", &image, "app.bin"], "Authentication is required")
         });
         tour.step("a wrong password does not log in, the right one does", || {
             ensure!(oras.log_in("not the secret").is_err(), "a wrong password was accepted");

@@ -10,6 +10,7 @@ mod caller;
 mod configuration;
 mod etag;
 mod explain;
+mod my_access_keys;
 mod name;
 mod openapi;
 mod page;
@@ -85,7 +86,9 @@ impl Api {
                 let error = refusal.error();
                 error.log(request_id.as_str(), operation);
                 telemetry::error(error.code());
-                our_json(error, &request_id).map(full)
+                let mut answer = our_json(error, &request_id).map(full);
+                answer.extensions_mut().insert(error.code());
+                answer
             }
         }
     }
@@ -120,6 +123,13 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(access_keys::list_access_keys, access_keys::create_access_key))
         .routes(routes!(access_keys::get_access_key, access_keys::change_access_key, access_keys::delete_access_key))
         .routes(routes!(access_keys::rotate_access_key))
+        .routes(routes!(my_access_keys::list_my_access_keys, my_access_keys::create_my_access_key))
+        .routes(routes!(
+            my_access_keys::get_my_access_key,
+            my_access_keys::change_my_access_key,
+            my_access_keys::delete_my_access_key
+        ))
+        .routes(routes!(my_access_keys::rotate_my_access_key))
         .routes(routes!(roles::list_roles))
         .routes(routes!(roles::get_role, roles::put_role, roles::delete_role))
         .routes(routes!(sessions::list_sessions))

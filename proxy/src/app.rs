@@ -7,9 +7,12 @@ use crate::authz::{Authority, Policies};
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
-use crate::identity::{AccessKeys, Authenticator, Issuers, KeyRing, Purpose, Revocations, Sessions, StoredKeys};
+use crate::identity::{
+    AccessKeys, Authenticator, Issuers, KeyRing, Purpose, RegistryTokens, Revocations, Sessions, StoredKeys,
+};
 use crate::index::Index;
 use crate::index::notify::Feed;
+use crate::rates::Rates;
 use crate::readiness::Readiness;
 use crate::s3::Budget;
 use crate::store::Store;
@@ -35,6 +38,8 @@ pub struct App {
     pub blobs: Blobs,
     /// Memory for bodies that are held whole before they are stored.
     pub buffers: Budget,
+    /// How much one address and one principal may ask for.
+    pub rates: Rates,
     /// Why S3 writes are refused, one finding a line; empty: they are not.
     pub write_refusals: Vec<String>,
     /// Whether the index has been prepared.
@@ -53,7 +58,9 @@ impl App {
         let journal = Journal::new(index.clone(), &config.audit);
         let identity = identity(&config, &index)?;
         let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
-        let authority = Authority::new(journal.clone(), Policies::new(&config.authorization));
+        let rates = Rates::new(&config.rates);
+        let policies = Policies::new(&config.authorization);
+        let authority = Authority::new(journal.clone(), policies).with_rates(rates.clone());
         Ok(Arc::new(Self {
             config,
             identity,
@@ -64,6 +71,7 @@ impl App {
             store,
             blobs,
             buffers,
+            rates,
             write_refusals,
             readiness: Readiness::default(),
         }))
@@ -90,5 +98,7 @@ fn identity(config: &Config, index: &Index) -> Result<Authenticator> {
         return Ok(all);
     }
     let stored = StoredKeys::new(index.clone(), Arc::new(KeyRing::new(ring, Purpose::AccessKey)?));
-    Ok(all.with_ring(stored, Sessions::new(Arc::new(KeyRing::new(ring, Purpose::SessionToken)?))))
+    let sessions = Sessions::new(Arc::new(KeyRing::new(ring, Purpose::SessionToken)?));
+    let tokens = RegistryTokens::new(Arc::new(KeyRing::new(ring, Purpose::RegistryToken)?));
+    Ok(all.with_ring(stored, sessions, tokens))
 }

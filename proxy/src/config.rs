@@ -17,6 +17,7 @@ mod issuer;
 mod limits;
 mod listen;
 mod load;
+mod rates;
 mod s3;
 mod store;
 mod telemetry;
@@ -32,8 +33,9 @@ pub use issuer::{Issuer, RoleRule, TokenAlgorithm};
 pub use limits::Limits;
 pub use listen::{Listen, Tls};
 pub use load::{ConfigError, from_toml, load};
+pub use rates::Rates;
 pub use s3::S3;
-pub use store::{Breaker, Retry, Store};
+pub use store::{Breaker, Retry, Store, StoreToken};
 pub use telemetry::{LogFormat, Telemetry};
 
 use schemars::JsonSchema;
@@ -47,6 +49,8 @@ pub struct Config {
     pub listen: Listen,
     /// What one client, one connection and one request may use at the most.
     pub limits: Limits,
+    /// How much one address and one principal may ask for.
+    pub rates: Rates,
     /// How the process ends.
     pub drain: Drain,
     /// The index: Postgres.

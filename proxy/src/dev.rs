@@ -86,6 +86,7 @@ async fn start(mut config: Config, options: &Options, say: &impl Fn(String)) -> 
     let upstream = upstream::start(&kind, &folder, &config.store.prefix).await?;
     config.store.url.clone_from(&upstream.url);
     config.store.zot_config.clone_from(&upstream.zot_config);
+    config.store.token.key_file.clone_from(&upstream.token_key);
 
     let database = start_database(options, &folder, &kind, say).await?;
     config.database.url = Secret::new(database.url.clone());

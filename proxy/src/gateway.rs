@@ -9,14 +9,15 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Method, Request, Response, header, request::Parts};
+use http::{HeaderMap, Method, Request, Response, header, request::Parts};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tracing::Instrument;
 
 use crate::admin::Api;
 use crate::app::App;
-use crate::error::{self, Error, RequestId};
+use crate::audit::{self, Decided, Facts, Kind, Record};
+use crate::error::{self, Code, Error, RequestId};
 use crate::listener::{Gateway, Routed, Summary};
 use crate::rest::{self, Exposure};
 use crate::{oci, s3, sts, telemetry};
@@ -47,6 +48,8 @@ pub enum Door {
     Oci,
     /// `/-/` and below: probes, metrics, management.
     Rest,
+    /// `/-/token`: tokens for clients of the registry.
+    Token,
     /// `POST /`: AWS STS.
     Sts,
     /// Everything else: S3.
@@ -59,6 +62,8 @@ impl Door {
     pub fn of(method: &Method, path: &str) -> Self {
         if path == "/v2" || path.starts_with("/v2/") {
             Self::Oci
+        } else if path == oci::TOKEN_PATH {
+            Self::Token
         } else if path == "/-" || path.starts_with("/-/") {
             Self::Rest
         } else if sts::owns(method, path) {
@@ -112,6 +117,36 @@ impl Gate {
         }
     }
 
+    /// Whether the address of a request is listened to; and for tokens and sessions, whether it asks too often.
+    fn check_rates(&self, door: Door, context: &RequestContext) -> Result<(), Error> {
+        let Some(peer) = context.peer else { return Ok(()) };
+        self.app.rates.check_address(peer.ip())?;
+        match door {
+            Door::Token | Door::Sts => self.app.rates.check_token_request(peer.ip()),
+            Door::Oci | Door::Rest | Door::S3 => Ok(()),
+        }
+    }
+
+    /// Counts wrong credentials by address, and puts them on record. That the rate keeps a flood out of the log is why they may be.
+    fn note_failure(&self, api: audit::Api, code: Code, headers: &HeaderMap, context: &RequestContext) {
+        // Whoever shows nothing has not failed: clients ask so what is wanted.
+        let shows_nothing = code == Code::Unauthenticated && !headers.contains_key(header::AUTHORIZATION);
+        if !is_wrong_credential(code) || shows_nothing {
+            return;
+        }
+        if let Some(peer) = context.peer {
+            self.app.rates.failed(peer.ip());
+        }
+        let facts = Facts::of(api, context, headers);
+        let record = Record::new(Kind::Login)
+            .api(api)
+            .request(&facts.request_id)
+            .client(facts.source_ip, facts.user_agent.as_deref(), facts.tls)
+            .decided(&Decided::default())
+            .answered(code.row().status, Some(code));
+        self.app.journal.offer(record);
+    }
+
     async fn answer_rest(&self, parts: &Parts, context: &RequestContext) -> Routed {
         let label = rest::operation(parts.uri.path());
         let response = match rest::answer(&self.app, parts, context, self.exposure).await {
@@ -134,12 +169,25 @@ impl Gate {
         match oci::route(&self.app, parts, context).await {
             Ok(routed) => routed,
             Err(error) => {
+                self.note_failure(audit::Api::Oci, error.code(), &parts.headers, context);
                 let label = oci::operation(parts);
-                let response = refuse(&error, label, context, oci::refusal(&error, &context.request_id));
+                let response = refuse(&error, label, context, oci::refusal(&self.app.config, parts, context, &error));
                 Routed::Respond { response: Box::new(response), label }
             }
         }
     }
+}
+
+/// Whether a refusal is for credentials that are wrong, not for such as are missing or late.
+const fn is_wrong_credential(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unauthenticated
+            | Code::InvalidAccessKeyId
+            | Code::SignatureDoesNotMatch
+            | Code::InvalidToken
+            | Code::BearerTokenRejected
+    )
 }
 
 /// The largest body on the wire for an object of `bytes`: signed chunks add their signatures to it. The object itself is
@@ -158,14 +206,24 @@ fn refuse(error: &Error, operation: &str, context: &RequestContext, response: Re
 #[async_trait]
 impl Gateway for Gate {
     async fn route(&self, parts: &Parts, context: &RequestContext) -> Routed {
-        match self.door(parts) {
+        let door = self.door(parts);
+        // Probes are answered whoever asks.
+        let is_probe = door == Door::Rest && !Api::owns(parts.uri.path());
+        if !is_probe && let Err(error) = self.check_rates(door, context) {
+            let response =
+                refuse(&error, "unrouted", context, refusal_at(door, &error, parts.uri.path(), &context.request_id));
+            return Routed::Respond { response: Box::new(response), label: "Unknown" };
+        }
+        match door {
             Door::Rest if self.exposure == Exposure::Public && Api::owns(parts.uri.path()) => {
                 Routed::Serve { body_limit: self.app.config.limits.document_bytes.as_u64(), label: "Unknown" }
             }
             Door::Rest => self.answer_rest(parts, context).await,
             _ if self.exposure == Exposure::Operators => self.answer_rest(parts, context).await,
             Door::Oci => self.answer_oci(parts, context).await,
-            Door::Sts => Routed::Serve { body_limit: self.app.config.limits.document_bytes.as_u64(), label: "Unknown" },
+            Door::Sts | Door::Token => {
+                Routed::Serve { body_limit: self.app.config.limits.document_bytes.as_u64(), label: "Unknown" }
+            }
             Door::S3 => Routed::Serve {
                 body_limit: framed_limit(self.app.config.limits.object_bytes.as_u64()),
                 label: "Unknown",
@@ -180,8 +238,11 @@ impl Gateway for Gate {
         let route = match door {
             Door::Rest => "admin",
             Door::Sts => "sts",
+            Door::Token => "token",
             Door::S3 | Door::Oci => "s3",
         };
+        let context = request.extensions().get::<RequestContext>().cloned();
+        let headers = request.headers().clone();
         let span = telemetry::request_span(request.method(), route, request.headers());
         if let Some(context) = request.extensions().get::<RequestContext>() {
             telemetry::record_request_id(&span, &context.request_id);
@@ -189,10 +250,14 @@ impl Gateway for Gate {
         async {
             let response = match door {
                 Door::Rest => self.admin.call(request).await,
-                Door::Sts => sts::call(&self.sts, request).await,
+                Door::Sts => sts::call(self.sts.clone(), request).await,
+                Door::Token => oci::issue_token(Arc::clone(&self.app), request).await,
                 Door::S3 | Door::Oci => self.serve_s3(request).await,
             };
             telemetry::record_status(&tracing::Span::current(), response.status());
+            if let (Some(context), Some(code)) = (&context, response.extensions().get::<Code>()) {
+                self.note_failure(api_of(door), *code, &headers, context);
+            }
             response
         }
         .instrument(span)
@@ -201,6 +266,24 @@ impl Gateway for Gate {
 
     fn ended(&self, summary: &Summary) {
         access_log::write(summary);
+    }
+}
+
+/// An error as the clients of a door read it.
+fn refusal_at(door: Door, error: &Error, path: &str, id: &RequestId) -> Response<Bytes> {
+    match door {
+        Door::Oci | Door::Token => error::oci_json(error, id),
+        Door::Rest => error::our_json(error, id),
+        Door::S3 | Door::Sts => error::s3_xml(error, path, id),
+    }
+}
+
+const fn api_of(door: Door) -> audit::Api {
+    match door {
+        Door::Rest => audit::Api::Rest,
+        Door::Sts => audit::Api::Sts,
+        Door::Oci | Door::Token => audit::Api::Oci,
+        Door::S3 => audit::Api::S3,
     }
 }
 

@@ -18,6 +18,7 @@ pub mod index;
 pub mod listener;
 pub mod oci;
 pub mod postgres;
+pub mod rates;
 pub mod readiness;
 pub mod rest;
 pub mod s3;

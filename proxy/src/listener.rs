@@ -7,6 +7,7 @@
 
 mod body;
 mod bridge;
+mod client;
 mod connection;
 mod contract;
 mod events;
@@ -187,6 +188,7 @@ impl Listener {
             requests: Arc::new(Semaphore::new(limits.requests as usize)),
             draining: draining.clone(),
             names: Names::default(),
+            trusted_proxies: config.listen.trusted_proxies.clone(),
         };
         let (shutting_down, shutdown_watch) = watch::channel(false);
         let shared = Shared {

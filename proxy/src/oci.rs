@@ -7,11 +7,14 @@
 
 mod answer;
 mod catalog;
+mod challenge;
 mod name;
 mod on_record;
 mod path;
 mod query;
 mod request;
+mod scope;
+mod token;
 mod transfer;
 mod update_tag;
 
@@ -29,10 +32,11 @@ use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Authority, Caller, Conditions, Permit};
 use crate::config::Config;
-use crate::error::{Code, Error, RequestId, Result, oci_json};
+use crate::error::{Code, Error, Result, oci_json};
 use crate::gateway::RequestContext;
-use crate::identity::Authenticator;
+use crate::identity::{Access, Authenticator};
 use crate::listener::{Forward, Routed, Upstream};
+use crate::store::Store;
 use crate::telemetry;
 
 use answer::OciAnswer;
@@ -41,15 +45,14 @@ use on_record::OnRecord;
 use request::BodyLimit;
 use transfer::Transfer;
 
+pub use challenge::TOKEN_PATH;
 pub use name::{ContentDigest, Name, Reference};
 pub use path::{Operation, Route};
+pub use token::call as issue_token;
 
 /// Says which API this is; Docker looks for it.
 const API_VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("docker-distribution-api-version"), HeaderValue::from_static("registry/2.0"));
-
-/// How a client that showed no credentials is asked for some.
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"Zot Artifact Store\", charset=\"UTF-8\"");
 
 /// Host and name together are no longer than many clients can take (distribution-spec, "Pull").
 const HOST_AND_NAME_BYTES: usize = 255;
@@ -61,7 +64,7 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
     let route = Route::parse(parts.uri.path()).map_err(|error| for_method(error, &parts.method))?;
     let span = telemetry::request_span(&parts.method, route.template(), &parts.headers);
     telemetry::record_request_id(&span, &context.request_id);
-    let door = Door { config: &app.config, identity: &app.identity, authority: &app.authority };
+    let door = Door { config: &app.config, store: &app.store, identity: &app.identity, authority: &app.authority };
     match door.admit(&route, parts, context, &span).await? {
         Admitted::Base => Ok(respond(base(&parts.method), "Base")),
         Admitted::Catalog(caller) => {
@@ -104,11 +107,11 @@ pub fn operation(parts: &Parts) -> &'static str {
 
 /// An error as clients of the distribution API read it, with what they need to go on: a challenge, the methods there are.
 #[must_use]
-pub fn refusal(error: &Error, request_id: &RequestId) -> Response<Bytes> {
-    let mut response = oci_json(error, request_id);
+pub fn refusal(config: &Config, parts: &Parts, context: &RequestContext, error: &Error) -> Response<Bytes> {
+    let mut response = oci_json(error, &context.request_id);
     let headers = response.headers_mut();
     if error.row().status == 401 {
-        headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
+        headers.insert(header::WWW_AUTHENTICATE, challenge::challenge(config, parts, context, error));
     }
     if let Some(allow) = error.details().find_map(|(name, value)| (name == "allow").then_some(value))
         && let Ok(allow) = HeaderValue::from_str(allow)
@@ -145,6 +148,7 @@ fn base(method: &Method) -> Response<Bytes> {
 /// All that the decisions need to know.
 struct Door<'a> {
     config: &'a Config,
+    store: &'a Store,
     identity: &'a Authenticator,
     authority: &'a Authority,
 }
@@ -162,18 +166,24 @@ impl Door<'_> {
         if route.name().is_some_and(|name| self.is_reserved(name)) {
             return Err(Code::NameUnknown.into());
         }
-        let principal = principal(self.identity, &parts.headers).await?;
+        let (principal, granted) = principal(self.identity, &parts.headers).await?;
         let operation = route
             .operation(&parts.method)
             .ok_or_else(|| Error::from(Code::MethodNotAllowed).with("allow", route.methods()))?;
+        if let (Some(granted), Some(action)) = (&granted, operation.action)
+            && !scope::covers(granted, action, route.name())
+        {
+            return Err(Code::InsufficientScope.into());
+        }
         let trail = Trail::of(Facts::of(Api::Oci, context, &parts.headers));
         let caller = Caller::new(principal, trail, conditions(route, &parts.headers));
         match (route.name(), operation.action) {
             (Some(name), Some(action)) => {
                 let resource = Resource::repository(name.as_str());
                 let permit = self.authority.authorize(&caller, action, resource).await?;
-                let mut forward = self.forward(&permit, route, name, parts)?;
-                let changes = request::changes(&parts.headers, &self.config.store, span);
+                let mut forward = self.forward(&permit, route, name, parts, granted.as_deref())?;
+                let credentials = self.store.credentials(&parts.method, forward.path_and_query.as_str())?;
+                let changes = request::changes(&parts.headers, credentials, span);
                 forward.remove_request_headers = changes.remove;
                 forward.set_request_headers = changes.set;
                 forward.label = operation.label;
@@ -189,14 +199,25 @@ impl Door<'_> {
     }
 
     /// The request for the upstream: path and query as they were read, and the limits of its kind.
-    fn forward(&self, permit: &Permit, route: &Route, name: &Name, parts: &Parts) -> Result<Forward> {
+    fn forward(
+        &self,
+        permit: &Permit,
+        route: &Route,
+        name: &Name,
+        parts: &Parts,
+        granted: Option<&[Access]>,
+    ) -> Result<Forward> {
         if permit.action() == Action::Push {
             check_new_name(name, &parts.headers)?;
         }
         let limit = BodyLimit::of(route, &parts.method, &self.config.limits);
         limit.check(&parts.headers)?;
         let raw = parts.uri.query().unwrap_or_default();
-        let query = query::for_upstream(route, &parts.method, raw, |from| self.may_mount(permit.caller(), from))?;
+        let may_mount = |from: &Name| {
+            let is_granted = granted.is_none_or(|granted| scope::covers(granted, Action::Pull, Some(from)));
+            is_granted && self.may_mount(permit.caller(), from)
+        };
+        let query = query::for_upstream(route, &parts.method, raw, may_mount)?;
         let target = if query.is_empty() { route.to_string() } else { format!("{route}?{query}") };
         let target = PathAndQuery::try_from(target).map_err(|error| Error::internal("the target").source(error))?;
         let upstream = Upstream::parse(&self.config.store.url).map_err(Error::internal)?;
@@ -236,9 +257,9 @@ fn conditions(route: &Route, headers: &HeaderMap) -> Conditions {
 
 /// Who asks. A header that is of another scheme, or cannot be read, is answered with a challenge: clients try again with what is
 /// asked for.
-async fn principal(identity: &Authenticator, headers: &HeaderMap) -> Result<Principal> {
+async fn principal(identity: &Authenticator, headers: &HeaderMap) -> Result<(Principal, Option<Vec<Access>>)> {
     let is_one = headers.get_all(header::AUTHORIZATION).iter().count() == 1;
-    identity.principal(headers).await.map_err(|error| match error.code() {
+    identity.at_the_registry(headers).await.map_err(|error| match error.code() {
         Code::AuthorizationHeaderMalformed if is_one => Error::new(
             Code::Unauthenticated,
             "Basic authentication with an access key, or a bearer token, is required.",

@@ -138,7 +138,9 @@ pub async fn call(service: &Service, request: Request<Body>) -> Response<Body> {
     let mut answer = result.map_or_else(
         |error| {
             error.log(asked.request_id.as_str(), call.operation());
-            answer::failure(&error, &asked)
+            let mut answer = answer::failure(&error, &asked);
+            answer.extensions_mut().insert(error.code());
+            answer
         },
         |answer| success(answer, &asked),
     );

@@ -9,6 +9,7 @@ mod breaker;
 mod call;
 mod client;
 mod connect;
+mod credentials;
 mod failure;
 mod forwarded;
 mod manifest;
@@ -44,6 +45,7 @@ use crate::config;
 use crate::digest::Digest;
 use crate::error::Result;
 
+pub use self::credentials::public_key;
 pub use self::forwarded::Passage;
 pub use self::upload::{SessionEnd, UploadSession};
 
@@ -120,6 +122,13 @@ impl Store {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.config.name
+    }
+
+    /// What a request that is forwarded shows the registry, by its path and query there.
+    /// # Errors
+    /// No token could be signed.
+    pub fn credentials(&self, method: &Method, target: &str) -> Result<Option<http::HeaderValue>> {
+        self.inner.client.credentials().header(method, target)
     }
 
     /// Asks the registry for an answer, within two seconds, past retry and breaker.

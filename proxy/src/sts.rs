@@ -53,11 +53,11 @@ pub fn owns(method: &Method, path: &str) -> bool {
 }
 
 /// Answers one request.
-pub async fn call(service: &Service, request: Request<Body>) -> Response<Body> {
+pub async fn call(service: Service, request: Request<Body>) -> Response<Body> {
     let context = request.extensions().get::<RequestContext>().cloned();
     let request_id = context.as_ref().map_or_else(RequestId::generate, |context| context.request_id.clone());
     let asked = Asked::default();
-    let result = ask(service, request, context.as_ref(), &asked).await;
+    let result = ask(&service, request, context.as_ref(), &asked).await;
     let operation = asked.operation();
     if let (Some(context), Some(name)) = (&context, operation) {
         let _ = context.operation.set(name);
@@ -66,7 +66,9 @@ pub async fn call(service: &Service, request: Request<Body>) -> Response<Body> {
         |error| {
             error.log(request_id.as_str(), operation.unwrap_or("unknown"));
             crate::telemetry::error(error.code());
-            answer::failure(&error, &request_id)
+            let mut answer = answer::failure(&error, &request_id);
+            answer.extensions_mut().insert(error.code());
+            answer
         },
         |answer| answer::success(&answer, &request_id),
     )

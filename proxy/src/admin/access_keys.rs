@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::audit::Kind;
 use crate::error::{Code, Error};
 use crate::identity::{Issued, NewKey, ServiceAccount};
-use crate::index::{AccessKeyChange, StoredAccessKey};
+use crate::index::{AccessKeyChange, AccessKeyPage, StoredAccessKey};
 
 /// What the names of service accounts begin with, so that none has the name of a person.
 const PREFIX: &str = "service/";
@@ -142,7 +142,22 @@ pub(super) struct AccessKeyUpdate {
 pub(super) struct Rotation {
     /// From when on the new key is no longer good; unset: never.
     #[serde(default, with = "time::serde::rfc3339::option")]
-    expires_at: Option<OffsetDateTime>,
+    pub(super) expires_at: Option<OffsetDateTime>,
+}
+
+impl AccessKeys {
+    /// A page as the index has it.
+    pub(super) fn of(page: AccessKeyPage) -> Self {
+        let next = page.keys.last().filter(|_| page.truncated).map(|key| key.id.clone());
+        Self { access_keys: page.keys.into_iter().map(AccessKey::from).collect(), next }
+    }
+}
+
+impl AccessKeyUpdate {
+    /// What it means to the index.
+    pub(super) const fn change(&self) -> AccessKeyChange {
+        if self.disabled { AccessKeyChange::Disable } else { AccessKeyChange::Enable }
+    }
 }
 
 impl From<StoredAccessKey> for AccessKey {
@@ -179,8 +194,7 @@ pub(super) async fn list_access_keys(
             .into());
     }
     let found = app.index.access_keys(None, page.after(), page.limit()?).await?;
-    let next = found.keys.last().filter(|_| found.truncated).map(|key| key.id.clone());
-    Ok(Json(AccessKeys { access_keys: found.keys.into_iter().map(AccessKey::from).collect(), next }))
+    Ok(Json(AccessKeys::of(found)))
 }
 
 /// Make a service account with its first access key.
@@ -195,7 +209,7 @@ pub(super) async fn create_access_key(
     let Json(new) = body?;
     check_name(&new.name, "A service account's name", "name", NAME)?;
     let by = permitted.permit.principal().to_string();
-    let policy = new.policy.map(|policy| serde_json::to_string_pretty(&policy)).transpose().map_err(Error::internal)?;
+    let policy = narrowing(new.policy)?;
     let key = NewKey {
         owner: by.clone(),
         service_account: Some(ServiceAccount::New),
@@ -240,9 +254,8 @@ pub(super) async fn change_access_key(
     body: Result<Json<AccessKeyUpdate>, JsonRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(update) = body?;
-    let change = if update.disabled { AccessKeyChange::Disable } else { AccessKeyChange::Enable };
     let (expected, record) = (expected(&headers)?, permitted.permit.record());
-    app.index.change_access_key(&id, change, expected, record.as_slice()).await?;
+    app.index.change_access_key(&id, update.change(), expected, record.as_slice()).await?;
     app.identity.stored()?.forget(&id).await;
     shown(&app, &id).await
 }
@@ -284,13 +297,18 @@ pub(super) async fn rotate_access_key(
     Ok(made(keys.rotate(&id, &by, rotation.expires_at, expected, record.as_slice()).await?))
 }
 
-async fn shown(app: &App, id: &str) -> Result<impl IntoResponse + use<>, Refusal> {
+/// A policy that narrows a key, as it is stored.
+pub(super) fn narrowing(policy: Option<Value>) -> Result<Option<String>, Error> {
+    policy.map(|policy| serde_json::to_string_pretty(&policy)).transpose().map_err(Error::internal)
+}
+
+pub(super) async fn shown(app: &App, id: &str) -> Result<impl IntoResponse + use<>, Refusal> {
     let key: AccessKey = app.index.access_key(id).await?.ok_or(Code::NoSuchEntity)?.into();
     Ok(([(header::ETAG, etag(key.version))], Json(key)))
 }
 
 /// The answer with the secret: nobody between us and the client may keep it.
-fn made(issued: Issued) -> impl IntoResponse + use<> {
+pub(super) fn made(issued: Issued) -> impl IntoResponse + use<> {
     let key = AccessKey::from(issued.key);
     let headers = [
         (header::LOCATION, format!("{BASE}/access-keys/{}", key.id)),

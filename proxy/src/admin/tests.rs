@@ -16,6 +16,7 @@ const SECRET: &str = "a-secret-of-the-test";
 struct World {
     app: Arc<App>,
     api: Api,
+    issuer: crate::identity::testing::MockIssuer,
     _postgres: TestDatabase,
 }
 
@@ -28,9 +29,13 @@ impl World {
             vec![AccessKey { id: "AKIA".into(), secret: Some(Secret::new(SECRET)), secret_file: None }];
         let secret = Some(Secret::new(crate::identity::generate_ring_key()));
         config.identity.key_ring = vec![crate::config::RingKey { id: "test".into(), secret, secret_file: None }];
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let issuer = crate::identity::testing::MockIssuer::start().await.unwrap();
+        config.identity.issuers = vec![issuer.config("kc", "")];
         let app = App::new(config, Vec::new()).unwrap();
+        app.identity.revocations().unwrap().refresh(&app.index).await.unwrap();
         app.authority.policies().refresh(&app.index).await.unwrap();
-        Self { api: Api::new(Arc::clone(&app)), app, _postgres: postgres }
+        Self { api: Api::new(Arc::clone(&app)), app, issuer, _postgres: postgres }
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
@@ -38,10 +43,20 @@ impl World {
     }
 
     async fn ask_as(&self, secret: Option<&str>, method: Method, path: &str, body: String) -> (StatusCode, Value) {
+        let basic = secret.map(|secret| format!("Basic {}", STANDARD.encode(format!("AKIA:{secret}"))));
+        self.ask_with(basic, method, path, body).await
+    }
+
+    async fn ask_with(
+        &self,
+        authorization: Option<String>,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> (StatusCode, Value) {
         let mut request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
-        if let Some(secret) = secret {
-            let pair = STANDARD.encode(format!("AKIA:{secret}"));
-            request = request.header(header::AUTHORIZATION, format!("Basic {pair}"));
+        if let Some(value) = authorization {
+            request = request.header(header::AUTHORIZATION, value);
         }
         let response = self.api.call(request.body(full(body.into())).unwrap()).await;
         let status = response.status();
@@ -409,4 +424,74 @@ async fn what_was_issued_is_ended_before_its_time() {
     assert_eq!(world.ask(Method::DELETE, none, None).await.0, StatusCode::NOT_FOUND);
     assert_eq!(world.ask(Method::GET, none, None).await.0, StatusCode::NOT_FOUND);
     assert_eq!(world.ask(Method::GET, "/-/api/v1/sessions", None).await.1["sessions"], json!([]));
+}
+
+#[tokio::test]
+async fn people_make_access_keys_for_themselves_and_see_nobody_elses() {
+    let world = World::new().await;
+    let own = json!({"document": {"Statement": {"Effect": "Allow", "Action": "admin:*Own*", "Resource": "*"}}});
+    assert_eq!(world.ask(Method::PUT, "/-/api/v1/policies/own-keys", Some(own)).await.0, StatusCode::OK);
+    let attach = "/-/api/v1/policies/own-keys/attachments?kind=group&name=/staff";
+    assert!(world.ask(Method::PUT, attach, None).await.0.is_success());
+    let bearer = |user: &str, further: Value| Some(format!("Bearer {}", world.issuer.token(user, &further).unwrap()));
+    let me = "/-/api/v1/me/access-keys";
+    let alice = bearer("alice", Value::Null);
+    let (status, made) =
+        world.ask_with(alice.clone(), Method::POST, me, json!({"description": "laptop"}).to_string()).await;
+    assert_eq!(
+        (status, &made["name"], &made["account"]),
+        (StatusCode::CREATED, &json!("alice"), &json!("kc/id-of-alice"))
+    );
+    assert!(made["expires_at"].is_string(), "nobody's is good for ever");
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let one = format!("{me}/{id}");
+    assert_eq!(world.ask_with(alice.clone(), Method::GET, &one, String::new()).await.0, StatusCode::OK);
+    let (_, listed) = world.ask_with(alice.clone(), Method::GET, me, String::new()).await;
+    assert_eq!(listed["access_keys"].as_array().unwrap().len(), 1, "{listed}");
+    // Others see nothing of it, and a key is no way to another.
+    let bob = bearer("bob", Value::Null);
+    assert_eq!(world.ask_with(bob.clone(), Method::DELETE, &one, String::new()).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(world.ask_with(bob, Method::GET, me, String::new()).await.1["access_keys"], json!([]));
+    let key = Some(format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))));
+    let (status, who) = world.ask_with(key.clone(), Method::GET, "/-/api/v1/whoami", String::new()).await;
+    assert_eq!((status, &who["principal"]), (StatusCode::OK, &json!("user/alice")), "{who}");
+    assert_eq!(world.ask_with(key.clone(), Method::POST, me, "{}".into()).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(world.ask(Method::POST, me, Some(json!({}))).await.0, StatusCode::FORBIDDEN, "root is no person");
+    let late = json!({"expires_at": "2099-01-01T00:00:00Z"}).to_string();
+    let (status, error) = world.ask_with(alice.clone(), Method::POST, me, late).await;
+    assert_eq!((status, &error["details"]["field"]), (StatusCode::BAD_REQUEST, &json!("expires_at")));
+    let off = json!({"disabled": true}).to_string();
+    assert_eq!(world.ask_with(alice.clone(), Method::PATCH, &one, off).await.0, StatusCode::OK);
+    assert_eq!(world.ask_with(key, Method::GET, "/-/api/v1/whoami", String::new()).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.ask_with(alice, Method::DELETE, &one, String::new()).await.0, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn a_persons_key_has_the_groups_of_the_last_token_and_ends_with_the_person() {
+    let world = World::new().await;
+    let attach = "/-/api/v1/policies/admin/attachments?kind=group&name=/staff";
+    assert!(world.ask(Method::PUT, attach, None).await.0.is_success());
+    let bearer = |further: Value| Some(format!("Bearer {}", world.issuer.token("alice", &further).unwrap()));
+    let me = "/-/api/v1/me/access-keys";
+    let (status, made) = world.ask_with(bearer(Value::Null), Method::POST, me, "{}".into()).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let key = || Some(format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))));
+    let buckets = async || world.ask_with(key(), Method::GET, "/-/api/v1/buckets", String::new()).await.0;
+    assert_eq!(buckets().await, StatusCode::OK);
+    // Taken out of the group: known with the next token.
+    world.ask_with(bearer(json!({"groups": []})), Method::GET, "/-/api/v1/whoami", String::new()).await;
+    let begun = std::time::Instant::now();
+    while buckets().await != StatusCode::FORBIDDEN {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let gone = json!({"kind": "subject", "value": "kc/id-of-alice", "reason": "left"});
+    assert_eq!(world.ask(Method::POST, "/-/api/v1/revocations", Some(gone)).await.0, StatusCode::NO_CONTENT);
+    world.app.identity.stored().unwrap().forget(id).await;
+    assert_eq!(buckets().await, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        world.ask_with(bearer(Value::Null), Method::GET, "/-/api/v1/whoami", String::new()).await.0,
+        StatusCode::UNAUTHORIZED
+    );
 }

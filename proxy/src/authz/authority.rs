@@ -8,6 +8,7 @@ use super::narrower::Narrower;
 use super::{Caller, Permit, Policies};
 use crate::audit::{Decided, Journal, Kind};
 use crate::error::{Code, Error, Result};
+use crate::rates::Rates;
 
 /// Asks the policy on behalf of callers. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -15,13 +16,21 @@ pub struct Authority {
     journal: Journal,
     policies: Policies,
     narrower: Narrower,
+    rates: Option<Rates>,
 }
 
 impl Authority {
     /// Records its refusals in this journal.
     #[must_use]
     pub fn new(journal: Journal, policies: Policies) -> Self {
-        Self { journal, policies, narrower: Narrower::default() }
+        Self { journal, policies, narrower: Narrower::default(), rates: None }
+    }
+
+    /// Counts what it allows.
+    #[must_use]
+    pub fn with_rates(mut self, rates: Rates) -> Self {
+        self.rates = Some(rates);
+        self
     }
 
     /// The policies that it decides by.
@@ -52,6 +61,9 @@ impl Authority {
         let decided = Decided { allowed: decision.is_allowed(), statements };
         let principal = caller.principal();
         if decided.allowed {
+            if let Some(rates) = &self.rates {
+                rates.check_principal(principal, action)?;
+            }
             tracing::trace!(%principal, %action, %resource, reason = %decision.reason, "allowed");
             return Ok(Permit { caller: caller.clone(), action, resource, decided });
         }

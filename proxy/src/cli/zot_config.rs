@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// The sidecar's `store.prefix`.
     #[arg(long, default_value = "s3")]
     prefix: String,
+    /// The public key of the sidecar's `store.token.key_file`, as Zot finds it: with it Zot serves the sidecar alone.
+    #[arg(long)]
+    token_key: Option<PathBuf>,
 }
 
 /// Prints it.
@@ -29,6 +32,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         address: options.address.clone(),
         port: options.port,
         prefix: options.prefix.clone(),
+        token_key: options.token_key.clone(),
     });
     super::say(serde_json::to_string_pretty(&config)?);
     Ok(())

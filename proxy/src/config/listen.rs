@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,13 +14,26 @@ pub struct Listen {
     pub address: String,
     /// A second address for `/-/metrics`, `/-/livez` and `/-/readyz`. Unset: metrics are served on the one listener, to access keys only.
     pub metrics_address: Option<String>,
+    /// How clients reach this service, where something stands in front of it: `https://store.example.com`. Clients of the registry are
+    /// sent there for tokens. Unset: as each has addressed it.
+    pub external_url: Option<String>,
+    /// Networks of proxies in front of this service, whose word is taken for the client's address (`X-Forwarded-For`) and for TLS
+    /// (`X-Forwarded-Proto`). Nobody else's is.
+    #[schemars(with = "Vec<String>")]
+    pub trusted_proxies: Vec<IpNet>,
     /// Certificate and key. Unset: plain HTTP.
     pub tls: Option<Tls>,
 }
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { address: "127.0.0.1:9800".to_owned(), metrics_address: None, tls: None }
+        Self {
+            address: "127.0.0.1:9800".to_owned(),
+            metrics_address: None,
+            external_url: None,
+            trusted_proxies: Vec::new(),
+            tls: None,
+        }
     }
 }
 

@@ -170,10 +170,42 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return Err(ConfigError::invalid("database.max_connections", "must be at least 1"));
     }
     check_limits(&config.limits)?;
+    check_external_url(config.listen.external_url.as_deref())?;
+    check_identity(&config.identity)?;
     check_audit(&config.audit)?;
     super::issuer::check(&config.identity.issuers)
         .map_err(|(field, text)| ConfigError::invalid(format!("identity.issuers{field}"), text))?;
     check_access_keys(config)
+}
+
+fn check_external_url(url: Option<&str>) -> Result<(), ConfigError> {
+    let is_base =
+        |url: &url::Url| matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none();
+    match url.map(url::Url::parse) {
+        None => Ok(()),
+        Some(Ok(url)) if is_base(&url) => Ok(()),
+        Some(_) => {
+            Err(ConfigError::invalid("listen.external_url", "must be http or https, a host, and nothing behind it"))
+        }
+    }
+}
+
+/// Both names go into headers and tokens.
+fn check_identity(identity: &super::Identity) -> Result<(), ConfigError> {
+    let is_plain = |text: &str| {
+        (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    if let Some(i) = identity.key_ring.iter().position(|key| !is_plain(&key.id)) {
+        return Err(ConfigError::invalid(
+            format!("identity.key_ring[{i}].id"),
+            "must be 1 to 64 of A-Z, a-z, 0-9, - and _",
+        ));
+    }
+    let service = &identity.registry_service;
+    if service.is_empty() || !service.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:/_".contains(&b)) {
+        return Err(ConfigError::invalid("identity.registry_service", "must be letters, digits and any of . - : / _"));
+    }
+    Ok(())
 }
 
 fn check_audit(audit: &super::Audit) -> Result<(), ConfigError> {

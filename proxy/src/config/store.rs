@@ -24,6 +24,8 @@ pub struct Store {
     pub username: Option<String>,
     /// Password for Basic authentication at the registry.
     pub password: Option<Secret>,
+    /// Tokens in place of a password.
+    pub token: StoreToken,
     /// First component of every repository that holds S3 bytes. With Zot it must be a sub-path with a store of its own.
     pub prefix: String,
     /// Zot's own configuration file. Read at start: S3 writes are refused when it would lose them. Unset: the registry is taken not to be a Zot.
@@ -66,6 +68,7 @@ impl Default for Store {
             ca_file: None,
             username: None,
             password: None,
+            token: StoreToken::default(),
             prefix: "s3".to_owned(),
             zot_config: None,
             buffer: ByteSize::mib(8),
@@ -78,6 +81,25 @@ impl Default for Store {
             retry: Retry::default(),
             breaker: Breaker::default(),
         }
+    }
+}
+
+/// Tokens that the registry is shown, each for one repository and for a minute and a half. The registry must be told the public key
+/// (Zot: `http.auth.bearer.cert`) and to believe nothing else: then it serves the sidecar alone.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreToken {
+    /// PEM file with the private key (Ed25519, PKCS#8), which serves nothing else. Unset: no tokens.
+    pub key_file: Option<PathBuf>,
+    /// The audience (`aud`) of the tokens: Zot's `http.auth.bearer.service`.
+    pub service: String,
+    /// The issuer (`iss`) of the tokens.
+    pub issuer: String,
+}
+
+impl Default for StoreToken {
+    fn default() -> Self {
+        Self { key_file: None, service: "zot".to_owned(), issuer: "zas-proxy".to_owned() }
     }
 }
 

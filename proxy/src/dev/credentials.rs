@@ -45,6 +45,19 @@ pub(super) fn ring_key(folder: &Folder) -> anyhow::Result<RingKey> {
     Ok(RingKey { id: "dev".to_owned(), secret: Some(Secret::new(secret.trim())), secret_file: None })
 }
 
+/// The files of the key that the registry is shown tokens of, private and public; made at the first run.
+pub(super) fn store_key(folder: &Folder) -> anyhow::Result<(PathBuf, PathBuf)> {
+    const FILES: (&str, &str) = ("store-key.pem", "store-key.pub");
+    let (private, public) = (folder.path(FILES.0), folder.path(FILES.1));
+    if !private.exists() {
+        folder.write_private(FILES.0, &generate_key()?)?;
+    }
+    let pem = std::fs::read_to_string(&private).with_context(|| private.display().to_string())?;
+    let key = crate::store::public_key(&pem).map_err(|error| anyhow::anyhow!(error.for_operator()))?;
+    folder.write_private(FILES.1, &key)?;
+    Ok((private, public))
+}
+
 fn create(folder: &Folder, region: &str) -> anyhow::Result<AccessKey> {
     let rng = rand::rng();
     let letters: Vec<char> = ('A'..='Z').chain('2'..='7').collect();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::child::Child;
+use super::credentials;
 use super::folder::Folder;
 use crate::store::zot_config;
 
@@ -58,6 +59,8 @@ pub(super) struct Running {
     pub(super) url: String,
     /// Its configuration file, where it is a Zot.
     pub(super) zot_config: Option<PathBuf>,
+    /// The key that it wants tokens of, where it is a Zot.
+    pub(super) token_key: Option<PathBuf>,
     server: Server,
 }
 
@@ -91,13 +94,19 @@ async fn start_embedded(folder: &Folder) -> anyhow::Result<Running> {
     let server = zas_registry::Server::start(registry, std::net::SocketAddr::from(([127, 0, 0, 1], 0)))
         .await
         .context("starting the embedded registry")?;
-    Ok(Running { url: format!("http://{}", server.local_addr()), zot_config: None, server: Server::Embedded(server) })
+    Ok(Running {
+        url: format!("http://{}", server.local_addr()),
+        zot_config: None,
+        token_key: None,
+        server: Server::Embedded(server),
+    })
 }
 
 async fn start_zot(program: &Path, folder: &Folder, prefix: &str) -> anyhow::Result<Running> {
     if !is_executable(program) {
         bail!("{} is no program that can be run; name a zot with --zot, or use --zot embedded", program.display());
     }
+    let (private, public) = credentials::store_key(folder)?;
     let port = free_port().context("looking for a free port for Zot")?;
     let config = zot_config::right_config(&zot_config::Options {
         root_directory: folder.path("zot/oci"),
@@ -105,6 +114,7 @@ async fn start_zot(program: &Path, folder: &Folder, prefix: &str) -> anyhow::Res
         address: "127.0.0.1".to_owned(),
         port,
         prefix: prefix.to_owned(),
+        token_key: Some(public),
     });
     let config_file = folder.write_private("zot.json", &serde_json::to_string_pretty(&config)?)?;
     let log_file = folder.path("zot.log");
@@ -113,7 +123,7 @@ async fn start_zot(program: &Path, folder: &Folder, prefix: &str) -> anyhow::Res
     let mut child = Child::spawn(program.as_os_str(), arguments, log).context("starting Zot")?;
     let url = format!("http://127.0.0.1:{port}");
     wait_until_it_answers(&mut child, &url, &log_file).await?;
-    Ok(Running { url, zot_config: Some(config_file), server: Server::Zot(child) })
+    Ok(Running { url, zot_config: Some(config_file), token_key: Some(private), server: Server::Zot(child) })
 }
 
 async fn wait_until_it_answers(child: &mut Child, url: &str, log_file: &Path) -> anyhow::Result<()> {
@@ -123,7 +133,8 @@ async fn wait_until_it_answers(child: &mut Child, url: &str, log_file: &Path) ->
         if let Some(status) = child.ended()? {
             bail!("Zot ended at once ({status}); its log ends with:\n{}", tail(log_file));
         }
-        if client.get(format!("{url}/v2/")).send().await.is_ok_and(|answer| answer.status().is_success()) {
+        // It answers us, though not without a token.
+        if client.get(format!("{url}/v2/")).send().await.is_ok_and(|answer| answer.status() == 401) {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

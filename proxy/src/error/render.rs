@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde_json::json;
 
-use super::Error;
+use super::{Code, Error};
 
 /// The id of one request, in every answer and every log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub fn oci_json(error: &Error, request_id: &RequestId) -> Response<Bytes> {
         "message": error.message(),
         "detail": {"reason": error.row().label, "request_id": request_id.as_str()},
     }]});
-    response(error, "application/json", body.to_string())
+    elsewhere(error, response(error, "application/json", body.to_string()))
 }
 
 /// Our own error document, for everything under `/-/`.
@@ -68,7 +68,15 @@ pub fn our_json(error: &Error, request_id: &RequestId) -> Response<Bytes> {
         "http_status": row.status,
         "request_id": request_id.as_str(),
     });
-    response(error, "application/json", body.to_string())
+    elsewhere(error, response(error, "application/json", body.to_string()))
+}
+
+/// The status of too many requests is S3's own; everybody else has 429 (RFC 6585, section 4).
+fn elsewhere(error: &Error, mut response: Response<Bytes>) -> Response<Bytes> {
+    if error.code() == Code::RateExceeded {
+        *response.status_mut() = http::StatusCode::TOO_MANY_REQUESTS;
+    }
+    response
 }
 
 fn response(error: &Error, content_type: &'static str, body: String) -> Response<Bytes> {
@@ -103,7 +111,6 @@ pub(crate) fn escape_xml(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Code;
 
     #[test]
     fn an_s3_error_escapes_what_the_client_sent() {

@@ -105,6 +105,8 @@ table! {
     UnsupportedSignature: Authentication, 400, "InvalidRequest", "UNAUTHORIZED", false, "unsupported_signature", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
     /// A bearer token (JWT) that is not accepted.
     BearerTokenRejected: Authentication, 401, "InvalidToken", "UNAUTHORIZED", false, "bearer_token_rejected", "The token is not accepted.";
+    /// A registry token that is not for this.
+    InsufficientScope: Authentication, 401, "AccessDenied", "UNAUTHORIZED", false, "insufficient_scope", "The token is not for this: ask for one with the scope of the challenge.";
     /// A session token that lapsed.
     ExpiredToken: Authentication, 400, "ExpiredToken", "UNAUTHORIZED", false, "expired_token", "The provided token has expired.";
     /// A session whose policy and attributes do not fit into its token.
@@ -237,6 +239,8 @@ table! {
     // --- internal
     /// Too much at once.
     SlowDown: Validation, 503, "SlowDown", "TOOMANYREQUESTS", true, "slow_down", "Please reduce your request rate.";
+    /// More than one address or one principal may ask for; 429 but for S3, which has 503.
+    RateExceeded: Validation, 503, "SlowDown", "TOOMANYREQUESTS", true, "rate_exceeded", "Please reduce your request rate.";
     /// The process is about to end.
     ShuttingDown: Validation, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "shutting_down", "The service is shutting down. Please try again.";
     /// A fault of ours.

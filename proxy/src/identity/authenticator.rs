@@ -10,7 +10,9 @@ use zas_policy::Principal;
 
 use super::authorization::{Authorization, authorization};
 use super::revocations::Revocable;
-use super::{AccessKeys, Bearer, Issuers, OpenSession, Revocations, Sessions, StoredKeys};
+use super::{
+    Access, AccessKeys, Bearer, Holder, Issuers, OpenSession, RegistryTokens, Revocations, Sessions, StoredKeys,
+};
 use crate::config::Secret;
 use crate::error::{Code, Error, Result};
 
@@ -21,7 +23,19 @@ pub struct Authenticator {
     stored: Option<StoredKeys>,
     issuers: Issuers,
     sessions: Option<Sessions>,
+    registry_tokens: Option<RegistryTokens>,
     revocations: Option<Revocations>,
+}
+
+/// Who asks for a registry token, and by what.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Who it is.
+    pub principal: Principal,
+    /// What the token will speak for.
+    pub holder: Holder,
+    /// The refresh token that was shown.
+    pub refresh: Option<Secret>,
 }
 
 /// Who signs a request, and with what.
@@ -46,8 +60,8 @@ impl Authenticator {
 
     /// With the keys and the sessions that a key ring opens.
     #[must_use]
-    pub fn with_ring(mut self, stored: StoredKeys, sessions: Sessions) -> Self {
-        (self.stored, self.sessions) = (Some(stored), Some(sessions));
+    pub fn with_ring(mut self, stored: StoredKeys, sessions: Sessions, registry_tokens: RegistryTokens) -> Self {
+        (self.stored, self.sessions, self.registry_tokens) = (Some(stored), Some(sessions), Some(registry_tokens));
         self
     }
 
@@ -86,6 +100,15 @@ impl Authenticator {
     pub fn stored(&self) -> Result<&StoredKeys> {
         let text = "Access keys need a key ring that seals their secrets: identity.key_ring is not configured.";
         self.stored.as_ref().ok_or_else(|| Error::new(Code::NotImplemented, text))
+    }
+
+    /// Tokens of the registry.
+    ///
+    /// # Errors
+    /// `NotImplemented` where no key ring is configured to seal them.
+    pub fn registry_tokens(&self) -> Result<&RegistryTokens> {
+        let text = "Registry tokens need a key ring that seals them: identity.key_ring is not configured.";
+        self.registry_tokens.as_ref().ok_or_else(|| Error::new(Code::NotImplemented, text))
     }
 
     /// Who signs with an access key, which for a session goes with its token.
@@ -155,18 +178,97 @@ impl Authenticator {
     /// As [`Self::bearer`].
     pub async fn token(&self, token: &str) -> Result<Arc<Bearer>> {
         let bearer = self.issuers.verify(token).await?;
+        self.check_revoked(&bearer)?;
+        if let (Some(stored), Principal::Identity(identity)) = (&self.stored, &bearer.principal) {
+            stored.follow(identity);
+        }
+        Ok(bearer)
+    }
+
+    fn check_revoked(&self, bearer: &Bearer) -> Result<()> {
         if let (Some(revocations), Principal::Identity(identity)) = (&self.revocations, &bearer.principal) {
             let (subject, issued_at, token) = (identity.id.as_str(), bearer.issued_at, bearer.token_id.as_deref());
             if revocations.is_revoked(Revocable { subject, issued_at, token, session: None })? {
                 return Err(Error::new(Code::BearerTokenRejected, "The token was revoked."));
             }
         }
-        Ok(bearer)
+        Ok(())
+    }
+
+    /// Who asks at the registry, and what the registry token is good for that was shown, where it was one.
+    ///
+    /// # Errors
+    /// As [`Self::principal`].
+    pub async fn at_the_registry(&self, headers: &HeaderMap) -> Result<(Principal, Option<Vec<Access>>)> {
+        match authorization(headers)? {
+            Some(Authorization::Bearer(token)) if RegistryTokens::is_one(token.expose()) => {
+                let tokens = self.registry_tokens.as_ref().ok_or(Code::BearerTokenRejected)?;
+                let open = tokens.open(token.expose(), OffsetDateTime::now_utc())?;
+                let principal = match open.holder {
+                    Holder::Key(id) => self.key(&id).await?.map(|(_, principal)| principal).ok_or_else(key_is_gone)?,
+                    Holder::Person(bearer) => {
+                        self.check_revoked(&bearer)?;
+                        bearer.principal
+                    }
+                };
+                Ok((principal, Some(open.access)))
+            }
+            _ => Ok((self.principal(headers).await?, None)),
+        }
+    }
+
+    /// Who asks for a registry token, by the header; none where nobody says so.
+    ///
+    /// # Errors
+    /// As [`Self::principal`].
+    pub async fn shown(&self, headers: &HeaderMap) -> Result<Option<Shown>> {
+        match authorization(headers)? {
+            None => Ok(None),
+            Some(Authorization::Basic { user, password }) => {
+                self.shown_password(&user, password.expose()).await.map(Some)
+            }
+            Some(Authorization::Bearer(token)) => self.shown_token(token.expose()).await.map(Some),
+        }
+    }
+
+    /// Who asks for a registry token, by user and password.
+    ///
+    /// # Errors
+    /// As [`Self::principal`].
+    pub async fn shown_password(&self, user: &str, password: &str) -> Result<Shown> {
+        if self.takes_for_a_token(user, password) {
+            return self.shown_token(password).await;
+        }
+        let principal = self.password(user, password).await?;
+        Ok(Shown { principal, holder: Holder::Key(user.to_owned()), refresh: None })
+    }
+
+    /// Who asks for a registry token, by a refresh token: its access key must still be good.
+    ///
+    /// # Errors
+    /// `BearerTokenRejected`, `IndexUnavailable`.
+    pub async fn shown_refresh(&self, token: &str) -> Result<Shown> {
+        let tokens = self.registry_tokens.as_ref().ok_or(Code::BearerTokenRejected)?;
+        let id = tokens.open_refresh(token, OffsetDateTime::now_utc())?;
+        let (_, principal) = self.key(&id).await?.ok_or_else(key_is_gone)?;
+        Ok(Shown { principal, holder: Holder::Key(id), refresh: Some(Secret::new(token)) })
+    }
+
+    async fn shown_token(&self, token: &str) -> Result<Shown> {
+        let bearer = self.token(token).await?;
+        let holder = Holder::Person(Bearer::clone(&bearer));
+        Ok(Shown { principal: bearer.principal.clone(), holder, refresh: None })
+    }
+
+    /// Whether a password is a token (JWT): no secret of the index has dots, but those of the configuration may.
+    fn takes_for_a_token(&self, user: &str, password: &str) -> bool {
+        let looks_like_one = password.starts_with("ey") && password.bytes().filter(|byte| *byte == b'.').count() == 2;
+        looks_like_one && self.root.secret(user).is_none()
     }
 
     /// The principal of a user and a password: an access key's, or anybody's with a token.
     async fn password(&self, user: &str, password: &str) -> Result<Principal> {
-        if looks_like_a_token(password) && self.root.secret(user).is_none() {
+        if self.takes_for_a_token(user, password) {
             return self.bearer(password).await;
         }
         let wrong = || Error::new(Code::Unauthenticated, "Unknown access key or wrong secret.");
@@ -178,9 +280,8 @@ impl Authenticator {
     }
 }
 
-/// Whether a password is a token (JWT): no secret of an access key has dots, but those of the configuration may.
-fn looks_like_a_token(password: &str) -> bool {
-    password.starts_with("ey") && password.bytes().filter(|byte| *byte == b'.').count() == 2
+fn key_is_gone() -> Error {
+    Error::new(Code::BearerTokenRejected, "The access key of this token is no longer good.")
 }
 
 #[cfg(test)]

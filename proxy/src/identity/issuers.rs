@@ -36,7 +36,7 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(60);
 const SKEW: i64 = 30;
 
 /// A token that was found good.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bearer {
     /// Who it speaks of.
     pub principal: Principal,

@@ -25,6 +25,8 @@ pub enum Purpose {
     AccessKey,
     /// Tokens of sessions.
     SessionToken,
+    /// Tokens of the registry.
+    RegistryToken,
 }
 
 impl Purpose {
@@ -32,6 +34,7 @@ impl Purpose {
         match self {
             Self::AccessKey => b"access key",
             Self::SessionToken => b"session token",
+            Self::RegistryToken => b"registry token",
         }
     }
 }

@@ -8,6 +8,7 @@
 mod uses;
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,9 @@ const FRESH: Duration = Duration::from_secs(5);
 
 /// How long an id that the index does not know is not asked for again.
 const UNKNOWN_FOR: Duration = Duration::from_secs(2);
+
+/// How long a person is taken to have keys that follow.
+const FOLLOWED_FOR: Duration = Duration::from_secs(300);
 
 /// Keys that are remembered, and as many ids that there are not. Apart, so that guesses cannot push keys out.
 const REMEMBERED: u64 = 10_000;
@@ -147,6 +151,9 @@ pub struct StoredKeys {
     unknown: Cache<String, ()>,
     fresh: Duration,
     uses: Arc<Uses>,
+    /// What people were last seen with, by their ids.
+    followed: moka::sync::Cache<String, u64>,
+    hasher: RandomState,
 }
 
 impl StoredKeys {
@@ -158,8 +165,9 @@ impl StoredKeys {
 
     fn with_freshness(index: Index, seal: Arc<dyn Seal>, fresh: Duration) -> Self {
         let known = Cache::builder().max_capacity(REMEMBERED).time_to_live(fresh).build();
+        let followed = moka::sync::Cache::builder().max_capacity(REMEMBERED).time_to_live(FOLLOWED_FOR).build();
         let unknown = Cache::builder().max_capacity(REMEMBERED).time_to_live(UNKNOWN_FOR).build();
-        Self { index, seal, known, unknown, fresh, uses: Arc::default() }
+        Self { index, seal, known, unknown, fresh, uses: Arc::default(), followed, hasher: RandomState::new() }
     }
 
     /// Follows the feed and notes when keys are used, until `stop`. Without it keys are found all the same.
@@ -182,6 +190,28 @@ impl StoredKeys {
     pub async fn forget(&self, id: &str) {
         self.known.invalidate(id).await;
         self.unknown.invalidate(id).await;
+    }
+
+    /// Gives the keys of a person the name, roles and groups of the token that the person has just shown, in the background. Whoever
+    /// has shown the same before costs nothing.
+    pub fn follow(&self, identity: &Arc<Identity>) {
+        let seen = RandomState::hash_one(&self.hasher, (&identity.name, &identity.roles, &identity.groups));
+        if self.followed.get(&identity.id) == Some(seen) {
+            return;
+        }
+        self.followed.insert(identity.id.clone(), seen);
+        let (keys, identity) = (self.clone(), Arc::clone(identity));
+        tokio::spawn(async move {
+            let Identity { id, name, roles, groups, .. } = &*identity;
+            match keys.index.follow_person(id, name, roles, groups).await {
+                Ok(changed) => futures::future::join_all(changed.iter().map(|key| keys.forget(key))).await,
+                Err(error) => {
+                    keys.followed.invalidate(id);
+                    tracing::warn!("a person's access keys keep old roles for now: {}", error.for_log());
+                    Vec::new()
+                }
+            }
+        });
     }
 
     async fn hear(&self, notice: Notice) {

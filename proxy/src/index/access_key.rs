@@ -141,6 +141,10 @@ const OF_OWNER: &str = "SELECT * FROM access_keys WHERE owner = $3 AND id > $1 O
 const DISABLE_OF_OWNER: &str = "
     UPDATE access_keys SET disabled_at = clock_timestamp(), version = version + 1
     WHERE owner = $1 AND disabled_at IS NULL RETURNING id";
+const FOLLOW: &str = "
+    UPDATE access_keys SET name = $2, roles = $3, groups = $4
+    WHERE account = $1 AND account_kind = 'person' AND (name, roles, groups) IS DISTINCT FROM ($2, $3, $4)
+    RETURNING id";
 const TOUCH: &str = "
     UPDATE access_keys SET last_used_at = used.at
     FROM unnest($1::text[], $2::timestamptz[]) AS used (id, at)
@@ -279,6 +283,21 @@ impl Index {
             .fetch_one(|| sqlx::query_as(CHANGE).bind(id).bind(name).bind(end).bind(version).bind(&records))
             .await?;
         check(&status)
+    }
+
+    /// Gives the keys of a person the name, roles and groups that the person has now; the ids of those that had others.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn follow_person(
+        &self,
+        account: &str,
+        name: &str,
+        roles: &[String],
+        groups: &[String],
+    ) -> Result<Vec<String>> {
+        let rows: Vec<(String,)> =
+            self.fetch_all(|| sqlx::query_as(FOLLOW).bind(account).bind(name).bind(roles).bind(groups)).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// A key by its id.

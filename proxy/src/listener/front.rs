@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, Version, request};
+use ipnet::IpNet;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::{BodyError, Feed};
 use super::bridge::{Bridge, declared_length, expects_continue, parts_of};
+use super::client::client;
 use super::contract::{Ending, Forward, Gateway, Routed, Summary, UpstreamOutcome};
 use super::exchange::{EXCHANGE, Exchange};
 use super::forward::{BAD_ANSWER, Names, Patience, TOO_LARGE, peer, prepare_request, prepare_response};
@@ -40,6 +42,8 @@ pub(super) struct Front {
     pub(super) stall_timeout: Duration,
     pub(super) patience: Patience,
     pub(super) requests: Arc<Semaphore>,
+    /// Networks whose word is taken for who the client is.
+    pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) draining: CancellationToken,
     pub(super) names: Names,
 }
@@ -248,10 +252,12 @@ impl ProxyHttp for Front {
             self.refuse(session, ctx, &Error::from(Code::SlowDown), undecided).await?;
             return Ok(true);
         }
+        let (peer, secure) =
+            client(&self.trusted_proxies, exchange.client.peer, exchange.client.secure, &parts.headers);
         let context = RequestContext {
             request_id: ctx.id.clone(),
-            peer: Some(exchange.client.peer),
-            secure: exchange.client.secure,
+            peer: Some(peer),
+            secure,
             operation: Arc::clone(&ctx.operation),
         };
         match self.gateway.route(&parts, &context).await {

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use tracing::Span;
 
 use super::path::Route;
-use crate::config::{self, Config, Limits};
+use crate::config::{Config, Limits};
 use crate::error::{Code, Error, Result};
 use crate::listener::HeaderChanges;
 use crate::telemetry;
@@ -36,24 +34,15 @@ const PASSED: [HeaderName; 13] = [
 const OF_THE_LISTENER: [HeaderName; 3] = [header::CONNECTION, header::HOST, header::TRANSFER_ENCODING];
 
 /// The header for the upstream: known fields, our own credentials, our own place in the client's trace.
-pub(super) fn changes(headers: &HeaderMap, store: &config::Store, span: &Span) -> HeaderChanges {
+pub(super) fn changes(headers: &HeaderMap, credentials: Option<HeaderValue>, span: &Span) -> HeaderChanges {
     let is_known = |name: &&HeaderName| !PASSED.contains(name) && !OF_THE_LISTENER.contains(name);
     let mut changes =
         HeaderChanges { remove: headers.keys().filter(is_known).cloned().collect(), set: HeaderMap::new() };
-    if let Some(credentials) = credentials(store) {
+    if let Some(credentials) = credentials {
         changes.set.insert(header::AUTHORIZATION, credentials);
     }
     telemetry::inject(span, &mut changes.set);
     changes
-}
-
-fn credentials(store: &config::Store) -> Option<HeaderValue> {
-    let username = store.username.as_deref()?;
-    let password = store.password.as_ref().map_or("", config::Secret::expose);
-    let mut value =
-        HeaderValue::try_from(format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// Whether a body follows the header; over HTTP/2 one may come that is not declared.
@@ -110,10 +99,8 @@ pub(super) fn response_timeout(route: &Route, method: &Method, config: &Config) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Secret, Store};
-
-    fn changes(headers: &HeaderMap, store: &Store) -> HeaderChanges {
-        super::changes(headers, store, &Span::none())
+    fn changes(headers: &HeaderMap) -> HeaderChanges {
+        super::changes(headers, None, &Span::none())
     }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -141,7 +128,7 @@ mod tests {
             ("accept-encoding", "gzip"),
             ("origin", "https://evil"),
         ]);
-        let removed = changes(&dangerous, &Store::default()).remove;
+        let removed = changes(&dangerous).remove;
         for name in dangerous.keys() {
             assert!(removed.contains(name), "{name} goes through");
         }
@@ -159,20 +146,18 @@ mod tests {
             ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
             ("transfer-encoding", "chunked"),
         ]);
-        assert!(changes(&needed, &Store::default()).remove.is_empty());
+        assert!(changes(&needed).remove.is_empty());
     }
 
     #[test]
     fn our_own_credentials_replace_the_clients_and_are_not_printed() {
-        let store = Store {
-            username: Some("zas".to_owned()),
-            password: Some(Secret::new("hunter2hunter2")),
-            ..Store::default()
-        };
-        let ours = changes(&headers(&[("authorization", "Basic x")]), &store);
-        assert_eq!(ours.set[header::AUTHORIZATION], "Basic emFzOmh1bnRlcjJodW50ZXIy");
+        let mut credentials = HeaderValue::from_static("Basic emFz");
+        credentials.set_sensitive(true);
+        let theirs = headers(&[("authorization", "Basic x")]);
+        let ours = super::changes(&theirs, Some(credentials), &Span::none());
+        assert_eq!(ours.set[header::AUTHORIZATION], "Basic emFz");
         assert!(!format!("{ours:?}").contains("emFz"));
-        assert!(!changes(&HeaderMap::new(), &Store::default()).set.contains_key(header::AUTHORIZATION));
+        assert!(!changes(&theirs).set.contains_key(header::AUTHORIZATION));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::audit::Journal;
 use crate::authz::Policies;
-use crate::config::{AccessKey, Secret};
+use crate::config::{AccessKey, RingKey, Secret};
+use crate::error::RequestId;
 use crate::identity::AccessKeys;
 use crate::index::Index;
 
@@ -40,11 +41,14 @@ fn admit_parts(parts: &Parts) -> Result<Admitted> {
         config.database.url = Secret::new("postgres://zas@127.0.0.1:1/zas");
         let journal = Journal::new(Index::open(&config.database).unwrap(), &config.audit);
         let (authority, identity) = (Authority::new(journal, Policies::new(&config.authorization)), keys());
-        let context =
-            RequestContext { request_id: RequestId::generate(), peer: None, secure: false, operation: Arc::default() };
-        let door = Door { config: &config, identity: &identity, authority: &authority };
-        door.admit(&route, parts, &context, &Span::none()).await
+        let store = Store::new(&config.store).unwrap();
+        let door = Door { config: &config, store: &store, identity: &identity, authority: &authority };
+        door.admit(&route, parts, &context(), &Span::none()).await
     })
+}
+
+fn context() -> RequestContext {
+    RequestContext { request_id: RequestId::generate(), peer: None, secure: false, operation: Arc::default() }
 }
 
 /// As the holder of a key.
@@ -136,12 +140,24 @@ fn two_authorization_headers_are_a_bad_request() {
 
 #[test]
 fn a_refusal_tells_how_to_go_on() {
-    let id = RequestId::generate();
-    let unauthenticated = refusal(&Error::from(Code::Unauthenticated), &id);
+    let mut config = Config::default();
+    let asked = parts("PUT", "/v2/team/app/manifests/v1", &[]);
+    let refuse = |config: &Config, error: Error| refusal(config, &asked, &context(), &error);
+    let challenge =
+        |response: &Response<Bytes>| response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap().to_owned();
+    let unauthenticated = refuse(&config, Code::Unauthenticated.into());
     assert_eq!(unauthenticated.status(), 401);
-    assert!(unauthenticated.headers()[header::WWW_AUTHENTICATE].to_str().unwrap().starts_with("Basic realm="));
+    // There is nothing to seal tokens with.
+    assert!(challenge(&unauthenticated).starts_with("Basic realm="));
+    config.identity.key_ring = vec![RingKey { id: "a".into(), secret: None, secret_file: None }];
+    let expected = "Bearer realm=\"http://registry.example/-/token\",service=\"zot-artifact-store\",scope=\"repository:team/app:pull,push\"";
+    assert_eq!(challenge(&refuse(&config, Code::Unauthenticated.into())), expected);
+    let insufficient = challenge(&refuse(&config, Code::InsufficientScope.into()));
+    assert_eq!(insufficient, format!("{expected},error=\"insufficient_scope\""));
+    config.listen.external_url = Some("https://store.example/".into());
+    assert!(challenge(&refuse(&config, Code::Unauthenticated.into())).contains("\"https://store.example/-/token\""));
     assert_eq!(unauthenticated.headers()["docker-distribution-api-version"], "registry/2.0");
-    let not_allowed = refusal(&admit("POST", "/v2/a/manifests/x").unwrap_err(), &id);
+    let not_allowed = refuse(&config, admit("POST", "/v2/a/manifests/x").unwrap_err());
     assert_eq!(not_allowed.status(), 405);
     assert_eq!(not_allowed.headers()[header::ALLOW], "GET, HEAD, PUT, DELETE");
     assert!(!not_allowed.headers().contains_key(header::WWW_AUTHENTICATE));

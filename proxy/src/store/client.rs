@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -12,12 +11,13 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
 use super::connect::{Connector, Used};
+use super::credentials::Credentials;
 use super::failure::Failure;
 use super::origin::Origin;
 use super::request_body::RequestBody;
 use super::response;
 use crate::config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::telemetry;
 
 /// How long a connection is kept for the next request. Zot closes idle ones after 120 s; being well below it, we rarely
@@ -31,7 +31,7 @@ const POOL_SIZE: usize = 256;
 pub(super) struct Client {
     http: legacy::Client<Connector, RequestBody>,
     origin: Origin,
-    authorization: Option<HeaderValue>,
+    credentials: Credentials,
 }
 
 /// What is to be sent, as often as it takes.
@@ -50,7 +50,11 @@ impl Client {
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_SIZE)
             .build(Connector::new(config)?);
-        Ok(Self { http, origin: Origin::parse(&config.url)?, authorization: basic(config)? })
+        Ok(Self { http, origin: Origin::parse(&config.url)?, credentials: Credentials::new(config)? })
+    }
+
+    pub(super) const fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     pub(super) const fn origin(&self) -> &Origin {
@@ -86,8 +90,8 @@ impl Client {
         }
         let headers = request.headers_mut();
         headers.extend(head.headers.iter().cloned());
-        if let Some(authorization) = &self.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
+        if let Some(authorization) = self.credentials.header(head.method, head.target).map_err(Failure::Ours)? {
+            headers.insert(AUTHORIZATION, authorization);
         }
         telemetry::inject(&tracing::Span::current(), headers);
         Ok(self.http.request(request))
@@ -108,14 +112,4 @@ pub(super) async fn classify(
     }
     let retry_after = response::retry_after(response.headers());
     Err(Failure::Status { status, retry_after, text: response::text(response).await })
-}
-
-fn basic(config: &config::Store) -> Result<Option<HeaderValue>> {
-    let Some(user) = &config.username else { return Ok(None) };
-    let password = config.password.as_ref().map_or("", |secret| secret.expose());
-    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-    let mut value = HeaderValue::try_from(format!("Basic {pair}"))
-        .map_err(|_| Error::internal("store.username or store.password cannot be sent"))?;
-    value.set_sensitive(true);
-    Ok(Some(value))
 }

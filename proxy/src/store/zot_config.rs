@@ -144,10 +144,11 @@ fn check_http(http: &Tree<'_>, findings: &mut Findings) {
         Some("") => true,
         Some(text) => text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(is_public),
     };
-    if is_open {
+    let believes_us = http.get("auth").get("bearer").get("cert").as_str().is_some_and(|cert| !cert.is_empty());
+    if is_open && !believes_us {
         findings.warn(
             &address,
-            "an address that only the sidecar reaches, such as 127.0.0.1: Zot lets everyone in who does",
+            "an address that only the sidecar reaches, such as 127.0.0.1, or http.auth.bearer with the sidecar's key (store.token): Zot lets everyone in else",
         );
     }
     let rate = http.get("ratelimit");

@@ -93,6 +93,7 @@ const fn door_label(door: Door) -> &'static str {
         Door::Rest => "rest",
         Door::S3 => "s3",
         Door::Sts => "sts",
+        Door::Token => "token",
     }
 }
 

@@ -43,7 +43,7 @@ struct OciOnly(Arc<App>);
 impl Gateway for OciOnly {
     async fn route(&self, parts: &Parts, context: &RequestContext) -> Routed {
         oci::route(&self.0, parts, context).await.unwrap_or_else(|error| Routed::Respond {
-            response: Box::new(oci::refusal(&error, &context.request_id)),
+            response: Box::new(oci::refusal(&self.0.config, parts, context, &error)),
             label: oci::operation(parts),
         })
     }

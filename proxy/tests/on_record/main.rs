@@ -39,6 +39,10 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let database = testing::database().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -53,6 +57,7 @@ impl World {
         config.identity.key_ring = vec![RingKey { id: "test".into(), secret: ring, secret_file: None }];
         config.access_keys =
             vec![AccessKey { id: "AKIA".to_owned(), secret: Some(Secret::new(SECRET)), secret_file: None }];
+        change(&mut config);
         let service = Service::start(config).await.unwrap();
         let (address, stop) = (service.address(), CancellationToken::new());
         tokio::spawn(service.run(stop.clone()));
@@ -90,6 +95,23 @@ impl World {
         let status = answer.get(9..12).and_then(|status| status.parse().ok());
         let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
         (status.unwrap_or_else(|| panic!("no status in {answer:?}")), body.to_owned())
+    }
+
+    /// Sends a request as it stands; gives the status.
+    async fn send(&self, request: &str) -> u16 {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(PATIENCE, socket.read_to_end(&mut answer)).await.unwrap();
+        String::from_utf8_lossy(&answer).get(9..12).unwrap().parse().unwrap()
+    }
+
+    /// The records of a kind.
+    async fn records_of_kind(&self, kind: &str) -> Vec<Value> {
+        let query = "SELECT record FROM audit_event WHERE kind = $1 ORDER BY time, id";
+        let pool = self.database.pool().unwrap();
+        let texts: Vec<String> = sqlx::query_scalar(query).bind(kind).fetch_all(&pool).await.unwrap();
+        texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
     }
 
     async fn sql(&self, statement: &str) {
@@ -246,4 +268,60 @@ async fn a_tag_that_exists_is_moved_only_with_the_right_to_move_tags() {
     assert_eq!(world.ask_as(id, secret, "DELETE", put, "").await.0, 403);
     assert_eq!(world.ask_as(id, secret, "PUT", "/v2/team/app/manifests/next", &manifest("two")).await.0, 201);
     assert_eq!(world.ask("PUT", put, &manifest("two")).await.0, 201);
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_on_record_at_every_door_and_missing_ones_are_not() {
+    let world = World::new().await;
+    let mut failed = 0;
+    for target in ["/v2/", "/-/api/v1/whoami", "/-/token"] {
+        assert_eq!(world.ask_as("AKIA", "a-wrong-secret", "GET", target, "").await.0, 401, "{target}");
+        failed += 1;
+    }
+    let forged = "GET /bucket HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer e.e.e\r\n\r\n";
+    assert_eq!(world.send(forged).await, 401);
+    failed += 1;
+    assert_eq!(world.send("GET /v2/ HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await, 401);
+    let waiting = async {
+        while world.records_of_kind("login").await.len() < failed {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+    let records = world.records_of_kind("login").await;
+    assert_eq!(records.len(), failed, "{records:#?}");
+    for record in &records {
+        assert_eq!((&record["decision"], &record["source_ip"]), (&"deny".into(), &"127.0.0.1".into()), "{record}");
+        assert!(!record.to_string().contains("a-wrong-secret"));
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_shows_too_many_wrong_credentials_is_not_listened_to_for_a_while() {
+    let world = World::with(|config| config.rates.failures_per_minute = 3).await;
+    for _ in 0..7 {
+        assert_eq!(world.ask_as("AKIA", "a-wrong-secret", "GET", "/v2/", "").await.0, 401);
+    }
+    // With the right ones too: what is counted is the address.
+    for (target, status) in [("/v2/", 429), ("/-/api/v1/whoami", 429), ("/-/token", 429), ("/bucket", 503)] {
+        assert_eq!(world.ask("GET", target, "").await.0, status, "{target}");
+    }
+    assert_eq!(world.ask("GET", "/-/livez", "").await.0, 200);
+    assert!(world.records_of_kind("login").await.len() <= 7);
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_to_wait() {
+    let world = World::with(|config| config.rates.tokens_per_minute = 2).await;
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(world.ask("GET", "/-/token", "").await.0);
+    }
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 429)) && statuses.contains(&429), "{statuses:?}");
+    let world = World::with(|config| config.rates.reads_per_second = 1).await;
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(world.ask("GET", "/-/api/v1/configuration", "").await.0);
+    }
+    assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
 }

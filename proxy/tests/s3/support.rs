@@ -83,7 +83,7 @@ impl World {
 
     /// What STS answers.
     pub(crate) async fn send_to_sts(&self, request: Request<Body>) -> Answer {
-        let (parts, body) = sts::call(&self.sts, request).await.into_parts();
+        let (parts, body) = sts::call(self.sts.clone(), request).await.into_parts();
         Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
     }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::config::StoreToken;
+
 /// What differs from place to place.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -17,12 +19,14 @@ pub struct Options {
     pub port: u16,
     /// First component of every repository that holds S3 bytes: `store.prefix`.
     pub prefix: String,
+    /// The public key of `store.token.key_file`, as Zot finds it. Unset: Zot serves everybody who reaches it.
+    pub token_key: Option<PathBuf>,
 }
 
 /// Zot's configuration file, as JSON. Only keys that every Zot since 2.1.17 knows: an unknown one keeps it from starting.
 #[must_use]
 pub fn right_config(options: &Options) -> Value {
-    json!({
+    let mut config = json!({
         "distSpecVersion": "1.1.1",
         "storage": {
             "rootDirectory": options.root_directory,
@@ -53,5 +57,11 @@ pub fn right_config(options: &Options) -> Value {
             "compat": ["docker2s2"],
         },
         "log": {"level": "warn"},
-    })
+    });
+    if let (Some(key), Some(http)) = (&options.token_key, config.get_mut("http").and_then(Value::as_object_mut)) {
+        // The realm is where clients would ask for tokens; ours makes its own.
+        let bearer = json!({"realm": "zas-proxy", "service": StoreToken::default().service, "cert": key});
+        http.insert("auth".to_owned(), json!({ "bearer": bearer }));
+    }
+    config
 }

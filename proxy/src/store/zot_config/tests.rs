@@ -12,6 +12,7 @@ fn right() -> Value {
         address: "127.0.0.1".to_owned(),
         port: 5001,
         prefix: "s3".to_owned(),
+        token_key: None,
     })
 }
 
@@ -175,6 +176,7 @@ fn a_stock_zot_takes_the_configuration_that_we_print() {
         address: "127.0.0.1".to_owned(),
         port: 5001,
         prefix: "s3".to_owned(),
+        token_key: None,
     });
     let file = folder.path().join("config.json");
     std::fs::write(&file, config.to_string()).unwrap();

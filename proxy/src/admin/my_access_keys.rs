@@ -1,0 +1,205 @@
+//! `/me/access-keys`: access keys that people make for themselves. A key speaks as its person, with the roles and groups that the
+//! person last had when showing a token; it ends with them when the person is revoked.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::IntoResponse;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+use time::{Duration, OffsetDateTime};
+use utoipa::ToSchema;
+use zas_policy::{Identity, Principal, Resource};
+
+use super::access_keys::{AccessKey, AccessKeyUpdate, AccessKeys, MadeAccessKey, Rotation, made, narrowing, shown};
+use super::caller::asks;
+use super::etag::expected;
+use super::page::Page;
+use super::{Permitted, Refusal};
+use crate::app::App;
+use crate::audit::Kind;
+use crate::authz::Permit;
+use crate::error::{Code, Error};
+use crate::identity::NewKey;
+use crate::index::{AccessKeyChange, StoredAccessKey};
+
+asks! { "access_key":
+    /// Asks for one's own keys.
+    ListMyAccessKeys: ListOwnAccessKeys, |_| Resource::Service;
+    /// Asks for one of them, without its secret.
+    GetMyAccessKey: GetOwnAccessKey, |id| Resource::managed("access-key", id);
+    /// Asks to make one.
+    CreateMyAccessKey: CreateOwnAccessKey, |_| Resource::Service;
+    /// Asks to change one.
+    UpdateMyAccessKey: UpdateOwnAccessKey, |id| Resource::managed("access-key", id);
+    /// Asks to rotate one.
+    RotateMyAccessKey: UpdateOwnAccessKey, |id| Resource::managed("access-key", id);
+    /// Asks to delete one.
+    DeleteMyAccessKey: DeleteOwnAccessKey, |id| Resource::managed("access-key", id);
+}
+
+/// What a key of one's own shall be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewMyAccessKey {
+    /// What it is for.
+    #[serde(default)]
+    description: String,
+    /// A policy that narrows what it may do.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    policy: Option<Value>,
+    /// From when on it is no longer good; unset: as late as the configuration allows.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    expires_at: Option<OffsetDateTime>,
+}
+
+/// List one's own access keys.
+#[utoipa::path(get, path = "/me/access-keys", tag = "access keys", params(Page), responses((status = 200, body = AccessKeys)))]
+pub(super) async fn list_my_access_keys(
+    State(app): State<Arc<App>>,
+    permitted: Permitted<ListMyAccessKeys>,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Json<AccessKeys>, Refusal> {
+    let Query(page) = page?;
+    let me = person(&permitted.permit)?;
+    let found = app.index.access_keys(Some(&me.id), page.after(), page.limit()?).await?;
+    Ok(Json(AccessKeys::of(found)))
+}
+
+/// Make an access key for oneself. Only whoever shows a token of an issuer may: a key is no way to another key.
+#[utoipa::path(post, path = "/me/access-keys", tag = "access keys", request_body = NewMyAccessKey,
+    responses((status = 201, body = MadeAccessKey), (status = 400, description = "A field is wrong: the error names it."),
+        (status = 409, description = "You have two active keys already.")))]
+pub(super) async fn create_my_access_key(
+    State(app): State<Arc<App>>,
+    permitted: Permitted<CreateMyAccessKey>,
+    body: Result<Json<NewMyAccessKey>, JsonRejection>,
+) -> Result<impl IntoResponse, Refusal> {
+    let Json(new) = body?;
+    let me = person(&permitted.permit)?;
+    if me.access_key_id.is_some() {
+        return Err(
+            Error::new(Code::AccessDenied, "Only whoever shows a token may make an access key of their own.").into()
+        );
+    }
+    let key = NewKey {
+        owner: me.id.clone(),
+        service_account: None,
+        name: me.name.clone(),
+        issuer: me.issuer.clone(),
+        description: new.description,
+        roles: me.roles.clone(),
+        groups: me.groups.clone(),
+        policy: narrowing(new.policy)?,
+        created_by: permitted.permit.principal().to_string(),
+        expires_at: Some(end(&app, new.expires_at)?),
+    };
+    let record = |id: &str| Some(permitted.permit.recorded(Kind::Operation)?.reference(id).answered(200, None));
+    Ok(made(app.identity.stored()?.create(key, record).await?))
+}
+
+/// Show an access key of one's own, without its secret.
+#[utoipa::path(get, path = "/me/access-keys/{access_key}", tag = "access keys",
+    params(("access_key" = String, Path, description = "The id.")),
+    responses((status = 200, body = AccessKey), (status = 404, description = "You have none of this id.")))]
+pub(super) async fn get_my_access_key(
+    State(app): State<Arc<App>>,
+    permitted: Permitted<GetMyAccessKey>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Refusal> {
+    mine(&app, &permitted.permit, &id).await?;
+    shown(&app, &id).await
+}
+
+/// Switch an access key of one's own off or on.
+#[utoipa::path(patch, path = "/me/access-keys/{access_key}", tag = "access keys",
+    params(("access_key" = String, Path, description = "The id."),
+        ("If-Match" = Option<String>, Header, description = "The version that is changed.")),
+    request_body = AccessKeyUpdate,
+    responses((status = 200, body = AccessKey), (status = 404, description = "You have none of this id."),
+        (status = 409, description = "It would be the third active key of yours."),
+        (status = 412, description = "Another version stands there.")))]
+pub(super) async fn change_my_access_key(
+    State(app): State<Arc<App>>,
+    permitted: Permitted<UpdateMyAccessKey>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Json<AccessKeyUpdate>, JsonRejection>,
+) -> Result<impl IntoResponse, Refusal> {
+    let Json(update) = body?;
+    mine(&app, &permitted.permit, &id).await?;
+    let record = permitted.permit.record();
+    app.index.change_access_key(&id, update.change(), expected(&headers)?, record.as_slice()).await?;
+    app.identity.stored()?.forget(&id).await;
+    shown(&app, &id).await
+}
+
+/// Make a second key in place of one of one's own. Both are good until one is switched off or deleted.
+#[utoipa::path(post, path = "/me/access-keys/{access_key}/rotate", tag = "access keys",
+    params(("access_key" = String, Path, description = "The id.")), request_body = Rotation,
+    responses((status = 201, body = MadeAccessKey), (status = 404, description = "You have none of this id."),
+        (status = 409, description = "You have two active keys already.")))]
+pub(super) async fn rotate_my_access_key(
+    State(app): State<Arc<App>>,
+    permitted: Permitted<RotateMyAccessKey>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Json<Rotation>, JsonRejection>,
+) -> Result<impl IntoResponse, Refusal> {
+    let Json(rotation) = body?;
+    mine(&app, &permitted.permit, &id).await?;
+    let by = permitted.permit.principal().to_string();
+    let (expected, record) = (expected(&headers)?, permitted.permit.record());
+    let ends = Some(end(&app, rotation.expires_at)?);
+    Ok(made(app.identity.stored()?.rotate(&id, &by, ends, expected, record.as_slice()).await?))
+}
+
+/// Delete an access key of one's own.
+#[utoipa::path(delete, path = "/me/access-keys/{access_key}", tag = "access keys",
+    params(("access_key" = String, Path, description = "The id."),
+        ("If-Match" = Option<String>, Header, description = "The version that is deleted.")),
+    responses((status = 204, description = "It is gone."), (status = 404, description = "You have none of this id.")))]
+pub(super) async fn delete_my_access_key(
+    State(app): State<Arc<App>>,
+    permitted: Permitted<DeleteMyAccessKey>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refusal> {
+    mine(&app, &permitted.permit, &id).await?;
+    let (expected, record) = (expected(&headers)?, permitted.permit.record());
+    app.index.change_access_key(&id, AccessKeyChange::Delete, expected, record.as_slice()).await?;
+    app.identity.stored()?.forget(&id).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The person who asks: root, service accounts and sessions have no keys of their own.
+fn person(permit: &Permit) -> Result<&Identity, Error> {
+    match permit.principal() {
+        Principal::Identity(identity) if !identity.issuer.is_empty() && identity.session.is_none() => Ok(identity),
+        _ => Err(Error::new(Code::AccessDenied, "Only people of an issuer have access keys of their own.")),
+    }
+}
+
+/// A key of the person who asks; those of others are not there.
+async fn mine(app: &App, permit: &Permit, id: &str) -> Result<StoredAccessKey, Error> {
+    let me = person(permit)?;
+    let key = app.index.access_key(id).await?.filter(|key| key.account == me.id);
+    key.ok_or_else(|| Code::NoSuchEntity.into())
+}
+
+/// When a key ends: nobody's is good for ever, for nobody tells us that its person has left.
+fn end(app: &App, asked: Option<OffsetDateTime>) -> Result<OffsetDateTime, Error> {
+    let longest = Duration::try_from(app.config.identity.personal_key_lifetime).unwrap_or(Duration::days(90));
+    let latest = OffsetDateTime::now_utc() + longest;
+    match asked {
+        Some(asked) if asked > latest + Duration::MINUTE => {
+            let text = format!("expires_at may be {} days from now at the latest.", longest.whole_days());
+            Err(Error::new(Code::InvalidArgument, text).with("field", "expires_at"))
+        }
+        asked => Ok(asked.unwrap_or(latest)),
+    }
+}
