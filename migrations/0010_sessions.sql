@@ -82,3 +82,6 @@ BEGIN
     RETURN revoke('session', p_id::text, v_expires_at + interval '1 hour', p_reason, p_by);
 END
 $$;
+
+ALTER TABLE access_keys ADD COLUMN followed_at timestamptz;
+COMMENT ON COLUMN access_keys.followed_at IS 'When the token was issued that a person''s key has its name, roles and groups from: an older token changes nothing.';

@@ -9,6 +9,7 @@ mod certificate;
 pub mod child;
 mod credentials;
 mod folder;
+mod keycloak;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use crate::config::{Config, Secret};
 use crate::postgres;
 use crate::service::Service;
 
+pub use keycloak::Options as KeycloakOptions;
 pub use upstream::Upstream;
 
 /// What to run, and where.
@@ -36,6 +38,8 @@ pub struct Options {
     pub tls: bool,
     /// Use this Postgres instead of a private one.
     pub postgres: Option<String>,
+    /// Run a Keycloak too, and believe it.
+    pub keycloak: Option<KeycloakOptions>,
 }
 
 /// Starts everything, says what to paste, and serves until `stop`.
@@ -61,6 +65,7 @@ struct Started {
     service: Service,
     upstream: upstream::Running,
     database: Database,
+    keycloak: Option<keycloak::Running>,
     banner: String,
     /// Locked until everything has stopped.
     _folder: folder::Folder,
@@ -91,9 +96,17 @@ async fn start(mut config: Config, options: &Options, say: &impl Fn(String)) -> 
     let database = start_database(options, &folder, &kind, say).await?;
     config.database.url = Secret::new(database.url.clone());
 
+    let keycloak = match &options.keycloak {
+        Some(options) => Some(keycloak::start(options, &folder, say).await?),
+        None => None,
+    };
+    config.identity.issuers.extend(keycloak.iter().map(|keycloak| keycloak.issuer.clone()));
+    let issuer = config.identity.issuers.first().map(|issuer| issuer.url.clone());
+
     let service = Service::start(config).await.map_err(|error| anyhow::anyhow!(error.for_operator()))?;
-    let banner = banner::text(service.address(), &root, &folder.path(credentials::FILE), trust.as_deref());
-    Ok(Started { service, upstream, database, banner, _folder: folder })
+    let banner =
+        banner::text(service.address(), &root, &folder.path(credentials::FILE), trust.as_deref(), issuer.as_deref());
+    Ok(Started { service, upstream, database, keycloak, banner, _folder: folder })
 }
 
 impl Started {
@@ -109,6 +122,9 @@ impl Started {
             server.stop().await.context("stopping Postgres")?;
         }
         self.upstream.stop().await;
+        if let Some(keycloak) = self.keycloak {
+            keycloak.stop().await;
+        }
         say("Stopped. Everything is kept in the data folder for the next run.".to_owned());
         Ok(())
     }

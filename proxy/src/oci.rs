@@ -170,17 +170,18 @@ impl Door<'_> {
         let operation = route
             .operation(&parts.method)
             .ok_or_else(|| Error::from(Code::MethodNotAllowed).with("allow", route.methods()))?;
-        if let (Some(granted), Some(action)) = (&granted, operation.action)
-            && !scope::covers(granted, action, route.name())
-        {
-            return Err(Code::InsufficientScope.into());
-        }
+        // Asked after the policy: who may not is told so, and only who may is sent for another token.
+        let check_scope = |action: Action| match &granted {
+            Some(granted) if !scope::covers(granted, action, route.name()) => Err(Error::from(Code::InsufficientScope)),
+            _ => Ok(()),
+        };
         let trail = Trail::of(Facts::of(Api::Oci, context, &parts.headers));
         let caller = Caller::new(principal, trail, conditions(route, &parts.headers));
         match (route.name(), operation.action) {
             (Some(name), Some(action)) => {
                 let resource = Resource::repository(name.as_str());
                 let permit = self.authority.authorize(&caller, action, resource).await?;
+                check_scope(action)?;
                 let mut forward = self.forward(&permit, route, name, parts, granted.as_deref())?;
                 let credentials = self.store.credentials(&parts.method, forward.path_and_query.as_str())?;
                 let changes = request::changes(&parts.headers, credentials, span);
@@ -191,6 +192,7 @@ impl Door<'_> {
             }
             (_, Some(action)) => {
                 self.authority.authorize(&caller, action, Resource::Service).await?;
+                check_scope(action)?;
                 Ok(Admitted::Catalog(Box::new(caller)))
             }
             (_, None) if caller.principal().is_anonymous() => Err(Code::Unauthenticated.into()),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use zas_proxy::config;
-use zas_proxy::dev::{self, Upstream};
+use zas_proxy::dev::{self, KeycloakOptions, Upstream};
 use zas_proxy::telemetry;
 
 /// What to run, and where.
@@ -26,6 +26,12 @@ pub(crate) struct Options {
     /// Use this Postgres (postgres://user:password@host:port/database) instead of a private one.
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
+    /// Run a Keycloak too, with people to log in as; needs Java, and mvn where no distribution (a folder or its tar.gz) is named.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "")]
+    keycloak: Option<String>,
+    /// The port of that Keycloak.
+    #[arg(long, default_value_t = 9880)]
+    keycloak_port: u16,
 }
 
 /// Runs until Ctrl-C, then stops all that it started.
@@ -40,6 +46,10 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
         upstream: options.zot.map(|zot| if zot == "embedded" { Upstream::Embedded } else { Upstream::Zot(zot.into()) }),
         tls: options.tls,
         postgres: options.postgres,
+        keycloak: options.keycloak.map(|path| KeycloakOptions {
+            distribution: (!path.is_empty()).then(|| path.into()),
+            port: options.keycloak_port,
+        }),
     };
     let result = dev::run(config, options, stop, super::say).await;
     guard.shutdown(std::time::Duration::from_secs(3)).await;

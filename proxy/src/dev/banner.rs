@@ -5,13 +5,20 @@ use std::path::Path;
 
 use crate::config::AccessKey;
 
-/// The endpoint, the key, and lines to paste. `authority`: with TLS, the certificate that clients must trust.
-pub(super) fn text(address: SocketAddr, key: &AccessKey, credentials: &Path, authority: Option<&Path>) -> String {
+/// The endpoint, the key, and lines to paste; `issuer`: who vouches for people. `authority`: with TLS, the certificate that clients must trust.
+pub(super) fn text(
+    address: SocketAddr,
+    key: &AccessKey,
+    credentials: &Path,
+    authority: Option<&Path>,
+    issuer: Option<&str>,
+) -> String {
     let address = for_clients(address);
     let scheme = if authority.is_some() { "https" } else { "http" };
     let endpoint = format!("{scheme}://{address}");
     let credentials = credentials.display();
     let id = &key.id;
+    let people = issuer.map(|issuer| people(issuer, &endpoint)).unwrap_or_default();
     let (trust, flag, others) = match authority.map(Path::display) {
         None => (String::new(), "--plain-http".to_owned(), String::new()),
         Some(authority) => (
@@ -42,8 +49,21 @@ and OCI:
 aws configure get aws_secret_access_key | oras login {flag} -u {id} --password-stdin {address}
 echo hello > hello.txt && oras push {flag} {address}/team/hello:v1 hello.txt
 oras pull {flag} {address}/team/hello:v1
-{others}
+{others}{people}
 Ctrl-C stops everything.
+"
+    )
+}
+
+/// How the people of the Keycloak log in.
+fn people(issuer: &str, endpoint: &str) -> String {
+    format!(
+        "
+and people (alice, bob and ci; each one's password is the name):
+
+token=$(curl -s {issuer}/protocol/openid-connect/token -d client_id=zas-cli -d grant_type=password \\
+  -d username=alice -d password=alice | sed 's/.*\"access_token\":\"\\([^\"]*\\).*/\\1/')
+curl -H \"authorization: Bearer $token\" {endpoint}/-/api/v1/whoami
 "
     )
 }
@@ -65,7 +85,13 @@ mod tests {
     fn banner(address: &str, authority: Option<&str>) -> String {
         let key =
             AccessKey { id: "ZASKEY".into(), secret: Some(Secret::new("hunter2-hunter2-hunter2")), secret_file: None };
-        text(address.parse().unwrap(), &key, Path::new("/data/credentials"), authority.map(Path::new))
+        text(
+            address.parse().unwrap(),
+            &key,
+            Path::new("/data/credentials"),
+            authority.map(Path::new),
+            Some("http://kc/realms/zas"),
+        )
     }
 
     #[test]
@@ -73,6 +99,7 @@ mod tests {
         let text = banner("127.0.0.1:9800", None);
         assert!(text.contains("AWS_ENDPOINT_URL=http://127.0.0.1:9800\n") && text.contains("ZASKEY"), "{text}");
         assert!(text.contains("--plain-http") && !text.contains("CA_BUNDLE") && !text.contains("SSL_CERT"), "{text}");
+        assert!(text.contains("http://kc/realms/zas/protocol/openid-connect/token"), "{text}");
         assert!(!text.contains("hunter2"));
     }
 

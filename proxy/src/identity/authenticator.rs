@@ -180,7 +180,7 @@ impl Authenticator {
         let bearer = self.issuers.verify(token).await?;
         self.check_revoked(&bearer)?;
         if let (Some(stored), Principal::Identity(identity)) = (&self.stored, &bearer.principal) {
-            stored.follow(identity);
+            stored.follow(identity, bearer.issued_at).await;
         }
         Ok(bearer)
     }

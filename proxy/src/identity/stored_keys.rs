@@ -192,26 +192,23 @@ impl StoredKeys {
         self.unknown.invalidate(id).await;
     }
 
-    /// Gives the keys of a person the name, roles and groups of the token that the person has just shown, in the background. Whoever
-    /// has shown the same before costs nothing.
-    pub fn follow(&self, identity: &Arc<Identity>) {
-        let seen = RandomState::hash_one(&self.hasher, (&identity.name, &identity.roles, &identity.groups));
-        if self.followed.get(&identity.id) == Some(seen) {
+    /// Gives the keys of a person the name, roles and groups of the token that the person has just shown, issued at `issued_at`
+    /// (seconds since 1970). Whoever has shown the same before costs nothing. What goes wrong is tried again with the next token.
+    pub async fn follow(&self, identity: &Identity, issued_at: i64) {
+        let Identity { id, name, roles, groups, .. } = identity;
+        let seen = self.hasher.hash_one((name, roles, groups));
+        if self.followed.get(id) == Some(seen) {
             return;
         }
-        self.followed.insert(identity.id.clone(), seen);
-        let (keys, identity) = (self.clone(), Arc::clone(identity));
-        tokio::spawn(async move {
-            let Identity { id, name, roles, groups, .. } = &*identity;
-            match keys.index.follow_person(id, name, roles, groups).await {
-                Ok(changed) => futures::future::join_all(changed.iter().map(|key| keys.forget(key))).await,
-                Err(error) => {
-                    keys.followed.invalidate(id);
-                    tracing::warn!("a person's access keys keep old roles for now: {}", error.for_log());
-                    Vec::new()
+        match self.index.follow_person(id, name, roles, groups, issued_at).await {
+            Ok(changed) => {
+                self.followed.insert(id.clone(), seen);
+                for key in changed {
+                    self.forget(&key).await;
                 }
             }
-        });
+            Err(error) => tracing::warn!("a person's access keys keep old roles for now: {}", error.for_log()),
+        }
     }
 
     async fn hear(&self, notice: Notice) {

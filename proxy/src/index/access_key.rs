@@ -142,8 +142,9 @@ const DISABLE_OF_OWNER: &str = "
     UPDATE access_keys SET disabled_at = clock_timestamp(), version = version + 1
     WHERE owner = $1 AND disabled_at IS NULL RETURNING id";
 const FOLLOW: &str = "
-    UPDATE access_keys SET name = $2, roles = $3, groups = $4
+    UPDATE access_keys SET name = $2, roles = $3, groups = $4, followed_at = to_timestamp($5::double precision)
     WHERE account = $1 AND account_kind = 'person' AND (name, roles, groups) IS DISTINCT FROM ($2, $3, $4)
+        AND (followed_at IS NULL OR followed_at <= to_timestamp($5::double precision))
     RETURNING id";
 const TOUCH: &str = "
     UPDATE access_keys SET last_used_at = used.at
@@ -285,7 +286,8 @@ impl Index {
         check(&status)
     }
 
-    /// Gives the keys of a person the name, roles and groups that the person has now; the ids of those that had others.
+    /// Gives the keys of a person the name, roles and groups of a token that was issued at `issued_at` (seconds since 1970), unless a
+    /// later one was before; the ids of those that had others.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn follow_person(
@@ -294,9 +296,11 @@ impl Index {
         name: &str,
         roles: &[String],
         groups: &[String],
+        issued_at: i64,
     ) -> Result<Vec<String>> {
-        let rows: Vec<(String,)> =
-            self.fetch_all(|| sqlx::query_as(FOLLOW).bind(account).bind(name).bind(roles).bind(groups)).await?;
+        let rows: Vec<(String,)> = self
+            .fetch_all(|| sqlx::query_as(FOLLOW).bind(account).bind(name).bind(roles).bind(groups).bind(issued_at))
+            .await?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 

@@ -141,19 +141,22 @@ async fn a_token_is_for_what_the_policy_allows_of_what_was_asked_for() {
     let token = answer["token"].as_str().unwrap();
     assert_eq!(world.with_token("GET", "/v2/team/app/manifests/v1", token).await, THROUGH);
     assert_eq!(world.with_token("GET", "/v2/", token).await, THROUGH);
-    for (method, target) in [
-        ("DELETE", "/v2/team/app/manifests/v1"),
-        ("GET", "/v2/team/other/tags/list"),
-        ("GET", "/v2/other/tags/list"),
-        ("GET", "/v2/_catalog"),
+    // Who may is sent for another token, who may not is told so.
+    for (method, target, code) in [
+        ("GET", "/v2/team/other/manifests/v1", Code::InsufficientScope),
+        ("POST", "/v2/team/other/blobs/uploads/", Code::InsufficientScope),
+        ("DELETE", "/v2/team/app/manifests/v1", Code::AccessDenied),
+        ("GET", "/v2/team/app/tags/list", Code::AccessDenied),
+        ("GET", "/v2/other/manifests/v1", Code::AccessDenied),
+        ("GET", "/v2/_catalog", Code::AccessDenied),
     ] {
-        assert_eq!(world.with_token(method, target, token).await, Code::InsufficientScope, "{method} {target}");
+        assert_eq!(world.with_token(method, target, token).await, code, "{method} {target}");
     }
     // Nothing of what was asked for is no error.
     let (status, none) = world.login("alice", &jwt, &["repository:other:pull"]).await;
     assert_eq!(status, StatusCode::OK);
     let none = none["token"].as_str().unwrap();
-    assert_eq!(world.with_token("GET", "/v2/other/tags/list", none).await, Code::InsufficientScope);
+    assert_eq!(world.with_token("GET", "/v2/team/app/manifests/v1", none).await, Code::InsufficientScope);
     assert_eq!(world.with_token("GET", "/v2/", none).await, THROUGH);
 }
 

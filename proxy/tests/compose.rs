@@ -1,0 +1,56 @@
+//! `compose.yaml` says what it should: its parts read it here, for no container engine is needed to be wrong.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test that panics is a test that fails")]
+
+use std::path::Path;
+
+use serde_json::Value;
+use zas_proxy::config;
+use zas_proxy::store::zot_config;
+
+/// The text of an inlined file: what stands below `name:` and `content: |`, without its indentation.
+fn inlined(compose: &str, name: &str) -> String {
+    let (_, rest) = compose.split_once(&format!("\n  {name}:\n    content: |\n")).unwrap();
+    let lines = rest.lines().take_while(|line| line.is_empty() || line.starts_with("      "));
+    lines.map(|line| line.strip_prefix("      ").unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+fn compose() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../compose.yaml")).unwrap()
+}
+
+#[test]
+fn zot_gets_the_configuration_that_we_print_and_the_sidecar_has_nothing_against_it() {
+    let text = inlined(&compose(), "zot");
+    let right = zot_config::right_config(&zot_config::Options {
+        root_directory: "/var/lib/zot/oci".into(),
+        s3_root_directory: "/var/lib/zot/s3".into(),
+        address: "0.0.0.0".into(),
+        port: 5001,
+        prefix: "s3".into(),
+        token_key: Some("/run/zas/store-key.pub".into()),
+    });
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), right);
+    assert_eq!(zot_config::check(&text, "s3"), zot_config::Findings::default());
+}
+
+#[test]
+fn the_sidecar_reads_its_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = inlined(&compose(), "zas");
+    for (name, content) in [("root-secret", "0123456789abcdef"), ("ring-key", "x")] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        text = text.replace(&format!("/run/zas/{name}"), &path.display().to_string());
+    }
+    let config = config::from_toml(&text, "compose.yaml", []).unwrap();
+    assert_eq!(config.identity.issuers[0].audiences, ["zas"]);
+    assert!(config.store.token.key_file.is_some());
+}
+
+#[test]
+fn the_realm_that_it_mounts_is_there() {
+    let text = compose();
+    assert!(text.contains("./proxy/keycloak/zas-realm.json:/opt/keycloak/data/import/"));
+    assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("keycloak/zas-realm.json").exists());
+}
