@@ -9,14 +9,14 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header, request::Parts};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tracing::Instrument;
 
 use crate::admin::Api;
 use crate::app::App;
-use crate::audit::{self, Decided, Facts, Kind, Record};
+use crate::audit::{self, Decided, Kind, Record};
 use crate::error::{self, Code, Error, RequestId};
 use crate::listener::{Gateway, Routed, Summary};
 use crate::rest::{self, Exposure};
@@ -128,20 +128,20 @@ impl Gate {
     }
 
     /// Counts wrong credentials by address, and puts them on record. That the rate keeps a flood out of the log is why they may be.
-    fn note_failure(&self, api: audit::Api, code: Code, headers: &HeaderMap, context: &RequestContext) {
+    fn note_failure(&self, api: audit::Api, code: Code, shown: &Shown, context: &RequestContext) {
         // Whoever shows nothing has not failed: clients ask so what is wanted.
-        let shows_nothing = code == Code::Unauthenticated && !headers.contains_key(header::AUTHORIZATION);
-        if !is_wrong_credential(code) || shows_nothing {
+        if !is_wrong_credential(code) || (code == Code::Unauthenticated && !shown.has_authorization) {
             return;
         }
-        if let Some(peer) = context.peer {
-            self.app.rates.failed(peer.ip());
+        let address = context.peer.map(|peer| peer.ip());
+        if let Some(address) = address {
+            self.app.rates.failed(address);
         }
-        let facts = Facts::of(api, context, headers);
+        let user_agent = shown.user_agent.as_ref().and_then(|value| value.to_str().ok());
         let record = Record::new(Kind::Login)
             .api(api)
-            .request(&facts.request_id)
-            .client(facts.source_ip, facts.user_agent.as_deref(), facts.tls)
+            .request(context.request_id.as_str())
+            .client(address, user_agent, context.secure)
             .decided(&Decided::default())
             .answered(code.row().status, Some(code));
         self.app.journal.offer(record);
@@ -169,12 +169,25 @@ impl Gate {
         match oci::route(&self.app, parts, context).await {
             Ok(routed) => routed,
             Err(error) => {
-                self.note_failure(audit::Api::Oci, error.code(), &parts.headers, context);
+                self.note_failure(audit::Api::Oci, error.code(), &Shown::of(&parts.headers), context);
                 let label = oci::operation(parts);
                 let response = refuse(&error, label, context, oci::refusal(&self.app.config, parts, context, &error));
                 Routed::Respond { response: Box::new(response), label }
             }
         }
+    }
+}
+
+/// What is kept of a request's header until it is known whether its credentials were wrong.
+struct Shown {
+    has_authorization: bool,
+    user_agent: Option<HeaderValue>,
+}
+
+impl Shown {
+    fn of(headers: &HeaderMap) -> Self {
+        let has_authorization = headers.contains_key(header::AUTHORIZATION);
+        Self { has_authorization, user_agent: headers.get(header::USER_AGENT).cloned() }
     }
 }
 
@@ -242,7 +255,7 @@ impl Gateway for Gate {
             Door::S3 | Door::Oci => "s3",
         };
         let context = request.extensions().get::<RequestContext>().cloned();
-        let headers = request.headers().clone();
+        let shown = Shown::of(request.headers());
         let span = telemetry::request_span(request.method(), route, request.headers());
         if let Some(context) = request.extensions().get::<RequestContext>() {
             telemetry::record_request_id(&span, &context.request_id);
@@ -256,7 +269,7 @@ impl Gateway for Gate {
             };
             telemetry::record_status(&tracing::Span::current(), response.status());
             if let (Some(context), Some(code)) = (&context, response.extensions().get::<Code>()) {
-                self.note_failure(api_of(door), *code, &headers, context);
+                self.note_failure(api_of(door), *code, &shown, context);
             }
             response
         }

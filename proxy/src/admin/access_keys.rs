@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
-use zas_policy::Resource;
+use zas_policy::{Principal, Resource};
 
 use super::caller::asks;
 use super::etag::{etag, expected};
@@ -208,10 +208,11 @@ pub(super) async fn create_access_key(
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(new) = body?;
     check_name(&new.name, "A service account's name", "name", NAME)?;
+    refuse_narrowed(permitted.permit.principal())?;
     let by = permitted.permit.principal().to_string();
     let policy = narrowing(new.policy)?;
     let key = NewKey {
-        owner: by.clone(),
+        owner: owner(permitted.permit.principal()),
         service_account: Some(ServiceAccount::New),
         name: format!("{PREFIX}{}", new.name),
         issuer: String::new(),
@@ -291,10 +292,29 @@ pub(super) async fn rotate_access_key(
     body: Result<Json<Rotation>, JsonRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(rotation) = body?;
+    refuse_narrowed(permitted.permit.principal())?;
     let by = permitted.permit.principal().to_string();
     let (expected, record) = (expected(&headers)?, permitted.permit.record());
     let keys = app.identity.stored()?;
     Ok(made(keys.rotate(&id, &by, rotation.expires_at, expected, record.as_slice()).await?))
+}
+
+/// Who answers for an account: revoking a person ends the keys that the person has made.
+fn owner(principal: &Principal) -> String {
+    match principal {
+        Principal::Identity(identity) => identity.id.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A credential that a policy of its own narrows makes no other: that one would not be narrowed.
+fn refuse_narrowed(principal: &Principal) -> Result<(), Error> {
+    let Principal::Identity(identity) = principal else { return Ok(()) };
+    let session = identity.session.as_ref().and_then(|session| session.policy.as_ref());
+    if session.is_none() && identity.policy.is_none() {
+        return Ok(());
+    }
+    Err(Error::new(Code::AccessDenied, "A session or an access key with a policy of its own makes no access keys."))
 }
 
 /// A policy that narrows a key, as it is stored.

@@ -19,6 +19,7 @@ use super::name;
 use super::page::Page;
 use super::{Permitted, Refusal};
 use crate::app::App;
+use crate::authz::Permit;
 use crate::error::{Code, Error};
 use crate::index::{DocumentKind, HistoryEntry, NewDocument, PolicyDocument, cut};
 
@@ -228,22 +229,18 @@ pub(super) async fn put_policy(
     let document = serde_json::to_string_pretty(&new.document).map_err(Error::internal)?;
     zas_policy::Policy::parse(Kind::Identity, &name, &document).map_err(|error| malformed(&error))?;
     let by = permitted.permit.principal().to_string();
-    let mut version = 0;
-    if !options.dry_run {
-        let record = permitted.permit.record();
-        let new = NewDocument {
-            kind: DocumentKind::Policy,
-            name: &name,
-            document: &document,
-            description: &new.description,
-            max_session: None,
-            expected,
-            by: &by,
-            audit: record.as_slice(),
-        };
-        version = app.index.put_policy_document(new).await?;
-        app.authority.policies().refresh(&app.index).await?;
-    }
+    let record = permitted.permit.record();
+    let put = NewDocument {
+        kind: DocumentKind::Policy,
+        name: &name,
+        document: &document,
+        description: &new.description,
+        max_session: None,
+        expected,
+        by: &by,
+        audit: record.as_slice(),
+    };
+    let version = put_document(&app, put, &options).await?;
     let policy = Policy {
         name,
         description: new.description,
@@ -269,11 +266,7 @@ pub(super) async fn delete_policy(
     headers: HeaderMap,
 ) -> Result<StatusCode, Refusal> {
     check_name(&name)?;
-    let by = permitted.permit.principal().to_string();
-    let (expected, record) = (expected(&headers)?, permitted.permit.record());
-    app.index.delete_policy_document(DocumentKind::Policy, &name, expected, &by, record.as_slice()).await?;
-    app.authority.policies().refresh(&app.index).await?;
-    Ok(StatusCode::NO_CONTENT)
+    delete_document(&app, &permitted.permit, DocumentKind::Policy, &name, &headers).await
 }
 
 /// Show what was changed in a policy and in what it is attached to, when and by whom. A policy that was deleted keeps its history.
@@ -291,6 +284,31 @@ pub(super) async fn get_policy_history(
     let (entries, more) = cut(entries, limit);
     let next = entries.last().filter(|_| more).map(|entry| entry.version);
     Ok(Json(History { changes: entries.into_iter().map(Change::from).collect(), next }))
+}
+
+/// Puts a document, unless it is only tried; the version that it has then, 0 where it was tried. This replica decides by it at once.
+pub(super) async fn put_document(app: &App, new: NewDocument<'_>, options: &PutOptions) -> Result<i64, Error> {
+    if options.dry_run {
+        return Ok(0);
+    }
+    let version = app.index.put_policy_document(new).await?;
+    app.authority.policies().refresh(&app.index).await?;
+    Ok(version)
+}
+
+/// Deletes a document. This replica decides without it at once.
+pub(super) async fn delete_document(
+    app: &App,
+    permit: &Permit,
+    kind: DocumentKind,
+    name: &str,
+    headers: &HeaderMap,
+) -> Result<StatusCode, Refusal> {
+    let by = permit.principal().to_string();
+    let (expected, record) = (expected(headers)?, permit.record());
+    app.index.delete_policy_document(kind, name, expected, &by, record.as_slice()).await?;
+    app.authority.policies().refresh(&app.index).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Names that can be written in a path, a log and a statement's name, and that the program does not use.

@@ -17,7 +17,7 @@ use super::caller::asks;
 use super::etag::{etag, expected};
 use super::name::check_name;
 use super::page::Page;
-use super::policies::{PutOptions, malformed};
+use super::policies::{PutOptions, delete_document, malformed, put_document};
 use super::{Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
@@ -168,22 +168,18 @@ pub(super) async fn put_role(
     let document = serde_json::to_string_pretty(&new.trust_policy).map_err(Error::internal)?;
     zas_policy::Policy::parse(Kind::Trust, &name, &document).map_err(|error| malformed(&error))?;
     let by = permitted.permit.principal().to_string();
-    let mut version = 0;
-    if !options.dry_run {
-        let record = permitted.permit.record();
-        let new = NewDocument {
-            kind: DocumentKind::Role,
-            name: &name,
-            document: &document,
-            description: &new.description,
-            max_session: Some(max_session),
-            expected,
-            by: &by,
-            audit: record.as_slice(),
-        };
-        version = app.index.put_policy_document(new).await?;
-        app.authority.policies().refresh(&app.index).await?;
-    }
+    let record = permitted.permit.record();
+    let put = NewDocument {
+        kind: DocumentKind::Role,
+        name: &name,
+        document: &document,
+        description: &new.description,
+        max_session: Some(max_session),
+        expected,
+        by: &by,
+        audit: record.as_slice(),
+    };
+    let version = put_document(&app, put, &options).await?;
     let role = Role {
         arn: Resource::role(&name).to_string(),
         name,
@@ -209,9 +205,5 @@ pub(super) async fn delete_role(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Refusal> {
-    let by = permitted.permit.principal().to_string();
-    let (expected, record) = (expected(&headers)?, permitted.permit.record());
-    app.index.delete_policy_document(DocumentKind::Role, &name, expected, &by, record.as_slice()).await?;
-    app.authority.policies().refresh(&app.index).await?;
-    Ok(StatusCode::NO_CONTENT)
+    delete_document(&app, &permitted.permit, DocumentKind::Role, &name, &headers).await
 }

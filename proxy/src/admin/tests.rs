@@ -495,3 +495,31 @@ async fn a_persons_key_has_the_groups_of_the_last_token_and_ends_with_the_person
         StatusCode::UNAUTHORIZED
     );
 }
+
+#[tokio::test]
+async fn a_restricted_key_makes_no_other_and_a_person_takes_along_what_the_person_made() {
+    let world = World::new().await;
+    let attach = "/-/api/v1/policies/admin/attachments?kind=group&name=/staff";
+    assert!(world.ask(Method::PUT, attach, None).await.0.is_success());
+    let alice = Some(format!("Bearer {}", world.issuer.token("alice", &Value::Null).unwrap()));
+    let keys = "/-/api/v1/access-keys";
+    let make = async |by: Option<String>, body: Value| world.ask_with(by, Method::POST, keys, body.to_string()).await;
+    let as_key = |made: &Value| {
+        let pair = format!("{}:{}", made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+        Some(format!("Basic {}", STANDARD.encode(pair)))
+    };
+    let everything = json!({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}});
+    let (_, narrowed) =
+        make(alice.clone(), json!({"name": "narrowed", "groups": ["/staff"], "policy": everything})).await;
+    let (status, error) = make(as_key(&narrowed), json!({"name": "wider", "groups": ["/staff"]})).await;
+    assert_eq!((status, &error["code"]), (StatusCode::FORBIDDEN, &json!("access_denied")), "{error}");
+    let rotate = format!("{keys}/{}/rotate", narrowed["id"].as_str().unwrap());
+    let (status, _) = world.ask_with(as_key(&narrowed), Method::POST, &rotate, "{}".into()).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let (_, plain) = make(alice, json!({"name": "plain", "groups": ["/staff"]})).await;
+    assert_eq!(make(as_key(&plain), json!({"name": "more"})).await.0, StatusCode::CREATED);
+    let gone = json!({"kind": "subject", "value": "kc/id-of-alice"});
+    assert_eq!(world.ask(Method::POST, "/-/api/v1/revocations", Some(gone)).await.0, StatusCode::NO_CONTENT);
+    let (_, shown) = world.ask(Method::GET, &format!("{keys}/{}", plain["id"].as_str().unwrap()), None).await;
+    assert_eq!(shown["disabled"], json!(true), "{shown}");
+}
