@@ -18,6 +18,7 @@ mod token;
 mod transfer;
 mod update_tag;
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -215,11 +216,17 @@ impl Door<'_> {
         let limit = BodyLimit::of(route, &parts.method, &self.config.limits);
         limit.check(&parts.headers)?;
         let raw = parts.uri.query().unwrap_or_default();
+        let lacks_scope = Cell::new(false);
         let may_mount = |from: &Name| {
+            let may = self.may_mount(permit.caller(), from);
             let is_granted = granted.is_none_or(|granted| scope::covers(granted, Action::Pull, Some(from)));
-            is_granted && self.may_mount(permit.caller(), from)
+            lacks_scope.set(may && !is_granted);
+            may && is_granted
         };
         let query = query::for_upstream(route, &parts.method, raw, may_mount)?;
+        if lacks_scope.get() {
+            return Err(Code::InsufficientScope.into());
+        }
         let target = if query.is_empty() { route.to_string() } else { format!("{route}?{query}") };
         let target = PathAndQuery::try_from(target).map_err(|error| Error::internal("the target").source(error))?;
         let upstream = Upstream::parse(&self.config.store.url).map_err(Error::internal)?;

@@ -3,9 +3,10 @@
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
+use zas_policy::Action;
 
 use super::path::Route;
-use super::scope;
+use super::{query, scope};
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::gateway::RequestContext;
@@ -25,8 +26,13 @@ pub(super) fn challenge(config: &Config, parts: &Parts, context: &RequestContext
     let route = Route::parse(parts.uri.path()).ok();
     let operation = route.as_ref().and_then(|route| route.operation(&parts.method));
     let name = route.as_ref().and_then(Route::name);
-    if let Some(needed) = operation.and_then(|operation| scope::needed(operation.action, name)) {
-        text += &format!(",scope=\"{}\"", scope::written(&needed));
+    let own = operation.and_then(|operation| scope::needed(operation.action, name));
+    // Mounting needs the right to read where the blob is (distribution does the same).
+    let source = route.as_ref().and_then(|route| query::mount_source(route, parts.uri.query().unwrap_or_default()));
+    let source = source.and_then(|source| scope::needed(Some(Action::Pull), Some(&source)));
+    let scopes: Vec<String> = own.iter().chain(&source).map(scope::written).collect();
+    if !scopes.is_empty() {
+        text += &format!(",scope=\"{}\"", scopes.join(" "));
     }
     match error.code() {
         Code::InsufficientScope => text += ",error=\"insufficient_scope\"",

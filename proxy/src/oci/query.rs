@@ -50,6 +50,14 @@ pub(super) fn for_upstream(
     Ok(out.finish())
 }
 
+/// The repository that a request wants a blob mounted from.
+pub(super) fn mount_source(route: &Route, raw: &str) -> Option<Name> {
+    let Route::Uploads { .. } = route else { return None };
+    let mut query = Query::read(raw).ok()?;
+    query.take("mount").ok()??;
+    Name::parse(&query.take("from").ok()??)
+}
+
 fn start_upload(
     query: &mut Query,
     out: &mut Serializer<'_, String>,

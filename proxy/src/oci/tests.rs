@@ -152,6 +152,9 @@ fn a_refusal_tells_how_to_go_on() {
     config.identity.key_ring = vec![RingKey { id: "a".into(), secret: None, secret_file: None }];
     let expected = "Bearer realm=\"http://registry.example/-/token\",service=\"zot-artifact-store\",scope=\"repository:team/app:pull,push\"";
     assert_eq!(challenge(&refuse(&config, Code::Unauthenticated.into())), expected);
+    let mounting = parts("POST", &format!("/v2/team/app/blobs/uploads/?mount={DIGEST}&from=other"), &[]);
+    let scopes = challenge(&refusal(&config, &mounting, &context(), &Code::Unauthenticated.into()));
+    assert!(scopes.ends_with("scope=\"repository:team/app:pull,push repository:other:pull\""), "{scopes}");
     let insufficient = challenge(&refuse(&config, Code::InsufficientScope.into()));
     assert_eq!(insufficient, format!("{expected},error=\"insufficient_scope\""));
     config.listen.external_url = Some("https://store.example/".into());

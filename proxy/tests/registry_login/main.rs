@@ -22,6 +22,7 @@ use zas_proxy::index::{AccessKeyChange, Attachment, DocumentKind, NewDocument};
 use zas_proxy::oci;
 use zas_proxy::postgres::testing::{TestDatabase, database};
 
+const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const SECRET: &str = "0123456789abcdef";
 
 struct World {
@@ -152,6 +153,14 @@ async fn a_token_is_for_what_the_policy_allows_of_what_was_asked_for() {
     ] {
         assert_eq!(world.with_token(method, target, token).await, code, "{method} {target}");
     }
+    // A mount needs the right to read where the blob is: for that too another token is to be had, where there may be one.
+    let mount = |from: &str| format!("/v2/team/app/blobs/uploads/?mount={DIGEST}&from={from}");
+    assert_eq!(world.with_token("POST", &mount("team%2Fother"), token).await, Code::InsufficientScope);
+    let both = ["repository:team/app:pull,push", "repository:team/other:pull"];
+    let (_, answer) = world.login("alice", &jwt, &both).await;
+    let with_both = answer["token"].as_str().unwrap();
+    // What is let through wants its intent on record, and nobody writes records here.
+    assert_eq!(world.with_token("POST", &mount("team%2Fother"), with_both).await, Code::SlowDown);
     // Nothing of what was asked for is no error.
     let (status, none) = world.login("alice", &jwt, &["repository:other:pull"]).await;
     assert_eq!(status, StatusCode::OK);
