@@ -127,7 +127,8 @@ def the_domain_itself_has_the_other_doors_too():
     base = f"http://{DOMAIN}:{ENDPOINT.port}"
     same(http("GET", f"{base}/-/livez")[0], 200)
     status, headers, _ = http("GET", f"{base}/v2/")
-    check(status == 401 and "Basic" in headers.get("WWW-Authenticate", ""), f"{status} {headers}")
+    wanted = f'Bearer realm="{base}/-/token"'
+    check(status == 401 and wanted in headers.get("WWW-Authenticate", ""), f"{status} {headers}")
 
 
 if __name__ == "__main__":
