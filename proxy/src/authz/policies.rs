@@ -13,7 +13,7 @@ use zas_policy::{Kind, Policy, PolicySet, Role, Target};
 
 use crate::config::Authorization;
 use crate::error::{Code, Result};
-use crate::index::notify::{Feed, Notice, POLICIES};
+use crate::index::notify::{Feed, POLICIES};
 use crate::index::{DocumentKind, Index, PolicyData, PolicyDocument};
 use crate::telemetry::names;
 
@@ -96,7 +96,7 @@ impl Policies {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
-                () = told(&mut notices) => {}
+                () = notices.told_of(POLICIES) => {}
             }
         }
     }
@@ -124,18 +124,6 @@ impl Policies {
 /// Metrics are floating-point numbers.
 fn approximate(revision: i64) -> f64 {
     i32::try_from(revision).map_or(f64::MAX, f64::from)
-}
-
-/// Until something is told that concerns policies. A feed that has ended tells nothing any more: then asking must do.
-async fn told(notices: &mut crate::index::notify::Subscription) {
-    loop {
-        match notices.next().await {
-            Some(Notice::Changed { channel, .. }) if channel == POLICIES => return,
-            Some(Notice::Changed { .. }) => {}
-            Some(Notice::Resync) => return,
-            None => std::future::pending().await,
-        }
-    }
 }
 
 fn compile(data: &PolicyData) -> Arc<PolicySet> {

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Code, Error, Result};
-use crate::index::notify::{Feed, Notice, REVOCATIONS, Subscription};
+use crate::index::notify::{Feed, REVOCATIONS, Subscription};
 use crate::index::{Index, RevocationKind};
 
 /// How often the index is asked whether there are more.
@@ -120,7 +120,7 @@ impl Revocations {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = told(&mut notices) => {}
+                () = notices.told_of(REVOCATIONS) => {}
             }
         }
     }
@@ -141,16 +141,6 @@ impl Revocations {
         let millis = u64::try_from(millis).unwrap_or(u64::MAX - 1);
         self.shared.confirmed.fetch_max(millis.saturating_add(1), Ordering::AcqRel);
         Ok(())
-    }
-}
-
-async fn told(notices: &mut Subscription) {
-    loop {
-        match notices.next().await {
-            Some(Notice::Changed { channel, .. }) if channel != REVOCATIONS => {}
-            Some(_) => return,
-            None => std::future::pending().await,
-        }
     }
 }
 

@@ -183,6 +183,18 @@ impl Subscription {
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }
+
+    /// Until something is told that concerns a channel, or notices may have been lost. A feed that has ended tells nothing any more:
+    /// then it waits for ever, and asking must do.
+    pub async fn told_of(&mut self, wanted: &str) {
+        loop {
+            match self.next().await {
+                Some(Notice::Changed { channel, .. }) if channel != wanted => {}
+                Some(_) => return,
+                None => std::future::pending().await,
+            }
+        }
+    }
 }
 
 /// A connection of its own, that has begun to listen.
