@@ -3,13 +3,16 @@
 //! Every handler takes a [`Permitted`], so that none runs before the policy was asked; errors are those of the one table, in our
 //! own JSON. What does not live here: probes and metrics (`rest`), and the supply-chain API.
 
+mod access_key;
 mod access_keys;
+mod answer;
 mod audit;
 mod buckets;
 mod caller;
 mod configuration;
 mod etag;
 mod explain;
+mod idempotency;
 mod my_access_keys;
 mod name;
 mod openapi;
@@ -19,6 +22,7 @@ mod policy_attachments;
 mod refusal;
 mod roles;
 mod sessions;
+mod text;
 mod whoami;
 
 use std::sync::Arc;
@@ -26,7 +30,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
-use http::{Request, Response};
+use http::{Request, Response, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 use utoipa_axum::router::OpenApiRouter;
@@ -38,6 +42,7 @@ use crate::gateway::{Body, BoxError, RequestContext, full};
 use crate::telemetry;
 
 pub use caller::{Asks, Permitted};
+pub use idempotency::{Answers, forget_answers};
 pub use openapi::document;
 pub use refusal::Refusal;
 
@@ -87,6 +92,10 @@ impl Api {
                 error.log(request_id.as_str(), operation);
                 telemetry::error(error.code());
                 let mut answer = our_json(error, &request_id).map(full);
+                // What may be asked for instead.
+                if let Some(allow) = response.headers().get(header::ALLOW) {
+                    answer.headers_mut().insert(header::ALLOW, allow.clone());
+                }
                 answer.extensions_mut().insert(error.code());
                 answer
             }
@@ -137,7 +146,9 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::list_revocations, sessions::revoke))
         .routes(routes!(explain::explain))
         .routes(routes!(explain::effective));
-    OpenApiRouter::with_openapi(openapi::head()).nest(BASE, api)
+    let mut described = OpenApiRouter::with_openapi(openapi::head()).nest(BASE, api);
+    openapi::complete(described.get_openapi_mut());
+    described
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::admin::Answers;
 use crate::audit::Journal;
 use crate::authz::{Authority, Policies};
 use crate::blobs::Blobs;
@@ -32,6 +33,8 @@ pub struct App {
     pub feed: Feed,
     /// The audit log's queue.
     pub journal: Journal,
+    /// Answers that are kept for requests that may come again.
+    pub answers: Answers,
     /// The upstream registry.
     pub store: Store,
     /// The life of blobs.
@@ -57,6 +60,7 @@ impl App {
         let blobs = Blobs::new(index.clone(), store.clone(), config.blobs.clone());
         let journal = Journal::new(index.clone(), &config.audit);
         let identity = identity(&config, &index)?;
+        let answers = Answers::new(&config)?;
         let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
         let rates = Rates::new(&config.rates);
         let policies = Policies::new(&config.authorization);
@@ -68,6 +72,7 @@ impl App {
             authority,
             feed: Feed::new(),
             journal,
+            answers,
             store,
             blobs,
             buffers,

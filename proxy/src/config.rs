@@ -12,6 +12,7 @@ mod blobs;
 mod database;
 pub mod document;
 mod drain;
+mod idempotency;
 mod identity;
 mod issuer;
 mod limits;
@@ -28,6 +29,7 @@ pub use authorization::Authorization;
 pub use blobs::Blobs;
 pub use database::Database;
 pub use drain::Drain;
+pub use idempotency::Idempotency;
 pub use identity::{Identity, RingKey};
 pub use issuer::{Issuer, RoleRule, TokenAlgorithm};
 pub use limits::Limits;
@@ -63,6 +65,8 @@ pub struct Config {
     pub blobs: Blobs,
     /// Who may be known.
     pub identity: Identity,
+    /// Answers that are given again.
+    pub idempotency: Idempotency,
     /// How well policies must be known.
     pub authorization: Authorization,
     /// The audit log.

@@ -12,8 +12,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-pub(crate) use render::escape_xml;
 pub use render::{RequestId, oci_json, our_json, s3_xml};
+pub(crate) use render::{escape_xml, status_elsewhere};
 pub use table::{Code, Kind, Row};
 
 /// A result whose error is of the table.

@@ -14,6 +14,7 @@ mod copy;
 mod database;
 mod delete;
 mod failure;
+mod idempotency;
 mod list;
 mod list_uploads;
 mod multipart;
@@ -29,6 +30,7 @@ mod schema;
 mod session;
 mod sweep;
 mod types;
+mod unit;
 mod upload;
 mod upload_target;
 
@@ -39,6 +41,7 @@ pub use bucket::{Bucket, BucketPage, NewBucket};
 pub use copy::CopySource;
 pub use database::Index;
 pub use delete::Deleted;
+pub use idempotency::{Claimed, KeptAnswer, OnceRequest};
 pub(crate) use list::cut;
 pub use list::{ListEntry, ListPage, ListRequest};
 pub use list_uploads::UploadPage;
@@ -47,12 +50,13 @@ pub use object::{Committed, NewObject, Object, ObjectHead, Preconditions, WriteC
 pub use part::{NewPart, Part, PartPage};
 pub use pin::{PinRequest, PinnedBlob};
 pub use policy::{Attachment, DocumentKind, HistoryEntry, NewDocument, PolicyData, PolicyDocument};
-pub use revocation::{Revocation, RevocationKind};
+pub use revocation::{Revocation, RevocationKind, RevocationPlace};
 pub use role_session::{NewRoleSession, RoleSession};
 pub use schema::{check_schema, migrate};
 pub use session::StoreSession;
 pub use sweep::{DuePin, SweepGuard};
 pub use types::{BlobRef, ChecksumType, Checksums, Headers, Metadata, Placement, Repository, Segment, Segments, slice};
+pub use unit::Unit;
 pub use upload::{NewUpload, Upload};
 pub use upload_target::UploadTarget;
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin;
 use crate::app::App;
 use crate::audit::{Keeper, Webhook};
 use crate::config::Config;
@@ -187,7 +188,7 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
         () = app.readiness.wait_for_index() => {}
         () = stop.cancelled() => return,
     }
-    app.blobs.run_sweeper(stop).await;
+    tokio::join!(app.blobs.run_sweeper(stop.clone()), admin::forget_answers(&app.index, stop));
 }
 
 /// Hears what other replicas change, once the index is there.

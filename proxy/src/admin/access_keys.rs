@@ -8,23 +8,32 @@ use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::IntoResponse;
-use http::{HeaderMap, StatusCode, header};
-use serde::{Deserialize, Serialize};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use zas_policy::{Principal, Resource};
 
+use super::access_key::{
+    AccessKey, AccessKeyUpdate, AccessKeys, MadeAccessKey, RoleOrGroup, Rotation, change, delete, list, made,
+    narrowing, show,
+};
+use super::answer::Answer;
 use super::caller::asks;
-use super::etag::{etag, expected};
+use super::etag::expected;
+use super::idempotency::Posted;
 use super::name::check_name;
-use super::page::Page;
-use super::{BASE, Permitted, Refusal};
+use super::page::PlainPage;
+use super::text::text;
+use super::{Permitted, Refusal};
 use crate::app::App;
 use crate::audit::Kind;
 use crate::error::{Code, Error};
-use crate::identity::{Issued, NewKey, ServiceAccount};
-use crate::index::{AccessKeyChange, AccessKeyPage, StoredAccessKey};
+use crate::identity::{NewKey, ServiceAccount};
+
+/// Where they are.
+const KEYS: &str = "/access-keys";
 
 /// What the names of service accounts begin with, so that none has the name of a person.
 const PREFIX: &str = "service/";
@@ -47,77 +56,24 @@ asks! { "access_key":
     DeleteAccessKey: DeleteAccessKey, |id| Resource::managed("access-key", id);
 }
 
-/// An access key.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct AccessKey {
-    /// The id; public.
-    #[schema(example = "ZASKQ3VJ6XG2N5YTBWLA")]
-    id: String,
-    /// Whom it speaks as: the keys of one account are of one account.
-    account: String,
-    /// The user's name in policies.
-    #[schema(example = "service/ci-bot")]
-    name: String,
-    /// What it is for.
-    description: String,
-    /// Roles.
-    roles: Vec<String>,
-    /// Groups.
-    groups: Vec<String>,
-    /// The policy that narrows it.
-    #[schema(value_type = Option<Object>)]
-    policy: Option<Value>,
-    /// Whether it is switched off.
-    disabled: bool,
-    /// From when on it is no longer good.
-    #[serde(with = "time::serde::rfc3339::option")]
-    expires_at: Option<OffsetDateTime>,
-    /// When it was last used, to the minute.
-    #[serde(with = "time::serde::rfc3339::option")]
-    last_used_at: Option<OffsetDateTime>,
-    /// When it was made.
-    #[serde(with = "time::serde::rfc3339")]
-    created_at: OffsetDateTime,
-    /// By whom.
-    created_by: String,
-    /// Grows with each change; as `ETag`, in quotes.
-    version: i64,
-}
-
-/// A key that was just made.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct MadeAccessKey {
-    /// The key.
-    #[serde(flatten)]
-    key: AccessKey,
-    /// Its secret: this is the only time that it is shown.
-    secret: String,
-}
-
-/// A page of keys by id.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct AccessKeys {
-    /// The keys.
-    access_keys: Vec<AccessKey>,
-    /// `after` of the next page; null on the last.
-    next: Option<String>,
-}
-
 /// What a key shall be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewAccessKey {
     /// The service account's name; policies call it `service/<name>`.
-    #[schema(example = "ci-bot")]
+    #[schema(example = "ci-bot", min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9+=,.@_-]*$")]
     name: String,
     /// What it is for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text::<_, 1024>")]
+    #[schema(max_length = 1024, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     description: String,
     /// Roles that it has.
     #[serde(default)]
+    #[schema(value_type = Vec<RoleOrGroup>, max_items = 1000)]
     roles: Vec<String>,
     /// Groups that it is in.
     #[serde(default)]
+    #[schema(value_type = Vec<RoleOrGroup>, max_items = 1000)]
     groups: Vec<String>,
     /// A policy that narrows what the account may do.
     #[serde(default)]
@@ -128,115 +84,58 @@ pub(super) struct NewAccessKey {
     expires_at: Option<OffsetDateTime>,
 }
 
-/// What shall become of a key.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AccessKeyUpdate {
-    /// Switches it off or on.
-    disabled: bool,
-}
-
-/// What the second key of an account shall be.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Rotation {
-    /// From when on the new key is no longer good; unset: never.
-    #[serde(default, with = "time::serde::rfc3339::option")]
-    pub(super) expires_at: Option<OffsetDateTime>,
-}
-
-impl AccessKeys {
-    /// A page as the index has it.
-    pub(super) fn of(page: AccessKeyPage) -> Self {
-        let next = page.keys.last().filter(|_| page.truncated).map(|key| key.id.clone());
-        Self { access_keys: page.keys.into_iter().map(AccessKey::from).collect(), next }
-    }
-}
-
-impl AccessKeyUpdate {
-    /// What it means to the index.
-    pub(super) const fn change(&self) -> AccessKeyChange {
-        if self.disabled { AccessKeyChange::Disable } else { AccessKeyChange::Enable }
-    }
-}
-
-impl From<StoredAccessKey> for AccessKey {
-    fn from(stored: StoredAccessKey) -> Self {
-        Self {
-            id: stored.id,
-            account: stored.account,
-            name: stored.name,
-            description: stored.description,
-            roles: stored.roles,
-            groups: stored.groups,
-            policy: stored.policy.map(|policy| serde_json::from_str(&policy).unwrap_or(Value::String(policy))),
-            disabled: stored.disabled_at.is_some(),
-            expires_at: stored.expires_at,
-            last_used_at: stored.last_used_at,
-            created_at: stored.created_at,
-            created_by: stored.created_by,
-            version: stored.version,
-        }
-    }
-}
-
 /// List access keys, without their secrets.
-#[utoipa::path(get, path = "/access-keys", tag = "access keys", params(Page), responses((status = 200, body = AccessKeys)))]
+#[utoipa::path(get, path = "/access-keys", tag = "access keys", params(PlainPage), responses((status = 200, body = AccessKeys)))]
 pub(super) async fn list_access_keys(
     State(app): State<Arc<App>>,
     _permitted: Permitted<ListAccessKeys>,
-    page: Result<Query<Page>, QueryRejection>,
+    page: Result<Query<PlainPage>, QueryRejection>,
 ) -> Result<Json<AccessKeys>, Refusal> {
     let Query(page) = page?;
-    if !page.prefix().is_empty() {
-        return Err(Error::new(Code::InvalidArgument, "Ids are random: there is no prefix.")
-            .with("field", "prefix")
-            .into());
-    }
-    let found = app.index.access_keys(None, page.after(), page.limit()?).await?;
-    Ok(Json(AccessKeys::of(found)))
+    list(&app, None, &page).await
 }
 
 /// Make a service account with its first access key.
 #[utoipa::path(post, path = "/access-keys", tag = "access keys", request_body = NewAccessKey,
-    responses((status = 201, body = MadeAccessKey), (status = 400, description = "A field is wrong: the error names it."),
+    responses((status = 201, body = MadeAccessKey, headers(("Location" = String, description = "Where the key is."),
+            ("ETag" = String, description = "Its version."))),
         (status = 501, description = "No key ring is configured to seal secrets.")))]
 pub(super) async fn create_access_key(
     State(app): State<Arc<App>>,
     permitted: Permitted<CreateAccessKey>,
-    body: Result<Json<NewAccessKey>, JsonRejection>,
-) -> Result<impl IntoResponse, Refusal> {
-    let Json(new) = body?;
+    Posted { body: new, once }: Posted<NewAccessKey>,
+) -> Result<Answer, Refusal> {
+    let permit = &permitted.permit;
     check_name(&new.name, "A service account's name", "name", NAME)?;
-    refuse_narrowed(permitted.permit.principal())?;
-    let by = permitted.permit.principal().to_string();
-    let policy = narrowing(new.policy)?;
+    refuse_narrowed(permit.principal())?;
     let key = NewKey {
-        owner: owner(permitted.permit.principal()),
+        owner: owner(permit.principal()),
         service_account: Some(ServiceAccount::New),
         name: format!("{PREFIX}{}", new.name),
         issuer: String::new(),
         description: new.description,
         roles: new.roles,
         groups: new.groups,
-        policy,
-        created_by: by,
+        policy: narrowing(new.policy)?,
+        created_by: permit.principal().to_string(),
         expires_at: new.expires_at,
     };
-    let record = |id: &str| Some(permitted.permit.recorded(Kind::Operation)?.reference(id).answered(200, None));
-    Ok(made(app.identity.stored()?.create(key, record).await?))
+    let keys = app.identity.stored()?;
+    let record = |id: &str| Some(permit.recorded(Kind::Operation)?.reference(id).answered(200, None));
+    once.carry_out(&app, permit, async |index| made(keys.within(&index).create(key, record).await?, KEYS)).await
 }
 
 /// Show an access key, without its secret.
 #[utoipa::path(get, path = "/access-keys/{access_key}", tag = "access keys",
     params(("access_key" = String, Path, description = "The id.")),
-    responses((status = 200, body = AccessKey), (status = 404, description = "There is none of this id.")))]
+    responses((status = 200, body = AccessKey, headers(("ETag" = String, description = "The version."))),
+        (status = 404, description = "There is none of this id.")))]
 pub(super) async fn get_access_key(
     State(app): State<Arc<App>>,
     _permitted: Permitted<GetAccessKey>,
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, Refusal> {
-    shown(&app, &id).await
+    show(&app, &id).await
 }
 
 /// Switch an access key off or on. On every replica it holds within five seconds.
@@ -244,9 +143,11 @@ pub(super) async fn get_access_key(
     params(("access_key" = String, Path, description = "The id."),
         ("If-Match" = Option<String>, Header, description = "The version that is changed.")),
     request_body = AccessKeyUpdate,
-    responses((status = 200, body = AccessKey), (status = 404, description = "There is none of this id."),
+    responses((status = 200, body = AccessKey, headers(("ETag" = String, description = "The version."))),
+        (status = 404, description = "There is none of this id."),
         (status = 409, description = "It would be the third active key of its account."),
-        (status = 412, description = "Another version stands there.")))]
+        (status = 412, description = "Another version stands there."),
+        (status = 501, description = "No key ring is configured.")))]
 pub(super) async fn change_access_key(
     State(app): State<Arc<App>>,
     permitted: Permitted<UpdateAccessKey>,
@@ -255,10 +156,7 @@ pub(super) async fn change_access_key(
     body: Result<Json<AccessKeyUpdate>, JsonRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(update) = body?;
-    let (expected, record) = (expected(&headers)?, permitted.permit.record());
-    app.index.change_access_key(&id, update.change(), expected, record.as_slice()).await?;
-    app.identity.stored()?.forget(&id).await;
-    shown(&app, &id).await
+    change(&app, &permitted.permit, &id, &headers, &update).await
 }
 
 /// Delete an access key. On every replica it holds within five seconds.
@@ -266,37 +164,43 @@ pub(super) async fn change_access_key(
     params(("access_key" = String, Path, description = "The id."),
         ("If-Match" = Option<String>, Header, description = "The version that is deleted.")),
     responses((status = 204, description = "It is gone."), (status = 404, description = "There is none of this id."),
-        (status = 412, description = "Another version stands there.")))]
+        (status = 412, description = "Another version stands there."),
+        (status = 501, description = "No key ring is configured.")))]
 pub(super) async fn delete_access_key(
     State(app): State<Arc<App>>,
     permitted: Permitted<DeleteAccessKey>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Refusal> {
-    let (expected, record) = (expected(&headers)?, permitted.permit.record());
-    app.index.change_access_key(&id, AccessKeyChange::Delete, expected, record.as_slice()).await?;
-    app.identity.stored()?.forget(&id).await;
-    Ok(StatusCode::NO_CONTENT)
+    delete(&app, &permitted.permit, &id, &headers).await
 }
 
 /// Make a second key for the account of a key. Both are good until one is switched off or deleted.
 #[utoipa::path(post, path = "/access-keys/{access_key}/rotate", tag = "access keys",
-    params(("access_key" = String, Path, description = "The id.")), request_body = Rotation,
-    responses((status = 201, body = MadeAccessKey), (status = 404, description = "There is none of this id."),
-        (status = 409, description = "The account has two active keys already.")))]
+    params(("access_key" = String, Path, description = "The id."),
+        ("If-Match" = Option<String>, Header, description = "The version that is replaced.")),
+    request_body = Rotation,
+    responses((status = 201, body = MadeAccessKey, headers(("Location" = String, description = "Where the key is."),
+            ("ETag" = String, description = "Its version."))),
+        (status = 404, description = "There is none of this id."),
+        (status = 409, description = "The account has two active keys already, or the key is not active."),
+        (status = 412, description = "Another version stands there."),
+        (status = 501, description = "No key ring is configured to seal secrets.")))]
 pub(super) async fn rotate_access_key(
     State(app): State<Arc<App>>,
     permitted: Permitted<RotateAccessKey>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Result<Json<Rotation>, JsonRejection>,
-) -> Result<impl IntoResponse, Refusal> {
-    let Json(rotation) = body?;
-    refuse_narrowed(permitted.permit.principal())?;
-    let by = permitted.permit.principal().to_string();
-    let (expected, record) = (expected(&headers)?, permitted.permit.record());
+    Posted { body: rotation, once }: Posted<Rotation>,
+) -> Result<Answer, Refusal> {
+    let permit = &permitted.permit;
+    refuse_narrowed(permit.principal())?;
+    let (by, expected, record) = (permit.principal().to_string(), expected(&headers)?, permit.record());
     let keys = app.identity.stored()?;
-    Ok(made(keys.rotate(&id, &by, rotation.expires_at, expected, record.as_slice()).await?))
+    once.carry_out(&app, permit, async |index| {
+        made(keys.within(&index).rotate(&id, &by, rotation.expires_at, expected, record.as_slice()).await?, KEYS)
+    })
+    .await
 }
 
 /// Who answers for an account: revoking a person ends the keys that the person has made.
@@ -315,25 +219,4 @@ fn refuse_narrowed(principal: &Principal) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::new(Code::AccessDenied, "A session or an access key with a policy of its own makes no access keys."))
-}
-
-/// A policy that narrows a key, as it is stored.
-pub(super) fn narrowing(policy: Option<Value>) -> Result<Option<String>, Error> {
-    policy.map(|policy| serde_json::to_string_pretty(&policy)).transpose().map_err(Error::internal)
-}
-
-pub(super) async fn shown(app: &App, id: &str) -> Result<impl IntoResponse + use<>, Refusal> {
-    let key: AccessKey = app.index.access_key(id).await?.ok_or(Code::NoSuchEntity)?.into();
-    Ok(([(header::ETAG, etag(key.version))], Json(key)))
-}
-
-/// The answer with the secret: nobody between us and the client may keep it.
-pub(super) fn made(issued: Issued) -> impl IntoResponse + use<> {
-    let key = AccessKey::from(issued.key);
-    let headers = [
-        (header::LOCATION, format!("{BASE}/access-keys/{}", key.id)),
-        (header::ETAG, etag(key.version)),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    (StatusCode::CREATED, headers, Json(MadeAccessKey { key, secret: issued.secret.expose().to_owned() }))
 }

@@ -13,15 +13,14 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use zas_policy::Action;
 
+use super::page::bounded;
+use super::text::optional_text;
 use super::{Asks, Permitted, Refusal};
 use crate::app::App;
 use crate::audit;
 use crate::config::AuditFormat;
 use crate::error::{Error, Result};
 use crate::index::AuditFilter;
-
-/// Records on a page that nobody sized.
-const DEFAULT_LIMIT: u32 = 100;
 
 /// The media type of one JSON value a line.
 const LINES: &str = "application/x-ndjson";
@@ -48,24 +47,54 @@ pub(super) struct AuditQuery {
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<OffsetDateTime>,
     /// Of this bucket or repository.
+    #[serde(default, deserialize_with = "optional_text::<_, 512>")]
+    #[param(max_length = 512, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     resource: Option<String>,
     /// Of this principal, as records name it, such as `root/AKIA...`.
+    #[serde(default, deserialize_with = "optional_text::<_, 512>")]
+    #[param(max_length = 512, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     principal: Option<String>,
     /// Of this action, such as `s3:PutObject`.
+    #[serde(default, deserialize_with = "optional_text::<_, 512>")]
+    #[param(max_length = 512, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     action: Option<String>,
     /// With this HTTP status.
+    #[param(minimum = 0, maximum = 65_535)]
     status: Option<u16>,
     /// Of this request.
+    #[serde(default, deserialize_with = "optional_text::<_, 512>")]
+    #[param(max_length = 512, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     request_id: Option<String>,
-    /// How records are written: `jsonl`, `cloudevents` or `ocsf`.
-    #[serde(default)]
-    #[param(value_type = Option<String>)]
-    format: AuditFormat,
+    /// How records are written; `jsonl` where it is not said.
+    format: Option<Format>,
     /// How many, from 1 to 1000; 100 where it is not said.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// `next` of the page before.
+    #[param(pattern = r"^(0|-?[1-9][0-9]{0,15})\.[0-9a-f]{32}$")]
     after: Option<String>,
+}
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    /// The record's own JSON.
+    Jsonl,
+    /// CloudEvents 1.0.
+    CloudEvents,
+    /// OCSF 1.x.
+    Ocsf,
+}
+
+impl From<Format> for AuditFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Jsonl => Self::Jsonl,
+            Format::CloudEvents => Self::CloudEvents,
+            Format::Ocsf => Self::Ocsf,
+        }
+    }
 }
 
 /// A page of records, the oldest first.
@@ -82,7 +111,9 @@ pub(super) struct AuditPage {
 ///
 /// With `Accept: application/x-ndjson` the records are lines, and `X-Next-After` holds `after` of the next page.
 #[utoipa::path(get, path = "/audit", tag = "audit", params(AuditQuery),
-    responses((status = 200, content((AuditPage = "application/json"), (String = "application/x-ndjson")))))]
+    responses((status = 200, description = "A page of records.",
+        headers(("X-Next-After" = String, description = "`after` of the next page, where records are lines; unset: this is the last.")),
+        content((AuditPage = "application/json"), (String = "application/x-ndjson")))))]
 pub(super) async fn query_audit(
     State(app): State<Arc<App>>,
     _permitted: Permitted<QueryAudit>,
@@ -90,8 +121,8 @@ pub(super) async fn query_audit(
     query: Result<Query<AuditQuery>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(query) = query?;
-    let after = query.after.as_deref().filter(|after| !after.is_empty()).map(audit::place).transpose()?;
-    let (format, limit) = (query.format, query.limit.unwrap_or(DEFAULT_LIMIT));
+    let after = query.after.as_deref().map(audit::place).transpose()?;
+    let (format, limit) = (query.format.map(AuditFormat::from).unwrap_or_default(), bounded(query.limit)?);
     let page = audit::query(&app.index, &query.filter(), after, limit).await?;
     let next = page.next.map(audit::token);
     let lines = page.events.iter().map(|event| audit::render(event, format));

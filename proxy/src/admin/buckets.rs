@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::response::IntoResponse;
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use zas_policy::{Action, Resource};
 
+use super::answer::Answer;
+use super::idempotency::Posted;
 use super::page::Page;
 use super::{Asks, BASE, Permitted, Refusal};
 use crate::app::App;
@@ -93,7 +94,7 @@ pub(super) struct BucketList {
 #[serde(deny_unknown_fields)]
 pub(super) struct BucketRequest {
     /// The name: 3 to 63 lower-case letters, digits, dots and hyphens, as S3 allows it.
-    #[schema(example = "releases")]
+    #[schema(example = "releases", min_length = 3, max_length = 63, pattern = r"^[a-z0-9][a-z0-9.-]*[a-z0-9]$")]
     name: String,
 }
 
@@ -112,34 +113,35 @@ pub(super) async fn list_buckets(
 
 /// Make a bucket.
 #[utoipa::path(post, path = "/buckets", tag = "buckets", request_body = BucketRequest,
-    responses((status = 201, body = Bucket), (status = 409, description = "There is one of this name.")))]
+    responses((status = 201, body = Bucket, headers(("Location" = String, description = "Where the bucket is."))),
+        (status = 409, description = "There is one of this name."),
+        (status = 503, description = "The registry would lose objects as it is configured: the error names what is to be changed.")))]
 pub(super) async fn create_bucket(
     State(app): State<Arc<App>>,
     permitted: Permitted<CreateBucket>,
-    request: Result<Json<BucketRequest>, JsonRejection>,
-) -> Result<impl IntoResponse, Refusal> {
-    let Json(BucketRequest { name }) = request?;
+    Posted { body: BucketRequest { name }, once }: Posted<BucketRequest>,
+) -> Result<Answer, Refusal> {
     if !s3::is_bucket_name(&name) {
         return Err(Error::from(Code::InvalidBucketName).with("field", "name").into());
     }
     let caller = permitted.permit.caller();
     let permit = app.authority.authorize(caller, Action::CreateBucket, Resource::bucket(&*name)).await?;
     app.check_writes()?;
-    let record = permit.record();
-    let bucket = app
-        .index
-        .create_bucket(NewBucket {
-            name: &name,
-            region: &app.config.s3.region,
-            owner: &permit.principal().to_string(),
-            store: &app.config.store.name,
-            prefix: &app.config.store.prefix,
-            shards: app.config.store.shards,
-            audit: record.as_slice(),
-        })
-        .await?;
-    let location = [(header::LOCATION, format!("{BASE}/buckets/{name}"))];
-    Ok((StatusCode::CREATED, location, Json(Bucket::from(bucket))))
+    let (by, record) = (permit.principal().to_string(), permit.record());
+    let new = NewBucket {
+        name: &name,
+        region: &app.config.s3.region,
+        owner: &by,
+        store: &app.config.store.name,
+        prefix: &app.config.store.prefix,
+        shards: app.config.store.shards,
+        audit: record.as_slice(),
+    };
+    once.carry_out(&app, &permit, async |index| {
+        let bucket = Bucket::from(index.create_bucket(new).await?);
+        Answer::json(StatusCode::CREATED, &bucket)?.with(header::LOCATION, &format!("{BASE}/buckets/{}", bucket.name))
+    })
+    .await
 }
 
 /// Show a bucket.

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::Method;
 use http::request::Parts;
@@ -69,8 +70,8 @@ impl<O: Asks> FromRequestParts<Arc<App>> for Permitted<O> {
         if principal.is_anonymous() {
             return Err(Code::Unauthenticated.into());
         }
-        let parameters = RawPathParams::from_request_parts(parts, app).await;
-        let parameters = parameters.map_err(|error| Error::new(Code::InvalidArgument, error.body_text()))?;
+        let parameters = RawPathParams::from_request_parts(parts, app).await.map_err(unreadable)?;
+        check_path(&parameters)?;
         let parameter = |name: &str| {
             let found = parameters.iter().find(|(parameter, _)| *parameter == name);
             found.map(|(_, value)| value.to_owned()).unwrap_or_default()
@@ -86,5 +87,24 @@ impl<O: Asks> FromRequestParts<Arc<App>> for Permitted<O> {
             app.journal.record(record).await?;
         }
         Ok(Self { permit, operation: PhantomData })
+    }
+}
+
+/// A part of the path that is no UTF-8.
+fn unreadable(rejection: RawPathParamsRejection) -> Error {
+    let text = rejection.body_text();
+    // "Invalid UTF-8 in `bucket`".
+    let name = text.split('`').nth(1).unwrap_or_default();
+    Error::new(Code::InvalidArgument, format!("{name}: not UTF-8")).with("field", name)
+}
+
+/// No name has control characters, and Postgres takes no NUL.
+fn check_path(parameters: &RawPathParams) -> Result<(), Error> {
+    match parameters.iter().find(|(_, value)| value.contains(char::is_control)) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let text = format!("{name}: no control characters");
+            Err(Error::new(Code::InvalidArgument, text).with("field", name))
+        }
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn expected(headers: &HeaderMap) -> Result<Option<i64>, Error> {
         _ => Err(Error::new(
             Code::InvalidArgument,
             "If-Match takes an ETag, If-None-Match takes *, and not both are sent.",
-        )),
+        )
+        .with("field", "If-None-Match")),
     }
 }

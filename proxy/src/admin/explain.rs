@@ -7,14 +7,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use zas_policy::{
     Action, Considered, Context, Empty, Found, Grant, Identity, Key, Outcome, Principal, Request, Resource, Source,
 };
 
+use super::answer::Answer;
+use super::idempotency::Posted;
+use super::text::{optional_text, text};
 use super::{Asks, Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
@@ -113,6 +117,19 @@ pub(super) struct Explanation {
     considered: Vec<Statement>,
 }
 
+impl From<zas_policy::Explanation> for Explanation {
+    fn from(explained: zas_policy::Explanation) -> Self {
+        let decision = explained.decision;
+        Self {
+            effect: decision.effect.to_string(),
+            reason: decision.reason.to_string(),
+            statements: decision.statements.iter().map(ToString::to_string).collect(),
+            missing: decision.missing.iter().map(ToString::to_string).collect(),
+            considered: explained.statements.into_iter().map(Statement::from).collect(),
+        }
+    }
+}
+
 /// A statement that was looked at.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Statement {
@@ -169,13 +186,17 @@ impl Context for Given {
 
 /// Tell why somebody may or may not do something.
 #[utoipa::path(post, path = "/authorize/explain", tag = "policies", request_body = Question,
-    responses((status = 200, body = Explanation), (status = 400, description = "The question cannot be read.")))]
+    responses((status = 200, body = Explanation)))]
 pub(super) async fn explain(
     State(app): State<Arc<App>>,
-    _permitted: Permitted<Explain>,
-    body: Result<Json<Question>, JsonRejection>,
-) -> Result<Json<Explanation>, Refusal> {
-    let Json(question) = body?;
+    permitted: Permitted<Explain>,
+    Posted { body: question, once }: Posted<Question>,
+) -> Result<Answer, Refusal> {
+    let explanation = answer(&app, question)?;
+    once.carry_out(&app, &permitted.permit, async |_| Answer::json(StatusCode::OK, &explanation)).await
+}
+
+fn answer(app: &App, question: Question) -> Result<Explanation, Error> {
     let action = question.action.parse::<Action>();
     let action =
         action.map_err(|error| Error::new(Code::InvalidArgument, error.to_string()).with("field", "action"))?;
@@ -183,15 +204,7 @@ pub(super) async fn explain(
     let context = Given::parse(question.context)?;
     let principal = question.principal.principal();
     let request = Request { principal: &principal, action, resource: &resource, context: &context, narrowed_by: &[] };
-    let explained = app.authority.policies().current()?.explain(&request);
-    let decision = explained.decision;
-    Ok(Json(Explanation {
-        effect: decision.effect.to_string(),
-        reason: decision.reason.to_string(),
-        statements: decision.statements.iter().map(ToString::to_string).collect(),
-        missing: decision.missing.iter().map(ToString::to_string).collect(),
-        considered: explained.statements.into_iter().map(Statement::from).collect(),
-    }))
+    Ok(app.authority.policies().current()?.explain(&request).into())
 }
 
 fn resource(text: &str) -> Result<Resource, Error> {
@@ -225,12 +238,16 @@ fn resource(text: &str) -> Result<Resource, Error> {
 #[into_params(parameter_in = Query)]
 pub(super) struct Whose {
     /// The user's name; unset: anonymous requests.
+    #[serde(default, deserialize_with = "optional_text::<_, 512>")]
+    #[param(max_length = 512, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     user: Option<String>,
     /// Roles, with commas between them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text::<_, 8192>")]
+    #[param(max_length = 8192, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     roles: String,
     /// Groups, with commas between them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text::<_, 8192>")]
+    #[param(max_length = 8192, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     groups: String,
 }
 

@@ -14,17 +14,24 @@ use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 use zas_policy::{Identity, Principal, Resource};
 
-use super::access_keys::{AccessKey, AccessKeyUpdate, AccessKeys, MadeAccessKey, Rotation, made, narrowing, shown};
+use super::access_key::{
+    AccessKey, AccessKeyUpdate, AccessKeys, MadeAccessKey, Rotation, change, delete, list, made, narrowing, show,
+};
+use super::answer::Answer;
 use super::caller::asks;
 use super::etag::expected;
-use super::page::Page;
+use super::idempotency::Posted;
+use super::page::PlainPage;
+use super::text::text;
 use super::{Permitted, Refusal};
 use crate::app::App;
 use crate::audit::Kind;
 use crate::authz::Permit;
 use crate::error::{Code, Error};
 use crate::identity::NewKey;
-use crate::index::{AccessKeyChange, StoredAccessKey};
+
+/// Where they are.
+const KEYS: &str = "/me/access-keys";
 
 asks! { "access_key":
     /// Asks for one's own keys.
@@ -46,7 +53,8 @@ asks! { "access_key":
 #[serde(deny_unknown_fields)]
 pub(super) struct NewMyAccessKey {
     /// What it is for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text::<_, 1024>")]
+    #[schema(max_length = 1024, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     description: String,
     /// A policy that narrows what it may do.
     #[serde(default)]
@@ -58,29 +66,30 @@ pub(super) struct NewMyAccessKey {
 }
 
 /// List one's own access keys.
-#[utoipa::path(get, path = "/me/access-keys", tag = "access keys", params(Page), responses((status = 200, body = AccessKeys)))]
+#[utoipa::path(get, path = "/me/access-keys", tag = "access keys", params(PlainPage), responses((status = 200, body = AccessKeys)))]
 pub(super) async fn list_my_access_keys(
     State(app): State<Arc<App>>,
     permitted: Permitted<ListMyAccessKeys>,
-    page: Result<Query<Page>, QueryRejection>,
+    page: Result<Query<PlainPage>, QueryRejection>,
 ) -> Result<Json<AccessKeys>, Refusal> {
     let Query(page) = page?;
     let me = person(&permitted.permit)?;
-    let found = app.index.access_keys(Some(&me.id), page.after(), page.limit()?).await?;
-    Ok(Json(AccessKeys::of(found)))
+    list(&app, Some(&me.id), &page).await
 }
 
 /// Make an access key for oneself. Only whoever shows a token of an issuer may: a key is no way to another key.
 #[utoipa::path(post, path = "/me/access-keys", tag = "access keys", request_body = NewMyAccessKey,
-    responses((status = 201, body = MadeAccessKey), (status = 400, description = "A field is wrong: the error names it."),
-        (status = 409, description = "You have two active keys already.")))]
+    responses((status = 201, body = MadeAccessKey, headers(("Location" = String, description = "Where the key is."),
+            ("ETag" = String, description = "Its version."))),
+        (status = 409, description = "You have two active keys already."),
+        (status = 501, description = "No key ring is configured to seal secrets.")))]
 pub(super) async fn create_my_access_key(
     State(app): State<Arc<App>>,
     permitted: Permitted<CreateMyAccessKey>,
-    body: Result<Json<NewMyAccessKey>, JsonRejection>,
-) -> Result<impl IntoResponse, Refusal> {
-    let Json(new) = body?;
-    let me = person(&permitted.permit)?;
+    Posted { body: new, once }: Posted<NewMyAccessKey>,
+) -> Result<Answer, Refusal> {
+    let permit = &permitted.permit;
+    let me = person(permit)?;
     if me.access_key_id.is_some() {
         return Err(
             Error::new(Code::AccessDenied, "Only whoever shows a token may make an access key of their own.").into()
@@ -95,24 +104,26 @@ pub(super) async fn create_my_access_key(
         roles: me.roles.clone(),
         groups: me.groups.clone(),
         policy: narrowing(new.policy)?,
-        created_by: permitted.permit.principal().to_string(),
+        created_by: permit.principal().to_string(),
         expires_at: Some(end(&app, new.expires_at)?),
     };
-    let record = |id: &str| Some(permitted.permit.recorded(Kind::Operation)?.reference(id).answered(200, None));
-    Ok(made(app.identity.stored()?.create(key, record).await?))
+    let keys = app.identity.stored()?;
+    let record = |id: &str| Some(permit.recorded(Kind::Operation)?.reference(id).answered(200, None));
+    once.carry_out(&app, permit, async |index| made(keys.within(&index).create(key, record).await?, KEYS)).await
 }
 
 /// Show an access key of one's own, without its secret.
 #[utoipa::path(get, path = "/me/access-keys/{access_key}", tag = "access keys",
     params(("access_key" = String, Path, description = "The id.")),
-    responses((status = 200, body = AccessKey), (status = 404, description = "You have none of this id.")))]
+    responses((status = 200, body = AccessKey, headers(("ETag" = String, description = "The version."))),
+        (status = 404, description = "You have none of this id.")))]
 pub(super) async fn get_my_access_key(
     State(app): State<Arc<App>>,
     permitted: Permitted<GetMyAccessKey>,
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, Refusal> {
     mine(&app, &permitted.permit, &id).await?;
-    shown(&app, &id).await
+    show(&app, &id).await
 }
 
 /// Switch an access key of one's own off or on.
@@ -120,9 +131,11 @@ pub(super) async fn get_my_access_key(
     params(("access_key" = String, Path, description = "The id."),
         ("If-Match" = Option<String>, Header, description = "The version that is changed.")),
     request_body = AccessKeyUpdate,
-    responses((status = 200, body = AccessKey), (status = 404, description = "You have none of this id."),
+    responses((status = 200, body = AccessKey, headers(("ETag" = String, description = "The version."))),
+        (status = 404, description = "You have none of this id."),
         (status = 409, description = "It would be the third active key of yours."),
-        (status = 412, description = "Another version stands there.")))]
+        (status = 412, description = "Another version stands there."),
+        (status = 501, description = "No key ring is configured.")))]
 pub(super) async fn change_my_access_key(
     State(app): State<Arc<App>>,
     permitted: Permitted<UpdateMyAccessKey>,
@@ -132,37 +145,45 @@ pub(super) async fn change_my_access_key(
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(update) = body?;
     mine(&app, &permitted.permit, &id).await?;
-    let record = permitted.permit.record();
-    app.index.change_access_key(&id, update.change(), expected(&headers)?, record.as_slice()).await?;
-    app.identity.stored()?.forget(&id).await;
-    shown(&app, &id).await
+    change(&app, &permitted.permit, &id, &headers, &update).await
 }
 
 /// Make a second key in place of one of one's own. Both are good until one is switched off or deleted.
 #[utoipa::path(post, path = "/me/access-keys/{access_key}/rotate", tag = "access keys",
-    params(("access_key" = String, Path, description = "The id.")), request_body = Rotation,
-    responses((status = 201, body = MadeAccessKey), (status = 404, description = "You have none of this id."),
-        (status = 409, description = "You have two active keys already.")))]
+    params(("access_key" = String, Path, description = "The id."),
+        ("If-Match" = Option<String>, Header, description = "The version that is replaced.")),
+    request_body = Rotation,
+    responses((status = 201, body = MadeAccessKey, headers(("Location" = String, description = "Where the key is."),
+            ("ETag" = String, description = "Its version."))),
+        (status = 404, description = "You have none of this id."),
+        (status = 409, description = "You have two active keys already, or the key is not active."),
+        (status = 412, description = "Another version stands there."),
+        (status = 501, description = "No key ring is configured to seal secrets.")))]
 pub(super) async fn rotate_my_access_key(
     State(app): State<Arc<App>>,
     permitted: Permitted<RotateMyAccessKey>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Result<Json<Rotation>, JsonRejection>,
-) -> Result<impl IntoResponse, Refusal> {
-    let Json(rotation) = body?;
-    mine(&app, &permitted.permit, &id).await?;
-    let by = permitted.permit.principal().to_string();
-    let (expected, record) = (expected(&headers)?, permitted.permit.record());
+    Posted { body: rotation, once }: Posted<Rotation>,
+) -> Result<Answer, Refusal> {
+    let permit = &permitted.permit;
+    mine(&app, permit, &id).await?;
+    let (by, expected, record) = (permit.principal().to_string(), expected(&headers)?, permit.record());
     let ends = Some(end(&app, rotation.expires_at)?);
-    Ok(made(app.identity.stored()?.rotate(&id, &by, ends, expected, record.as_slice()).await?))
+    let keys = app.identity.stored()?;
+    once.carry_out(&app, permit, async |index| {
+        made(keys.within(&index).rotate(&id, &by, ends, expected, record.as_slice()).await?, KEYS)
+    })
+    .await
 }
 
 /// Delete an access key of one's own.
 #[utoipa::path(delete, path = "/me/access-keys/{access_key}", tag = "access keys",
     params(("access_key" = String, Path, description = "The id."),
         ("If-Match" = Option<String>, Header, description = "The version that is deleted.")),
-    responses((status = 204, description = "It is gone."), (status = 404, description = "You have none of this id.")))]
+    responses((status = 204, description = "It is gone."), (status = 404, description = "You have none of this id."),
+        (status = 412, description = "Another version stands there."),
+        (status = 501, description = "No key ring is configured.")))]
 pub(super) async fn delete_my_access_key(
     State(app): State<Arc<App>>,
     permitted: Permitted<DeleteMyAccessKey>,
@@ -170,10 +191,7 @@ pub(super) async fn delete_my_access_key(
     headers: HeaderMap,
 ) -> Result<StatusCode, Refusal> {
     mine(&app, &permitted.permit, &id).await?;
-    let (expected, record) = (expected(&headers)?, permitted.permit.record());
-    app.index.change_access_key(&id, AccessKeyChange::Delete, expected, record.as_slice()).await?;
-    app.identity.stored()?.forget(&id).await;
-    Ok(StatusCode::NO_CONTENT)
+    delete(&app, &permitted.permit, &id, &headers).await
 }
 
 /// The person who asks: root, service accounts and sessions have no keys of their own.
@@ -184,11 +202,11 @@ fn person(permit: &Permit) -> Result<&Identity, Error> {
     }
 }
 
-/// A key of the person who asks; those of others are not there.
-async fn mine(app: &App, permit: &Permit, id: &str) -> Result<StoredAccessKey, Error> {
+/// Whether a key is the person's who asks; those of others are not there.
+async fn mine(app: &App, permit: &Permit, id: &str) -> Result<(), Error> {
     let me = person(permit)?;
     let key = app.index.access_key(id).await?.filter(|key| key.account == me.id);
-    key.ok_or_else(|| Code::NoSuchEntity.into())
+    key.map(drop).ok_or_else(|| Code::NoSuchEntity.into())
 }
 
 /// When a key ends: nobody's is good for ever, for nobody tells us that its person has left.

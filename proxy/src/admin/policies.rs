@@ -16,7 +16,8 @@ use zas_policy::{Kind, ParseError, Resource, builtin_policies, builtin_policy};
 use super::caller::asks;
 use super::etag::{etag, expected};
 use super::name;
-use super::page::Page;
+use super::page::{Page, bounded};
+use super::text::text;
 use super::{Permitted, Refusal};
 use crate::app::App;
 use crate::authz::Permit;
@@ -77,7 +78,8 @@ pub(super) struct NewPolicy {
     #[schema(value_type = Object)]
     document: Value,
     /// What it is for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text::<_, 1024>")]
+    #[schema(max_length = 1024, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     description: String,
 }
 
@@ -211,7 +213,8 @@ pub(super) async fn get_policy(
         ("If-Match" = Option<String>, Header, description = "The version that is replaced."),
         ("If-None-Match" = Option<String>, Header, description = "`*`: there is none yet.")),
     request_body = NewPolicy,
-    responses((status = 200, body = Policy, description = "As it is now, or would be with `dry_run`."),
+    responses((status = 200, body = Policy, description = "As it is now, or would be with `dry_run`.",
+            headers(("ETag" = String, description = "The version."))),
         (status = 400, description = "The document is not valid: the error names line, column and field."),
         (status = 412, description = "Another version stands there.")))]
 pub(super) async fn put_policy(
@@ -279,7 +282,7 @@ pub(super) async fn get_policy_history(
     page: Result<Query<HistoryPage>, QueryRejection>,
 ) -> Result<Json<History>, Refusal> {
     let Query(page) = page?;
-    let limit = Page::bounded(page.limit)?;
+    let limit = bounded(page.limit)?;
     let entries = app.index.policy_history(DocumentKind::Policy, &name, page.before, limit + 1).await?;
     let (entries, more) = cut(entries, limit);
     let next = entries.last().filter(|_| more).map(|entry| entry.version);

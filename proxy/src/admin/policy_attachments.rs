@@ -11,16 +11,12 @@ use utoipa::{IntoParams, ToSchema};
 use zas_policy::{Resource, builtin_policy};
 
 use super::caller::asks;
+use super::page::bounded;
+use super::text::{optional_text, text};
 use super::{Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
-use crate::index::{self, DocumentKind};
-
-/// The most attachments that are shown.
-const SHOWN: u32 = 10_000;
-
-/// The longest name of a user, role or group.
-const NAME: usize = 512;
+use crate::index::{self, DocumentKind, cut};
 
 asks! { "policy":
     /// Asks whom a policy concerns.
@@ -44,6 +40,8 @@ pub(super) enum TargetKind {
 }
 
 impl TargetKind {
+    const ALL: [&'static str; 3] = [Self::User.as_str(), Self::Role.as_str(), Self::Group.as_str()];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -54,21 +52,39 @@ impl TargetKind {
 }
 
 /// Whom a policy concerns.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema, IntoParams)]
+#[derive(Debug, Clone, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Target {
     /// What it is.
     kind: TargetKind,
     /// The name, with the issuer's prefix.
+    #[serde(deserialize_with = "text::<_, 512>")]
+    #[param(min_length = 1, max_length = 512, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: String,
 }
 
-/// All that a policy concerns.
+/// Which page of what a policy concerns.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AttachmentPage {
+    /// How many, from 1 to 1000; 100 where it is not said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before; unset: the first page.
+    #[serde(default, deserialize_with = "optional_text::<_, 520>")]
+    #[param(pattern = r"^(user|role|group)/[^\x00-\x1f\x7f-\x9f]{1,512}$")]
+    after: Option<String>,
+}
+
+/// A page of whom a policy concerns, by kind and name.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Attachments {
-    /// Whom, by kind and name.
+    /// Whom.
     attachments: Vec<AttachedTo>,
+    /// `after` of the next page; null on the last.
+    next: Option<String>,
 }
 
 /// Whom a policy concerns.
@@ -80,22 +96,36 @@ pub(super) struct AttachedTo {
     name: String,
 }
 
+impl AttachmentPage {
+    /// The kind and the name that the page begins behind; both empty: at the first.
+    fn place(&self) -> Result<(&str, &str), Error> {
+        let Some(after) = &self.after else { return Ok(("", "")) };
+        let place = after.split_once('/').filter(|(kind, name)| TargetKind::ALL.contains(kind) && !name.is_empty());
+        place
+            .ok_or_else(|| Error::new(Code::InvalidArgument, "after: not a `next` of this list").with("field", "after"))
+    }
+}
+
 /// List whom a policy concerns.
 #[utoipa::path(get, path = "/policies/{policy}/attachments", tag = "policies",
-    params(("policy" = String, Path, description = "The name.")),
+    params(("policy" = String, Path, description = "The name."), AttachmentPage),
     responses((status = 200, body = Attachments), (status = 404, description = "There is no such policy.")))]
 pub(super) async fn list_attachments(
     State(app): State<Arc<App>>,
     _permitted: Permitted<ListPolicyAttachments>,
     Path(policy): Path<String>,
+    page: Result<Query<AttachmentPage>, QueryRejection>,
 ) -> Result<Json<Attachments>, Refusal> {
+    let Query(page) = page?;
+    let (after, limit) = (page.place()?, bounded(page.limit)?);
     exists(&app, &policy).await?;
-    let attachments = app.index.policy_attachments(&policy, SHOWN).await?;
-    let attachments = attachments
-        .into_iter()
-        .map(|attachment| AttachedTo { kind: attachment.target_kind, name: attachment.target })
-        .collect();
-    Ok(Json(Attachments { attachments }))
+    let found = app.index.policy_attachments(&policy, after, limit + 1).await?;
+    let (found, more) = cut(found, limit);
+    let next = found.last().filter(|_| more).map(|last| format!("{}/{}", last.target_kind, last.target));
+    let attachments = found.into_iter();
+    let attachments =
+        attachments.map(|attachment| AttachedTo { kind: attachment.target_kind, name: attachment.target });
+    Ok(Json(Attachments { attachments: attachments.collect(), next }))
 }
 
 /// Attach a policy. Nothing happens where it is attached already.
@@ -143,9 +173,8 @@ async fn exists(app: &App, policy: &str) -> Result<(), Error> {
 }
 
 fn attachment(policy: String, target: Target) -> Result<index::Attachment, Error> {
-    if target.name.is_empty() || target.name.len() > NAME || target.name.contains(char::is_control) {
-        let text = format!("A name has 1 to {NAME} bytes and no control characters.");
-        return Err(Error::new(Code::InvalidArgument, text).with("field", "name"));
+    if target.name.is_empty() {
+        return Err(Error::new(Code::InvalidArgument, "name: at least one character").with("field", "name"));
     }
     Ok(index::Attachment { policy, target_kind: target.kind.as_str().to_owned(), target: target.name })
 }

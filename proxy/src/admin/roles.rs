@@ -18,6 +18,7 @@ use super::etag::{etag, expected};
 use super::name::check_name;
 use super::page::Page;
 use super::policies::{PutOptions, delete_document, malformed, put_document};
+use super::text::text;
 use super::{Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
@@ -84,7 +85,8 @@ pub(super) struct NewRole {
     #[schema(value_type = Object)]
     trust_policy: Value,
     /// What it is for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text::<_, 1024>")]
+    #[schema(max_length = 1024, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     description: String,
     /// The longest session in seconds, from 900 to 43200; 3600 where it is not said.
     #[schema(minimum = 900, maximum = 43_200)]
@@ -145,7 +147,8 @@ pub(super) async fn get_role(
         ("If-Match" = Option<String>, Header, description = "The version that is replaced."),
         ("If-None-Match" = Option<String>, Header, description = "`*`: there is none yet.")),
     request_body = NewRole,
-    responses((status = 200, body = Role, description = "As it is now, or would be with `dry_run`."),
+    responses((status = 200, body = Role, description = "As it is now, or would be with `dry_run`.",
+            headers(("ETag" = String, description = "The version."))),
         (status = 400, description = "The trust policy is not valid: the error names line, column and field."),
         (status = 412, description = "Another version stands there.")))]
 pub(super) async fn put_role(

@@ -3,28 +3,25 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use zas_policy::Resource;
 
+use super::answer::Answer;
 use super::caller::asks;
-use super::page::Page;
+use super::idempotency::Posted;
+use super::page::bounded;
+use super::text::text;
 use super::{Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
 use crate::identity::LONGEST_SESSION;
-use crate::index::{Revocation as Stored, RevocationKind, RoleSession};
-
-/// Revocations that are shown.
-const SHOWN: u32 = 1000;
-
-/// Bytes of a reason, and of what is revoked.
-const LONGEST: usize = 512;
+use crate::index::{Revocation as Stored, RevocationKind, RevocationPlace, RoleSession, cut};
 
 asks! { "session":
     /// Asks for all sessions.
@@ -93,10 +90,17 @@ pub(super) struct NewRevocation {
     /// What it is.
     kind: Kind,
     /// Which one.
-    #[schema(example = "kc/0e7a6c1b-6c43-4c4e-a05c-2f31a1a0f1d4")]
+    #[serde(deserialize_with = "text::<_, 512>")]
+    #[schema(
+        example = "kc/0e7a6c1b-6c43-4c4e-a05c-2f31a1a0f1d4",
+        min_length = 1,
+        max_length = 512,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"
+    )]
     value: String,
     /// Why.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text::<_, 512>")]
+    #[schema(max_length = 512, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     reason: String,
 }
 
@@ -122,17 +126,54 @@ pub(super) struct Revocation {
     revoked_at: OffsetDateTime,
 }
 
-/// What was revoked, the latest first.
+/// A page of what was revoked, the latest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Revocations {
-    /// At most 1,000 of them.
+    /// The revocations.
     revocations: Vec<Revocation>,
+    /// `after` of the next page; null on the last.
+    next: Option<String>,
+}
+
+/// Which page of a list of sessions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SessionPage {
+    /// How many, from 1 to 1000; 100 where it is not said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before; unset: the first page.
+    after: Option<Uuid>,
+}
+
+/// Which page of a list of revocations.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RevocationPage {
+    /// How many, from 1 to 1000; 100 where it is not said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before; unset: the first page.
+    #[param(pattern = r"^(0|-?[1-9][0-9]{0,15})\.(session|subject|token)\.[^\x00-\x1f\x7f-\x9f]{1,512}$")]
+    after: Option<String>,
 }
 
 impl From<RoleSession> for Session {
     fn from(row: RoleSession) -> Self {
         let RoleSession { id, access_key_id, subject, name, role, session_name, issued_at, expires_at, revoked } = row;
         Self { id, access_key_id, subject, name, role, session_name, issued_at, expires_at, revoked }
+    }
+}
+
+impl From<Kind> for RevocationKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Session => Self::Session,
+            Kind::Subject => Self::Subject,
+            Kind::Token => Self::Token,
+        }
     }
 }
 
@@ -149,26 +190,20 @@ impl From<Stored> for Revocation {
 }
 
 /// List sessions that have not lapsed.
-#[utoipa::path(get, path = "/sessions", tag = "sessions", params(Page), responses((status = 200, body = Sessions)))]
+#[utoipa::path(get, path = "/sessions", tag = "sessions", params(SessionPage), responses((status = 200, body = Sessions)))]
 pub(super) async fn list_sessions(
     State(app): State<Arc<App>>,
     _permitted: Permitted<ListSessions>,
-    page: Result<Query<Page>, QueryRejection>,
+    page: Result<Query<SessionPage>, QueryRejection>,
 ) -> Result<Json<Sessions>, Refusal> {
     let Query(page) = page?;
-    if !page.prefix().is_empty() {
-        return Err(Error::new(Code::InvalidArgument, "Ids are random: there is no prefix.")
-            .with("field", "prefix")
-            .into());
-    }
-    let after = if page.after().is_empty() { None } else { Some(session_id(page.after(), "after")?) };
-    let (found, more) = app.index.role_sessions(after, page.limit()?).await?;
+    let (found, more) = app.index.role_sessions(page.after, bounded(page.limit)?).await?;
     let next = found.last().filter(|_| more).map(|session| session.id.to_string());
     Ok(Json(Sessions { sessions: found.into_iter().map(Session::from).collect(), next }))
 }
 
 /// Show a session that has not lapsed.
-#[utoipa::path(get, path = "/sessions/{session}", tag = "sessions", params(("session" = String, Path, description = "The id.")),
+#[utoipa::path(get, path = "/sessions/{session}", tag = "sessions", params(("session" = Uuid, Path, description = "The id.")),
     responses((status = 200, body = Session), (status = 404, description = "There is none that lasts.")))]
 pub(super) async fn get_session(
     State(app): State<Arc<App>>,
@@ -180,7 +215,7 @@ pub(super) async fn get_session(
 }
 
 /// End a session. On every replica it holds within five seconds.
-#[utoipa::path(delete, path = "/sessions/{session}", tag = "sessions", params(("session" = String, Path, description = "The id.")),
+#[utoipa::path(delete, path = "/sessions/{session}", tag = "sessions", params(("session" = Uuid, Path, description = "The id.")),
     responses((status = 204, description = "It has ended."), (status = 404, description = "There is none that lasts.")))]
 pub(super) async fn revoke_session(
     State(app): State<Arc<App>>,
@@ -194,13 +229,19 @@ pub(super) async fn revoke_session(
 }
 
 /// List what was revoked and has not lapsed.
-#[utoipa::path(get, path = "/revocations", tag = "sessions", responses((status = 200, body = Revocations)))]
+#[utoipa::path(get, path = "/revocations", tag = "sessions", params(RevocationPage), responses((status = 200, body = Revocations)))]
 pub(super) async fn list_revocations(
     State(app): State<Arc<App>>,
     _permitted: Permitted<ListRevocations>,
+    page: Result<Query<RevocationPage>, QueryRejection>,
 ) -> Result<Json<Revocations>, Refusal> {
-    let found = app.index.revocations(SHOWN).await?;
-    Ok(Json(Revocations { revocations: found.into_iter().map(Revocation::from).collect() }))
+    let Query(page) = page?;
+    let after = page.after.as_deref().map(place).transpose()?;
+    let limit = bounded(page.limit)?;
+    let found = app.index.revocations(after, limit + 1).await?;
+    let (found, more) = cut(found, limit);
+    let next = found.last().filter(|_| more).map(|last| token(last));
+    Ok(Json(Revocations { revocations: found.into_iter().map(Revocation::from).collect(), next }))
 }
 
 /// Revoke a session, a token, or everything of a person that was issued until now. On every replica it holds within five seconds.
@@ -208,31 +249,30 @@ pub(super) async fn list_revocations(
 /// With a person go the access keys of the person, and those that the person answers for. Whoever can still log in gets new tokens:
 /// disable the person at the issuer first.
 #[utoipa::path(post, path = "/revocations", tag = "sessions", request_body = NewRevocation,
-    responses((status = 204, description = "It is no longer good."), (status = 400, description = "A field is wrong.")))]
+    responses((status = 204, description = "It is no longer good."), (status = 404, description = "There is no such session that lasts.")))]
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     permitted: Permitted<Revoke>,
-    body: Result<Json<NewRevocation>, JsonRejection>,
-) -> Result<StatusCode, Refusal> {
-    let Json(new) = body?;
-    check_text(&new.value, "value", !new.value.is_empty())?;
-    check_text(&new.reason, "reason", true)?;
+    Posted { body: new, once }: Posted<NewRevocation>,
+) -> Result<Answer, Refusal> {
+    if new.value.is_empty() {
+        return Err(Error::new(Code::InvalidArgument, "value: at least one character").with("field", "value").into());
+    }
+    let session = matches!(new.kind, Kind::Session).then(|| session_id(&new.value, "value")).transpose()?;
+    let kind = RevocationKind::from(new.kind);
     let by = permitted.permit.principal().to_string();
     let record = permitted.permit.record().map(|record| record.reference(&new.value));
-    let (kind, audit) = match new.kind {
-        Kind::Session => {
-            let id = session_id(&new.value, "value")?;
-            app.index.revoke_role_session(id, &new.reason, &by, record.as_slice()).await?;
-            know(&app).await?;
-            return Ok(StatusCode::NO_CONTENT);
-        }
-        Kind::Subject => (RevocationKind::Subject, record),
-        Kind::Token => (RevocationKind::Token, record),
-    };
     let expires_at = OffsetDateTime::now_utc() + longest(&app);
-    app.index.revoke(kind, &new.value, expires_at, &new.reason, &by, audit.as_slice()).await?;
+    let revoked = once.carry_out(&app, &permitted.permit, async |index| {
+        match session {
+            Some(id) => index.revoke_role_session(id, &new.reason, &by, record.as_slice()).await?,
+            None => index.revoke(kind, &new.value, expires_at, &new.reason, &by, record.as_slice()).await?,
+        }
+        Ok(Answer::done())
+    });
+    let answer = revoked.await?;
     know(&app).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(answer)
 }
 
 /// For how long anything can be good that was issued until now: a token, and a chain of sessions that was begun with it at its end.
@@ -250,14 +290,24 @@ async fn know(app: &App) -> Result<(), Error> {
     }
 }
 
-fn session_id(text: &str, field: &'static str) -> Result<Uuid, Error> {
-    text.parse().map_err(|_| Error::new(Code::InvalidArgument, "The id of a session is a UUID.").with("field", field))
+/// A place in the list for clients, who give it back as it is: microseconds since 1970, kind and value.
+fn token(last: &Stored) -> String {
+    format!("{}.{}.{}", last.revoked_at.unix_timestamp_nanos() / 1000, last.kind.as_str(), last.value)
 }
 
-fn check_text(text: &str, field: &'static str, holds: bool) -> Result<(), Error> {
-    if holds && text.len() <= LONGEST && !text.chars().any(char::is_control) {
-        return Ok(());
-    }
-    let message = format!("{field} has at most 512 characters, none of control; a value has at least one.");
-    Err(Error::new(Code::InvalidArgument, message).with("field", field))
+fn place(token: &str) -> Result<RevocationPlace, Error> {
+    let parse = || {
+        let (micros, rest) = token.split_once('.')?;
+        let (kind, value) = rest.split_once('.')?;
+        let micros = micros.parse::<i64>().ok().filter(|number| number.to_string() == micros)?;
+        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).ok()?;
+        let kind = RevocationKind::ALL.into_iter().find(|known| known.as_str() == kind)?;
+        let is_value = (1..=512).contains(&value.chars().count()) && !value.chars().any(char::is_control);
+        is_value.then(|| (moment, kind, value.to_owned()))
+    };
+    parse().ok_or_else(|| Error::new(Code::InvalidArgument, "after: not a `next` of this list").with("field", "after"))
+}
+
+fn session_id(text: &str, field: &'static str) -> Result<Uuid, Error> {
+    text.parse().map_err(|_| Error::new(Code::InvalidArgument, "The id of a session is a UUID.").with("field", field))
 }

@@ -23,10 +23,11 @@ pub struct Page {
 /// `InvalidArgument` where the range is empty or `limit` is 0; `IndexUnavailable`.
 pub async fn query(index: &Index, filter: &AuditFilter, after: Option<AuditPlace>, limit: u32) -> Result<Page> {
     if filter.from >= filter.to {
-        return Err(Error::new(Code::InvalidArgument, "The time range is empty: `from` must be before `to`."));
+        let text = "to: the time range is empty, `from` must be before `to`";
+        return Err(Error::new(Code::InvalidArgument, text).with("field", "to"));
     }
     if limit == 0 {
-        return Err(Error::new(Code::InvalidArgument, "The limit must be at least 1."));
+        return Err(Error::new(Code::InvalidArgument, "The limit must be at least 1.").with("field", "limit"));
     }
     let limit = limit.min(MAX_PAGE);
     let mut events = index.audit_events(filter, after, limit + 1).await?;
@@ -53,7 +54,8 @@ pub fn place(token: &str) -> Result<AuditPlace> {
         let nanos = micros.parse::<i64>().ok().map(|micros| i128::from(micros) * 1000)?;
         Some((OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?, Uuid::try_parse(id).ok()?))
     };
-    parse().ok_or_else(|| Error::new(Code::InvalidArgument, "The page token is not one of ours."))
+    let place = parse().filter(|place| self::token(*place) == token);
+    place.ok_or_else(|| Error::new(Code::InvalidArgument, "after: not a `next` of this list").with("field", "after"))
 }
 
 #[cfg(test)]
@@ -65,7 +67,9 @@ mod tests {
     fn a_token_is_read_as_it_was_written() {
         let here = (datetime!(2026-01-02 03:04:05.678901 UTC), Uuid::now_v7());
         assert_eq!(place(&token(here)).unwrap(), here);
-        for bad in ["", ".", "1", "x.y", "1.2", "99999999999999999999.00000000000000000000000000000000"] {
+        let (zeros, dashes) = ("0".repeat(32), "00000000-0000-0000-0000-000000000000");
+        let others = [format!("99999999999999999999.{zeros}"), format!("01.{zeros}"), format!("1.{dashes}")];
+        for bad in ["", ".", "1", "x.y", "1.2"].into_iter().chain(others.iter().map(String::as_str)) {
             assert_eq!(place(bad).unwrap_err().code(), Code::InvalidArgument, "{bad}");
         }
     }

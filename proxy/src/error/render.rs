@@ -6,6 +6,9 @@ use serde_json::json;
 
 use super::{Code, Error};
 
+/// What our own API takes (RFC 9110, section 11.6.1).
+const CHALLENGE: &str = "Basic realm=\"Zot Artifact Store\", charset=\"UTF-8\", Bearer";
+
 /// The id of one request, in every answer and every log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(String);
@@ -40,7 +43,7 @@ pub fn s3_xml(error: &Error, resource: &str, request_id: &RequestId) -> Response
         escape_xml(resource),
         request_id.as_str()
     );
-    response(error, "application/xml", body)
+    response(error, error.row().status, "application/xml", body)
 }
 
 /// An OCI error document (distribution-spec 1.1, "Error codes").
@@ -51,13 +54,13 @@ pub fn oci_json(error: &Error, request_id: &RequestId) -> Response<Bytes> {
         "message": error.message(),
         "detail": {"reason": error.row().label, "request_id": request_id.as_str()},
     }]});
-    elsewhere(error, response(error, "application/json", body.to_string()))
+    response(error, status_elsewhere(error.code()), "application/json", body.to_string())
 }
 
 /// Our own error document, for everything under `/-/`.
 #[must_use]
 pub fn our_json(error: &Error, request_id: &RequestId) -> Response<Bytes> {
-    let row = error.row();
+    let (row, status) = (error.row(), status_elsewhere(error.code()));
     let details: serde_json::Map<_, _> = error.details().map(|(k, v)| (k.to_owned(), v.into())).collect();
     let body = json!({
         "type": row.kind.as_str(),
@@ -65,24 +68,29 @@ pub fn our_json(error: &Error, request_id: &RequestId) -> Response<Bytes> {
         "message": error.message(),
         "details": details,
         "retryable": row.retryable,
-        "http_status": row.status,
+        "http_status": status,
         "request_id": request_id.as_str(),
     });
-    elsewhere(error, response(error, "application/json", body.to_string()))
-}
-
-/// The status of too many requests is S3's own; everybody else has 429 (RFC 6585, section 4).
-fn elsewhere(error: &Error, mut response: Response<Bytes>) -> Response<Bytes> {
-    if error.code() == Code::RateExceeded {
-        *response.status_mut() = http::StatusCode::TOO_MANY_REQUESTS;
+    let mut response = response(error, status, "application/json", body.to_string());
+    if status == 401 {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
     }
     response
 }
 
-fn response(error: &Error, content_type: &'static str, body: String) -> Response<Bytes> {
+/// The status of an error at every door but S3's: too many requests are 429 (RFC 6585, section 4), and too large a body is 413
+/// (RFC 9110, section 15.5.14), where S3 has statuses of its own.
+pub(crate) const fn status_elsewhere(code: Code) -> u16 {
+    match code {
+        Code::RateExceeded => 429,
+        Code::EntityTooLarge | Code::MaxMessageLengthExceeded => 413,
+        _ => code.row().status,
+    }
+}
+
+fn response(error: &Error, status: u16, content_type: &'static str, body: String) -> Response<Bytes> {
     let mut out = Response::new(Bytes::from(body));
-    *out.status_mut() =
-        http::StatusCode::from_u16(error.row().status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    *out.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     out.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Some(seconds) = error.retry_after_seconds() {
         out.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

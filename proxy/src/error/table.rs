@@ -151,10 +151,20 @@ table! {
     NoSuchBucketPolicy: Validation, 404, "NoSuchBucketPolicy", "NAME_UNKNOWN", false, "no_such_bucket_policy", "The bucket policy does not exist.";
     /// A policy, role, attachment or access key is not there.
     NoSuchEntity: Validation, 404, "NoSuchEntity", "NAME_UNKNOWN", false, "no_such_entity", "There is nothing of this name.";
+    /// An access key that is no way to another, for it opens nothing.
+    AccessKeyInactive: Validation, 409, "InvalidRequest", "UNSUPPORTED", false, "access_key_inactive", "The access key is disabled or expired, so it cannot be rotated.";
     /// A policy document that cannot be used.
     MalformedPolicy: Validation, 400, "MalformedPolicy", "UNSUPPORTED", false, "malformed_policy", "The policy is not valid.";
     /// An Idempotency-Key that was used for another request.
     IdempotencyMismatch: Validation, 422, "InvalidRequest", "UNSUPPORTED", false, "idempotency_mismatch", "This Idempotency-Key was used for another request.";
+    /// An Idempotency-Key whose request is being carried out.
+    IdempotencyKeyInUse: Validation, 409, "OperationAborted", "UNSUPPORTED", true, "idempotency_key_in_use", "The request with this Idempotency-Key is being carried out. Please try again.";
+    /// An Idempotency-Key whose answer can no longer be read.
+    IdempotencyAnswerLost: Validation, 409, "OperationAborted", "UNSUPPORTED", false, "idempotency_answer_lost", "The request with this Idempotency-Key was carried out, but its answer can no longer be read. See what there is, and use another key.";
+    /// More answers are kept for one caller than may be.
+    TooManyIdempotencyKeys: Validation, 429, "SlowDown", "TOOMANYREQUESTS", true, "too_many_idempotency_keys", "You have used as many Idempotency-Keys as are kept. Please try again later.";
+    /// A body of a kind that is not read.
+    UnsupportedMediaType: Validation, 415, "InvalidRequest", "UNSUPPORTED", false, "unsupported_media_type", "The body must be JSON, and Content-Type must say so.";
     /// The version is not there.
     NoSuchVersion: Validation, 404, "NoSuchVersion", "MANIFEST_UNKNOWN", false, "no_such_version", "The specified version does not exist.";
     /// The multipart upload is not there.

@@ -133,7 +133,7 @@ impl Revocations {
         let asked = Instant::now();
         let revision = index.revocation_revision().await?;
         if revision != self.shared.known.load().revision {
-            let found = index.revocations(MOST).await?;
+            let found = index.revocations(None, MOST).await?;
             let before = found.into_iter().map(|one| ((one.kind, one.value), one.before.unix_timestamp())).collect();
             self.shared.known.store(Arc::new(Known { revision, before }));
         }

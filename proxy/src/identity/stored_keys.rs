@@ -170,6 +170,12 @@ impl StoredKeys {
         Self { index, seal, known, unknown, fresh, uses: Arc::default(), followed, hasher: RandomState::new() }
     }
 
+    /// The same keys, changed within the unit that `index` belongs to.
+    #[must_use]
+    pub fn within(&self, index: &Index) -> Self {
+        Self { index: index.clone(), ..self.clone() }
+    }
+
     /// Follows the feed and notes when keys are used, until `stop`. Without it keys are found all the same.
     pub async fn run(&self, mut feed: Subscription, stop: CancellationToken) {
         let following = async {
@@ -304,7 +310,7 @@ impl StoredKeys {
 
     /// Makes a second key for the account of `from`; the old one stays until it is disabled or deleted.
     /// # Errors
-    /// As [`Index::rotate_access_key`].
+    /// As [`Index::rotate_access_key`]; `InvalidArgument`: it would have ended.
     pub async fn rotate(
         &self,
         from: &str,
@@ -313,6 +319,7 @@ impl StoredKeys {
         version: Option<i64>,
         audit: &[Record],
     ) -> Result<Issued> {
+        check_end(expires_at)?;
         let (id, secret) = (generate_id(PREFIX), generate_secret());
         let sealed = self.seal.seal(&id, secret.expose().as_bytes())?;
         let next = NextAccessKey { id: &id, sealed: &sealed.bytes, ring_key: &sealed.ring_key, created_by, expires_at };
@@ -380,9 +387,18 @@ pub(super) fn generate_secret() -> Secret {
     Secret::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 30]>()))
 }
 
+/// A key that has ended would open nothing.
+fn check_end(end: Option<OffsetDateTime>) -> Result<()> {
+    if end.is_some_and(|end| end <= OffsetDateTime::now_utc()) {
+        let text = "expires_at must be in the future.";
+        return Err(Error::new(Code::InvalidArgument, text).with("field", "expires_at"));
+    }
+    Ok(())
+}
+
 /// Bounds of what a client may choose.
 fn check(new: &NewKey) -> Result<()> {
-    let is_text = |text: &str, longest: usize| text.len() <= longest && !text.chars().any(char::is_control);
+    let is_text = |text: &str, longest: usize| text.chars().count() <= longest && !text.chars().any(char::is_control);
     let is_name = |text: &str| !text.is_empty() && is_text(text, 256);
     let invalid = |field: &'static str, message: &'static str| {
         Err(Error::new(Code::InvalidArgument, message).with("field", field))
@@ -406,9 +422,7 @@ fn check(new: &NewKey) -> Result<()> {
     {
         return invalid("account", "account must be the account of a service account's key.");
     }
-    if new.expires_at.is_some_and(|end| end <= OffsetDateTime::now_utc()) {
-        return invalid("expires_at", "expires_at must be in the future.");
-    }
+    check_end(new.expires_at)?;
     match new.policy.as_ref().map(|policy| Policy::parse(Kind::Session, "access-key", policy)) {
         Some(Err(error)) => Err(Error::new(Code::MalformedPolicy, error.to_string()).with("field", "policy")),
         _ => Ok(()),

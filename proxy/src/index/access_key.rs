@@ -116,8 +116,6 @@ pub enum AccessKeyChange {
     Enable,
     /// It is no longer good until it is enabled.
     Disable,
-    /// It is good until then; unset: for ever.
-    Expire(Option<OffsetDateTime>),
     /// It is gone.
     Delete,
 }
@@ -134,13 +132,10 @@ pub struct AccessKeyPage {
 const CREATE: &str =
     audited!(15, "SELECT create_access_key($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS status");
 const ROTATE: &str = audited!(8, "SELECT rotate_access_key($1, $2, $3, $4, $5, $6, $7) AS status");
-const CHANGE: &str = audited!(5, "SELECT set_access_key($1, $2, $3, $4) AS status");
+const CHANGE: &str = audited!(4, "SELECT set_access_key($1, $2, NULL, $3) AS status");
 const ONE: &str = "SELECT * FROM access_keys WHERE id = $1";
 const ALL: &str = "SELECT * FROM access_keys WHERE id > $1 ORDER BY id LIMIT $2";
 const OF_OWNER: &str = "SELECT * FROM access_keys WHERE owner = $3 AND id > $1 ORDER BY id LIMIT $2";
-const DISABLE_OF_OWNER: &str = "
-    UPDATE access_keys SET disabled_at = clock_timestamp(), version = version + 1
-    WHERE owner = $1 AND disabled_at IS NULL RETURNING id";
 const FOLLOW: &str = "
     UPDATE access_keys SET name = $2, roles = $3, groups = $4, followed_at = to_timestamp($5::double precision)
     WHERE account = $1 AND account_kind = 'person' AND (name, roles, groups) IS DISTINCT FROM ($2, $3, $4)
@@ -237,7 +232,7 @@ impl Index {
 
     /// Makes a second key for the account of `from`, which stays as it is; `version` is the one that the caller has seen.
     /// # Errors
-    /// `NoSuchEntity`, `PreconditionFailed`; `LimitExceeded`: there are two active ones already; `InvalidRequest`: `from` is not active.
+    /// `NoSuchEntity`, `PreconditionFailed`; `LimitExceeded`: there are two active ones already; `AccessKeyInactive`: `from` is not.
     pub async fn rotate_access_key(
         &self,
         from: &str,
@@ -274,15 +269,13 @@ impl Index {
         audit: &[Record],
     ) -> Result<()> {
         let records = self.canonical(audit);
-        let (name, end) = match change {
-            AccessKeyChange::Enable => ("enable", None),
-            AccessKeyChange::Disable => ("disable", None),
-            AccessKeyChange::Expire(end) => ("expire", end),
-            AccessKeyChange::Delete => ("delete", None),
+        let name = match change {
+            AccessKeyChange::Enable => "enable",
+            AccessKeyChange::Disable => "disable",
+            AccessKeyChange::Delete => "delete",
         };
-        let (status,): (String,) = self
-            .fetch_one(|| sqlx::query_as(CHANGE).bind(id).bind(name).bind(end).bind(version).bind(&records))
-            .await?;
+        let (status,): (String,) =
+            self.fetch_one(|| sqlx::query_as(CHANGE).bind(id).bind(name).bind(version).bind(&records)).await?;
         check(&status)
     }
 
@@ -328,14 +321,6 @@ impl Index {
         Ok(AccessKeyPage { keys, truncated })
     }
 
-    /// Switches off every key that a person answers for, and tells which it were.
-    /// # Errors
-    /// `IndexUnavailable`.
-    pub async fn disable_access_keys_of(&self, owner: &str) -> Result<Vec<String>> {
-        let rows: Vec<(String,)> = self.fetch_all(|| sqlx::query_as(DISABLE_OF_OWNER).bind(owner)).await?;
-        Ok(rows.into_iter().map(|(id,)| id).collect())
-    }
-
     /// Notes when keys were used; those that were noted within a minute before are left alone. How many were noted.
     pub(crate) async fn touch_access_keys(&self, ids: &[String], at: &[OffsetDateTime]) -> Result<usize> {
         let rows: Vec<(String,)> = self.fetch_all(|| sqlx::query_as(TOUCH).bind(ids).bind(at)).await?;
@@ -374,9 +359,7 @@ fn check(status: &str) -> Result<()> {
         "NoSuchAccessKey" => no_such_key(),
         "PreconditionFailed" => Code::PreconditionFailed.into(),
         "TooManyAccessKeys" => Error::new(Code::LimitExceeded, "The account has two active access keys already."),
-        "AccessKeyInactive" => {
-            Error::new(Code::InvalidRequest, "The access key is disabled or expired, so it cannot be rotated.")
-        }
+        "AccessKeyInactive" => Code::AccessKeyInactive.into(),
         other => Error::internal(format!("the index answered with the unknown status {other:?}")),
     })
 }

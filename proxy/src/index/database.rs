@@ -8,12 +8,14 @@ use std::time::Duration;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::QueryAs;
 use sqlx::{FromRow, Postgres};
+use tokio::sync::Mutex;
 use url::Url;
 use uuid::Uuid;
 
 use super::Repository;
 use super::failure::Failure;
-use super::pool::Pool;
+use super::pool::{Loan, Pool};
+use super::unit::Open;
 use crate::config::Database;
 use crate::error::{Error, Result};
 
@@ -41,6 +43,8 @@ pub struct Index {
     pub(super) reclaim_after: Duration,
     pub(super) repositories: Arc<RwLock<HashMap<i64, Arc<Repository>>>>,
     pub(super) writer: Uuid,
+    /// The unit that it belongs to; unset: every statement is a transaction by itself.
+    unit: Option<Arc<Mutex<Open>>>,
 }
 
 impl Index {
@@ -57,7 +61,13 @@ impl Index {
             reclaim_after: RECLAIM_AFTER,
             repositories: Arc::default(),
             writer: Uuid::now_v7(),
+            unit: None,
         })
+    }
+
+    /// The same index, within a unit.
+    pub(super) fn within(&self, unit: Arc<Mutex<Open>>) -> Self {
+        Self { unit: Some(unit), ..self.clone() }
     }
 
     /// Who this process is in the audit log; clones share it.
@@ -95,7 +105,8 @@ impl Index {
         self.pool.close();
     }
 
-    /// Runs one statement, which is one transaction; tries again where another transaction was in its way.
+    /// Runs one statement, which is one transaction unless it belongs to a unit; tries again where another transaction was in its
+    /// way.
     pub(super) async fn fetch_all<'q, T>(
         &self,
         statement: impl Fn() -> Statement<'q, T> + Send + Sync,
@@ -106,7 +117,8 @@ impl Index {
         let mut attempt = 1;
         loop {
             match self.attempt(statement()).await {
-                Err(failure) if failure.is_conflict() && attempt < ATTEMPTS => {
+                // What is in the way of a unit has undone all of it.
+                Err(failure) if failure.is_conflict() && attempt < ATTEMPTS && self.unit.is_none() => {
                     let pause = rand::random_range(5..25) * u64::from(attempt);
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                     attempt += 1;
@@ -142,13 +154,24 @@ impl Index {
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin + 'q,
     {
+        if let Some(unit) = &self.unit {
+            return unit.lock().await.run(self, statement).await;
+        }
         let mut loan = self.pool.acquire().await?;
-        let rows = tokio::time::timeout(self.deadline, statement.fetch_all(loan.connection()?)).await;
-        let outcome = rows.map_err(|_| Failure::Deadline(self.deadline))?.map_err(Failure::from);
+        let outcome = self.on(&mut loan, statement).await;
         if outcome.as_ref().err().is_none_or(Failure::leaves_connection_usable) {
             loan.give_back();
         }
         outcome
+    }
+
+    /// Runs one statement on a connection.
+    pub(super) async fn on<'q, T>(&self, loan: &mut Loan, statement: Statement<'q, T>) -> Result<Vec<T>, Failure>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin + 'q,
+    {
+        let rows = tokio::time::timeout(self.deadline, statement.fetch_all(loan.connection()?)).await;
+        rows.map_err(|_| Failure::Deadline(self.deadline))?.map_err(Failure::from)
     }
 }
 

@@ -135,8 +135,8 @@ const LIST: &str = "
     FROM policy_documents WHERE kind = $1 AND name > $2 AND starts_with(name, $3) ORDER BY name LIMIT $4";
 
 const ATTACHMENTS: &str = "
-    SELECT policy, target_kind, target FROM policy_attachments WHERE policy = $1
-    ORDER BY target_kind, target LIMIT $2";
+    SELECT policy, target_kind, target FROM policy_attachments
+    WHERE policy = $1 AND (target_kind, target) > ($2, $3) ORDER BY target_kind, target LIMIT $4";
 
 const HISTORY: &str = "
     SELECT version, change, state, changed_at, changed_by FROM policy_history
@@ -271,11 +271,14 @@ impl Index {
         rows.into_iter().map(Row::into_document).collect()
     }
 
-    /// What a policy is attached to, the first `limit` by kind and name.
+    /// What a policy is attached to behind a kind and a name, the first `limit` in the order of both.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn policy_attachments(&self, policy: &str, limit: u32) -> Result<Vec<Attachment>> {
-        Ok(self.fetch_all(|| sqlx::query_as(ATTACHMENTS).bind(policy).bind(i64::from(limit))).await?)
+    pub async fn policy_attachments(&self, policy: &str, after: (&str, &str), limit: u32) -> Result<Vec<Attachment>> {
+        let (kind, name) = after;
+        let rows =
+            self.fetch_all(|| sqlx::query_as(ATTACHMENTS).bind(policy).bind(kind).bind(name).bind(i64::from(limit)));
+        Ok(rows.await?)
     }
 
     /// Attaches a policy; nothing happens where it is attached already.

@@ -2,7 +2,7 @@
 //!
 //! What does not live here: the set in memory that requests are checked against (`identity`).
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::Index;
 use super::audited::audited;
@@ -21,7 +21,8 @@ pub enum RevocationKind {
 }
 
 impl RevocationKind {
-    const ALL: [Self; 3] = [Self::Session, Self::Subject, Self::Token];
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Session, Self::Subject, Self::Token];
 
     /// As the index and REST have it.
     #[must_use]
@@ -33,6 +34,9 @@ impl RevocationKind {
         }
     }
 }
+
+/// Where a page of revocations begins: behind the one of this moment, kind and value.
+pub type RevocationPlace = (OffsetDateTime, RevocationKind, String);
 
 /// One revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +61,8 @@ const REVOKE: &str = audited!(6, "SELECT revoke($1, $2, $3, $4, $5) AS status");
 const REVISION: &str = "SELECT revision FROM revocation_revision";
 const ACTIVE: &str = "
     SELECT kind, value, before, expires_at, reason, revoked_by, revoked_at FROM revocations
-    WHERE expires_at > clock_timestamp() ORDER BY revoked_at DESC LIMIT $1";
+    WHERE expires_at > clock_timestamp() AND (revoked_at, kind, value) < ($1, $2, $3)
+    ORDER BY revoked_at DESC, kind DESC, value DESC LIMIT $4";
 const FORGET: &str = "
     DELETE FROM revocations WHERE (kind, value) IN (
         SELECT kind, value FROM revocations WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT $1
@@ -111,11 +116,16 @@ impl Index {
         Ok(revision)
     }
 
-    /// Up to `limit` revocations that still matter, the latest first.
+    /// Up to `limit` revocations that still matter behind `after`, the latest first.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn revocations(&self, limit: u32) -> Result<Vec<Revocation>> {
-        let rows: Vec<Row> = self.fetch_all(|| sqlx::query_as(ACTIVE).bind(i64::from(limit))).await?;
+    pub async fn revocations(&self, after: Option<RevocationPlace>, limit: u32) -> Result<Vec<Revocation>> {
+        // Later than all that was revoked, by any clock.
+        let beginning = || (OffsetDateTime::now_utc() + Duration::days(36_500), RevocationKind::Session, String::new());
+        let (moment, kind, value) = after.unwrap_or_else(beginning);
+        let rows: Vec<Row> = self
+            .fetch_all(|| sqlx::query_as(ACTIVE).bind(moment).bind(kind.as_str()).bind(&value).bind(i64::from(limit)))
+            .await?;
         rows.into_iter().map(read).collect()
     }
 

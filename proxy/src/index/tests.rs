@@ -10,6 +10,7 @@ mod places;
 mod policies;
 mod schema;
 mod sweeping;
+mod units;
 mod uploads;
 
 use std::collections::BTreeMap;
