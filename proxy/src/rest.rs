@@ -19,15 +19,13 @@ pub enum Exposure {
     Operators,
 }
 
+/// Every path, and what it is called in metrics and logs.
+pub const PATHS: [(&str, &str); 3] = [("/-/livez", "livez"), ("/-/readyz", "readyz"), ("/-/metrics", "metrics")];
+
 /// What a REST path is called in metrics and logs.
 #[must_use]
 pub fn operation(path: &str) -> &'static str {
-    match path {
-        "/-/livez" => "livez",
-        "/-/readyz" => "readyz",
-        "/-/metrics" => "metrics",
-        _ => "unknown",
-    }
+    PATHS.into_iter().find(|(known, _)| *known == path).map_or("unknown", |(_, name)| name)
 }
 
 /// Answers a request that has no body to read.

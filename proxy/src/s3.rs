@@ -78,6 +78,11 @@ pub use budget::{Budget, Taken};
 pub(crate) use host::Domains;
 pub(crate) use names::is_bucket_name;
 
+/// The name of every operation that exists here.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    Operation::ALL.iter().map(|operation| operation.name())
+}
+
 /// What an S3 answer's extensions say about the request, for logs and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OperationName(pub &'static str);

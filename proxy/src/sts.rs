@@ -108,25 +108,49 @@ async fn ask(
 }
 
 async fn dispatch(from: From<'_>, parameters: Parameters, asked: &Asked) -> Result<Answer> {
-    let action = parameters.action()?;
-    match action {
-        "AssumeRole" => {
-            asked.set_operation("AssumeRole");
-            assume_role::assume_role(from, parameters).await
-        }
-        "AssumeRoleWithWebIdentity" => {
-            asked.set_operation("AssumeRoleWithWebIdentity");
-            assume_role_with_web_identity::assume_role_with_web_identity(from, parameters).await
-        }
-        "GetCallerIdentity" => {
-            asked.set_operation("GetCallerIdentity");
-            get_caller_identity::get_caller_identity(from, &parameters).await
-        }
-        _ => Err(Error::new(
+    let operation = Operation::parse(parameters.action()?).ok_or_else(|| {
+        Error::new(
             Code::InvalidAction,
             "There are the actions AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity.",
-        )),
+        )
+    })?;
+    asked.set_operation(operation.name());
+    match operation {
+        Operation::AssumeRole => assume_role::assume_role(from, parameters).await,
+        Operation::AssumeRoleWithWebIdentity => {
+            assume_role_with_web_identity::assume_role_with_web_identity(from, parameters).await
+        }
+        Operation::GetCallerIdentity => get_caller_identity::get_caller_identity(from, &parameters).await,
     }
+}
+
+/// An operation, named as STS names it. What is not in [`Self::ALL`] nobody can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    AssumeRole,
+    AssumeRoleWithWebIdentity,
+    GetCallerIdentity,
+}
+
+impl Operation {
+    const ALL: [Self; 3] = [Self::AssumeRole, Self::AssumeRoleWithWebIdentity, Self::GetCallerIdentity];
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.name() == name)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::AssumeRole => "AssumeRole",
+            Self::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
+            Self::GetCallerIdentity => "GetCallerIdentity",
+        }
+    }
+}
+
+/// The name of every operation that exists here.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    Operation::ALL.into_iter().map(Operation::name)
 }
 
 /// Where a request comes from.

@@ -64,6 +64,10 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
         Operation::ListBuckets if list_buckets::is_filtered(app, &caller) => {
             authorize(app, &caller, Action::GetCallerIdentity, resource).await?
         }
+        // A key is what is deleted, so that a policy about objects alone is enough, as it is at AWS.
+        Operation::DeleteObjects if !caller.principal().is_anonymous() => {
+            authorize(app, &caller, Action::GetCallerIdentity, resource).await?
+        }
         _ => authorize(app, &caller, action, resource).await?,
     };
     call.set_permit(&permit);

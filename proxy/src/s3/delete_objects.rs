@@ -34,7 +34,10 @@ pub(super) async fn delete_objects(
             Err(error) => errors.push(refusal(&error, object)),
         }
     }
-    app.index.delete_objects(&bucket, &keys, app.config.blobs.sweep_grace, &records).await?;
+    // Who may delete none of them is not told either whether the bucket is there.
+    if !keys.is_empty() {
+        app.index.delete_objects(&bucket, &keys, app.config.blobs.sweep_grace, &records).await?;
+    }
     let quiet = delete.quiet.unwrap_or(false);
     let deleted = keys.into_iter().map(|key| dto::DeletedObject { key: Some(key), ..Default::default() });
     Ok(S3Response::new(dto::DeleteObjectsOutput {

@@ -9,7 +9,7 @@ macro_rules! operations {
         pub(super) enum Operation { $($name),+ }
 
         impl Operation {
-            #[cfg(test)]
+            /// Every operation that exists.
             pub(super) const ALL: &'static [Self] = &[$(Self::$name),+];
 
             /// By the name that `s3s` gives it.

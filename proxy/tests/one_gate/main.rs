@@ -1,0 +1,92 @@
+//! One gate before every operation of every door: nobody who may not is served, and whoever has just the right that it needs is.
+//!
+//! What operations there are the code says (`operations.rs`), so that a new one without a case fails here. Each is tried by nobody, by
+//! somebody without rights, and by somebody with every right but the one that is needed; each must be refused as the door's protocol
+//! refuses, be on record where it is known who asked, reach the registry with nothing, and leave the index as it was. Then somebody
+//! with just that right does it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test that panics is a test that fails; clippy sees only test functions as tests"
+)]
+
+#[path = "../support/ask.rs"]
+mod ask;
+mod case;
+mod oci;
+mod operations;
+mod rest;
+mod s3;
+#[path = "../support/sidecar.rs"]
+mod sidecar;
+mod sts;
+mod token;
+mod trial;
+
+use std::time::Duration;
+
+use zas_proxy::config::{AuditReads, Config};
+use zas_proxy::gateway::Door;
+
+use operations::operations;
+use sidecar::Sidecar;
+
+/// Operations that are not tried. It stays empty: whoever adds an operation adds its case.
+const NOT_TRIED: &[&str] = &[];
+
+/// Operations that are for everybody, and why.
+const FOR_EVERYBODY: &[(&str, &str)] = &[
+    ("GET /-/livez", "a probe tells that the process answers, and nothing else"),
+    ("GET /-/readyz", "a probe tells which part is not ready, and not why"),
+    ("GET /-/api/openapi.json", "the description of the API is the same for every installation"),
+];
+
+/// A sidecar that commits a refusal's record before it answers, and does nothing by itself.
+async fn sidecar() -> Sidecar {
+    Sidecar::start(|config: &mut Config| {
+        config.audit.reads = AuditReads::Strict;
+        config.blobs.sweep_interval = Duration::from_secs(3600);
+    })
+    .await
+}
+
+#[test]
+fn the_list_of_operations_that_are_not_tried_is_empty() {
+    assert_eq!(NOT_TRIED, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_s3_operation_is_done_without_its_right_and_each_is_done_with_it() {
+    let sidecar = sidecar().await;
+    let cases = s3::cases(&sidecar).await;
+    trial::try_all(&sidecar, &operations(&sidecar, Door::S3).await, cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_oci_operation_is_done_without_its_right_and_each_is_done_with_it() {
+    let sidecar = sidecar().await;
+    let cases = oci::cases(&sidecar).await;
+    trial::try_all(&sidecar, &operations(&sidecar, Door::Oci).await, cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_operation_of_the_management_api_is_done_without_its_right_and_each_is_done_with_it() {
+    let sidecar = sidecar().await;
+    let cases = rest::cases(&sidecar).await;
+    trial::try_all(&sidecar, &operations(&sidecar, Door::Rest).await, cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_sts_operation_is_done_without_its_right_and_each_is_done_with_it() {
+    let sidecar = sidecar().await;
+    let cases = sts::cases(&sidecar).await;
+    trial::try_all(&sidecar, &operations(&sidecar, Door::Sts).await, cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_is_worth_more_than_the_rights_of_who_asked_for_it() {
+    let sidecar = sidecar().await;
+    let cases = token::cases(&sidecar).await;
+    trial::try_all(&sidecar, &operations(&sidecar, Door::Token).await, cases).await;
+}
