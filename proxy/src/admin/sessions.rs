@@ -7,7 +7,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use zas_policy::Resource;
@@ -17,7 +17,7 @@ use super::page::Page;
 use super::{Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
-use crate::identity::LONGEST_SESSION;
+use crate::identity::longest_credential;
 use crate::index::{Revocation as Stored, RevocationKind, RoleSession};
 
 /// Revocations that are shown.
@@ -84,6 +84,8 @@ pub(super) enum Kind {
     Subject,
     /// A token: the issuer's name in the configuration, a slash and the token's `jti`.
     Token,
+    /// What was issued for a login at an issuer: the issuer's name in the configuration, a slash and the tokens' `sid`.
+    Login,
 }
 
 /// What shall no longer be good.
@@ -143,6 +145,7 @@ impl From<Stored> for Revocation {
             RevocationKind::Session => Kind::Session,
             RevocationKind::Subject => Kind::Subject,
             RevocationKind::Token => Kind::Token,
+            RevocationKind::Login => Kind::Login,
         };
         Self { kind, value, before, expires_at, reason, revoked_by, revoked_at }
     }
@@ -228,18 +231,12 @@ pub(super) async fn revoke(
         }
         Kind::Subject => (RevocationKind::Subject, record),
         Kind::Token => (RevocationKind::Token, record),
+        Kind::Login => (RevocationKind::Login, record),
     };
-    let expires_at = OffsetDateTime::now_utc() + longest(&app);
+    let expires_at = OffsetDateTime::now_utc() + longest_credential(&app.config.identity.issuers);
     app.index.revoke(kind, &new.value, expires_at, &new.reason, &by, audit.as_slice()).await?;
     know(&app).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// For how long anything can be good that was issued until now: a token, and a chain of sessions that was begun with it at its end.
-fn longest(app: &App) -> Duration {
-    let ages = app.config.identity.issuers.iter().map(|issuer| issuer.max_token_age);
-    let oldest = ages.max().and_then(|age| Duration::try_from(age).ok()).unwrap_or(Duration::ZERO);
-    oldest + LONGEST_SESSION + Duration::hours(1)
 }
 
 /// This replica knows at once.
