@@ -50,6 +50,7 @@ fn sessions(c: &mut Criterion) {
         issued_at: now.unix_timestamp(),
         chain_ends: now + LONGEST_SESSION,
         token_id: None,
+        login_id: None,
         expires_at: now + Duration::hours(1),
     };
     let made = sessions.begin(new).unwrap();

@@ -20,7 +20,7 @@ use crate::audit::{self, Decided, Kind, Record};
 use crate::error::{self, Code, Error, RequestId};
 use crate::listener::{Gateway, Routed, Summary};
 use crate::rest::{self, Exposure};
-use crate::{oci, s3, sts, telemetry};
+use crate::{logout, oci, s3, sts, telemetry};
 
 /// What can go wrong with a body on its way.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -50,6 +50,8 @@ pub enum Door {
     Rest,
     /// `/-/token`: tokens for clients of the registry.
     Token,
+    /// `/-/backchannel-logout`: issuers say who has logged out.
+    Logout,
     /// `POST /`: AWS STS.
     Sts,
     /// Everything else: S3.
@@ -64,6 +66,8 @@ impl Door {
             Self::Oci
         } else if path == oci::TOKEN_PATH {
             Self::Token
+        } else if path == logout::PATH {
+            Self::Logout
         } else if path == "/-" || path.starts_with("/-/") {
             Self::Rest
         } else if sts::owns(method, path) {
@@ -122,7 +126,7 @@ impl Gate {
         let Some(peer) = context.peer else { return Ok(()) };
         self.app.rates.check_address(peer.ip())?;
         match door {
-            Door::Token | Door::Sts => self.app.rates.check_token_request(peer.ip()),
+            Door::Token | Door::Sts | Door::Logout => self.app.rates.check_token_request(peer.ip()),
             Door::Oci | Door::Rest | Door::S3 => Ok(()),
         }
     }
@@ -234,7 +238,7 @@ impl Gateway for Gate {
             Door::Rest => self.answer_rest(parts, context).await,
             _ if self.exposure == Exposure::Operators => self.answer_rest(parts, context).await,
             Door::Oci => self.answer_oci(parts, context).await,
-            Door::Sts | Door::Token => {
+            Door::Sts | Door::Token | Door::Logout => {
                 Routed::Serve { body_limit: self.app.config.limits.document_bytes.as_u64(), label: "Unknown" }
             }
             Door::S3 => Routed::Serve {
@@ -252,6 +256,7 @@ impl Gateway for Gate {
             Door::Rest => "admin",
             Door::Sts => "sts",
             Door::Token => "token",
+            Door::Logout => "logout",
             Door::S3 | Door::Oci => "s3",
         };
         let context = request.extensions().get::<RequestContext>().cloned();
@@ -265,6 +270,7 @@ impl Gateway for Gate {
                 Door::Rest => self.admin.call(request).await,
                 Door::Sts => sts::call(self.sts.clone(), request).await,
                 Door::Token => oci::issue_token(Arc::clone(&self.app), request).await,
+                Door::Logout => logout::call(&self.app, request).await,
                 Door::S3 | Door::Oci => self.serve_s3(request).await,
             };
             telemetry::record_status(&tracing::Span::current(), response.status());
@@ -286,14 +292,14 @@ impl Gateway for Gate {
 fn refusal_at(door: Door, error: &Error, path: &str, id: &RequestId) -> Response<Bytes> {
     match door {
         Door::Oci | Door::Token => error::oci_json(error, id),
-        Door::Rest => error::our_json(error, id),
+        Door::Rest | Door::Logout => error::our_json(error, id),
         Door::S3 | Door::Sts => error::s3_xml(error, path, id),
     }
 }
 
 const fn api_of(door: Door) -> audit::Api {
     match door {
-        Door::Rest => audit::Api::Rest,
+        Door::Rest | Door::Logout => audit::Api::Rest,
         Door::Sts => audit::Api::Sts,
         Door::Oci | Door::Token => audit::Api::Oci,
         Door::S3 => audit::Api::S3,
@@ -341,6 +347,8 @@ mod tests {
             ("/v2/a/tags/list", Door::Oci),
             ("/v2x/key", Door::S3),
             ("/-/livez", Door::Rest),
+            ("/-/token", Door::Token),
+            ("/-/backchannel-logout", Door::Logout),
             ("/-x", Door::S3),
             ("/", Door::S3),
             ("/bucket/v2/x", Door::S3),

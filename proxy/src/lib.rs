@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod identity;
 pub mod index;
 pub mod listener;
+pub mod logout;
 pub mod oci;
 pub mod postgres;
 pub mod rates;

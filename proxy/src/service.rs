@@ -17,6 +17,7 @@ use crate::audit::{Keeper, Webhook};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gateway::Gate;
+use crate::identity::Directory;
 use crate::index;
 use crate::listener::{ListenError, Listener};
 use crate::store::zot_config::{self, Finding, Findings};
@@ -31,6 +32,7 @@ pub struct Service {
     app: Arc<App>,
     keeper: Keeper,
     webhooks: Vec<Webhook>,
+    directories: Vec<Directory>,
     listener: Listener,
     metrics_listener: Option<Listener>,
 }
@@ -54,6 +56,7 @@ impl Service {
         let refusals = findings.refusals.iter().map(ToString::to_string).collect();
         let app = App::new(config, refusals)?;
         let (keeper, webhooks) = audit_work(&app)?;
+        let directories = Directory::of(&app.config.identity.issuers, &app.index, &app.identity)?;
         let listener = Listener::bind(&app.config, Arc::new(Gate::new(app.clone()))).map_err(cannot_listen)?;
         let metrics_listener = match &app.config.listen.metrics_address {
             None => None,
@@ -64,7 +67,7 @@ impl Service {
                 Some(Listener::bind(&config, Arc::new(Gate::probes_and_metrics(app.clone()))).map_err(cannot_listen)?)
             }
         };
-        Ok(Self { app, keeper, webhooks, listener, metrics_listener })
+        Ok(Self { app, keeper, webhooks, directories, listener, metrics_listener })
     }
 
     /// The address that was bound.
@@ -86,6 +89,7 @@ impl Service {
         work.spawn(prepare_index(self.app.clone(), stop.clone()));
         work.spawn(sweep(self.app.clone(), stop.clone()));
         work.spawn(follow_changes(self.app.clone(), stop.clone()));
+        work.spawn(watch_directories(self.app.clone(), self.directories, stop.clone()));
         // Audit goes on until the last request is answered, and then writes what is left.
         let drained = CancellationToken::new();
         work.spawn(audit(self.app.clone(), self.keeper, self.webhooks, drained.clone()));
@@ -206,6 +210,15 @@ async fn follow_changes(app: Arc<App>, stop: CancellationToken) {
     };
     let issuers = app.identity.issuers().warm_up();
     tokio::join!(app.feed.run(&app.index, stop.clone()), policies, keys, revocations, issuers);
+}
+
+/// Watches the directories of issuers, once the index is there.
+async fn watch_directories(app: Arc<App>, directories: Vec<Directory>, stop: CancellationToken) {
+    tokio::select! {
+        () = app.readiness.wait_for_index() => {}
+        () = stop.cancelled() => return,
+    }
+    futures::future::join_all(directories.iter().map(|directory| directory.run(stop.clone()))).await;
 }
 
 /// Forgets access keys that were changed; and seals anew what is sealed under an older key of the ring.

@@ -7,7 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use zas_policy::Resource;
@@ -20,7 +20,7 @@ use super::text::text;
 use super::{Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
-use crate::identity::LONGEST_SESSION;
+use crate::identity::longest_credential;
 use crate::index::{Revocation as Stored, RevocationKind, RevocationPlace, RoleSession, cut};
 
 asks! { "session":
@@ -81,6 +81,8 @@ pub(super) enum Kind {
     Subject,
     /// A token: the issuer's name in the configuration, a slash and the token's `jti`.
     Token,
+    /// What was issued for a login at an issuer: the issuer's name in the configuration, a slash and the tokens' `sid`.
+    Login,
 }
 
 /// What shall no longer be good.
@@ -173,6 +175,7 @@ impl From<Kind> for RevocationKind {
             Kind::Session => Self::Session,
             Kind::Subject => Self::Subject,
             Kind::Token => Self::Token,
+            Kind::Login => Self::Login,
         }
     }
 }
@@ -184,6 +187,7 @@ impl From<Stored> for Revocation {
             RevocationKind::Session => Kind::Session,
             RevocationKind::Subject => Kind::Subject,
             RevocationKind::Token => Kind::Token,
+            RevocationKind::Login => Kind::Login,
         };
         Self { kind, value, before, expires_at, reason, revoked_by, revoked_at }
     }
@@ -262,7 +266,7 @@ pub(super) async fn revoke(
     let kind = RevocationKind::from(new.kind);
     let by = permitted.permit.principal().to_string();
     let record = permitted.permit.record().map(|record| record.reference(&new.value));
-    let expires_at = OffsetDateTime::now_utc() + longest(&app);
+    let expires_at = OffsetDateTime::now_utc() + longest_credential(&app.config.identity.issuers);
     let revoked = once.carry_out(&app, &permitted.permit, async |index| {
         match session {
             Some(id) => index.revoke_role_session(id, &new.reason, &by, record.as_slice()).await?,
@@ -273,13 +277,6 @@ pub(super) async fn revoke(
     let answer = revoked.await?;
     know(&app).await?;
     Ok(answer)
-}
-
-/// For how long anything can be good that was issued until now: a token, and a chain of sessions that was begun with it at its end.
-fn longest(app: &App) -> Duration {
-    let ages = app.config.identity.issuers.iter().map(|issuer| issuer.max_token_age);
-    let oldest = ages.max().and_then(|age| Duration::try_from(age).ok()).unwrap_or(Duration::ZERO);
-    oldest + LONGEST_SESSION + Duration::hours(1)
 }
 
 /// This replica knows at once.

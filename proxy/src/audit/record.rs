@@ -234,6 +234,13 @@ impl Record {
         self
     }
 
+    /// Says whose word it was done on, where an issuer asked and no principal.
+    #[must_use]
+    pub fn issuer(mut self, name: &str) -> Self {
+        self.issuer = named(name);
+        self
+    }
+
     /// Says through which API.
     #[must_use]
     pub const fn api(mut self, api: Api) -> Self {

@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::directory::{self, Directory, Introspection, IssuerClient};
+
 /// An OpenID Connect issuer whose tokens (JWT) are taken as proof of who asks: Keycloak, GitHub, GitLab, a Kubernetes cluster.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +68,18 @@ pub struct Issuer {
     /// Whether the issuer may be asked over plain HTTP: for trying things out on one machine.
     #[serde(default)]
     pub allow_http: bool,
+    /// The clients that tokens of a back-channel logout are for (`aud`); unset: `audiences` and `authorized_parties`.
+    #[serde(default)]
+    pub logout_audiences: Option<Vec<String>>,
+    /// How this service is known to the issuer, where it asks for more than keys.
+    #[serde(default)]
+    pub client: Option<IssuerClient>,
+    /// Whether the issuer, a Keycloak, is asked about the owners of access keys and sessions; unset: it is not.
+    #[serde(default)]
+    pub directory: Option<Directory>,
+    /// Whether the issuer is asked about each token; unset: tokens must hold everything themselves.
+    #[serde(default)]
+    pub introspection: Option<Introspection>,
     /// Networks that the issuer may be in although they are not public, such as `10.0.0.0/8` for one in the same cluster.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -102,6 +116,15 @@ impl Issuer {
     #[must_use]
     pub fn prefix(&self) -> String {
         self.prefix.clone().unwrap_or_else(|| format!("{}:", self.name))
+    }
+
+    /// Whom tokens of a logout may be for.
+    #[must_use]
+    pub fn logout_audiences(&self) -> Vec<&String> {
+        match &self.logout_audiences {
+            Some(named) => named.iter().collect(),
+            None => self.audiences.iter().chain(&self.authorized_parties).collect(),
+        }
     }
 
     /// Where its tokens have roles.
@@ -171,7 +194,7 @@ fn check_one(issuer: &Issuer) -> Result<(), (&'static str, &'static str)> {
     ];
     match problems.into_iter().find(|(is_wrong, _)| *is_wrong) {
         Some((_, problem)) => Err(problem),
-        None => Ok(()),
+        None => directory::check(issuer),
     }
 }
 

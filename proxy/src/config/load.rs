@@ -120,6 +120,12 @@ fn read_secret_files(config: &mut Config) -> Result<(), ConfigError> {
     for (i, key) in config.identity.key_ring.iter_mut().enumerate() {
         read_secret_file(&mut key.secret, key.secret_file.as_deref(), &format!("identity.key_ring[{i}]"))?;
     }
+    for (i, issuer) in config.identity.issuers.iter_mut().enumerate() {
+        if let Some(client) = &mut issuer.client {
+            let key = format!("identity.issuers[{i}].client");
+            read_secret_file(&mut client.secret, client.secret_file.as_deref(), &key)?;
+        }
+    }
     Ok(())
 }
 

@@ -126,8 +126,9 @@ impl Authenticator {
         let open = sessions.open(id, token, OffsetDateTime::now_utc())?;
         if let (Some(revocations), Principal::Identity(identity)) = (&self.revocations, &open.principal) {
             let issued_at = identity.session.as_ref().map_or(0, |session| session.issued_at);
-            let (token, session) = (open.token_id.as_deref(), Some(open.id.as_str()));
-            if revocations.is_revoked(Revocable { subject: &identity.id, issued_at, token, session })? {
+            let (token, login) = (open.token_id.as_deref(), open.login_id.as_deref());
+            let credential = Revocable { subject: &identity.id, issued_at, token, login, session: Some(&open.id) };
+            if revocations.is_revoked(credential)? {
                 return Err(Error::new(Code::InvalidToken, "The session was ended before its time."));
             }
         }
@@ -187,8 +188,10 @@ impl Authenticator {
 
     fn check_revoked(&self, bearer: &Bearer) -> Result<()> {
         if let (Some(revocations), Principal::Identity(identity)) = (&self.revocations, &bearer.principal) {
-            let (subject, issued_at, token) = (identity.id.as_str(), bearer.issued_at, bearer.token_id.as_deref());
-            if revocations.is_revoked(Revocable { subject, issued_at, token, session: None })? {
+            let (token, login) = (bearer.token_id.as_deref(), bearer.login_id.as_deref());
+            let credential =
+                Revocable { subject: &identity.id, issued_at: bearer.issued_at, token, login, session: None };
+            if revocations.is_revoked(credential)? {
                 return Err(Error::new(Code::BearerTokenRejected, "The token was revoked."));
             }
         }

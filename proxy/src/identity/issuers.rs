@@ -2,7 +2,7 @@
 //!
 //! A token's unverified `iss` only says which issuer's rules and keys it is held to; everything else is believed after the
 //! signature. Until then every refusal reads the same; afterwards it says what is missing.
-//! What lives here: the checks (`token`), the keys (`keys`, `fetch`), and what claims mean to policies (`claims`). What does not:
+//! What lives here: the checks (`token`, `logout`), the keys (`keys`, `fetch`), and what claims mean to policies (`claims`). What does not:
 //! whether a token was revoked, and what its owner may do.
 
 mod claims;
@@ -10,6 +10,7 @@ mod fetch;
 mod issuer;
 mod json;
 mod keys;
+mod logout;
 mod token;
 
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use crate::error::{Code, Error, Result};
 
 use issuer::Issuer;
 use token::Token;
+
+pub use logout::Logout;
 
 /// Tokens that are remembered as they were found good.
 const REMEMBERED: u64 = 10_000;
@@ -42,6 +45,8 @@ pub struct Bearer {
     pub principal: Principal,
     /// Its `jti`, after the issuer's name and a slash.
     pub token_id: Option<String>,
+    /// The login that it was issued for: its `sid`, after the issuer's name and a slash.
+    pub login_id: Option<String>,
     /// Seconds since 1970 at which it was issued.
     pub issued_at: i64,
     /// And at which it lapses.
@@ -96,11 +101,26 @@ impl Issuers {
             return if known.expires_at + SKEW > now { Ok(known) } else { Err(rejected("The token has expired.")) };
         }
         let token = Token::parse(text)?;
-        let issuer = self.issuers.iter().find(|issuer| token.issuer() == Some(issuer.url()));
-        let issuer = issuer.ok_or_else(|| unproven("no issuer of this name is configured"))?;
+        let issuer = self.issuer_of(&token)?;
         let bearer = Arc::new(issuer.verify(&token, now).await?);
         self.good.insert(key, Arc::clone(&bearer));
         Ok(bearer)
+    }
+
+    /// Who has logged out, by a logout token.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub async fn verify_logout(&self, text: &str) -> Result<Logout> {
+        let token = Token::parse(text)?;
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        self.issuer_of(&token)?.verify_logout(&token, now).await
+    }
+
+    /// The issuer that a token says it is of.
+    fn issuer_of(&self, token: &Token<'_>) -> Result<&Issuer> {
+        let issuer = self.issuers.iter().find(|issuer| token.issuer() == Some(issuer.url()));
+        issuer.ok_or_else(|| unproven("no issuer of this name is configured"))
     }
 }
 

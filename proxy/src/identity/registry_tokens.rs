@@ -90,6 +90,8 @@ struct Person {
     attributes: BTreeMap<String, Vec<String>>,
     #[serde(rename = "t")]
     token_id: Option<String>,
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    login_id: Option<String>,
     #[serde(rename = "b")]
     issued_at: i64,
     #[serde(rename = "e")]
@@ -205,6 +207,7 @@ impl Person {
             groups: identity.groups,
             attributes: identity.attributes,
             token_id: bearer.token_id.clone(),
+            login_id: bearer.login_id.clone(),
             issued_at: bearer.issued_at,
             expires_at: bearer.expires_at,
         })
@@ -221,7 +224,13 @@ impl Person {
             ..Identity::default()
         };
         let principal = Principal::identity(identity);
-        Bearer { principal, token_id: self.token_id, issued_at: self.issued_at, expires_at: self.expires_at }
+        Bearer {
+            principal,
+            token_id: self.token_id,
+            login_id: self.login_id,
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+        }
     }
 }
 
@@ -253,6 +262,7 @@ mod tests {
         let bearer = Bearer {
             principal: Principal::identity(identity),
             token_id: Some("kc/j".into()),
+            login_id: Some("kc/s".into()),
             issued_at: now.unix_timestamp(),
             expires_at: soon,
         };

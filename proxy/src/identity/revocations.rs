@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use super::LONGEST_SESSION;
+use crate::config;
 use crate::error::{Code, Error, Result};
 use crate::index::notify::{Feed, REVOCATIONS, Subscription};
 use crate::index::{Index, RevocationKind};
@@ -39,6 +41,8 @@ pub(crate) struct Revocable<'a> {
     pub issued_at: i64,
     /// The token's id, after the issuer's name and a slash.
     pub token: Option<&'a str>,
+    /// The login's id, after the issuer's name and a slash.
+    pub login: Option<&'a str>,
     /// The session's id.
     pub session: Option<&'a str>,
 }
@@ -88,9 +92,11 @@ impl Revocations {
             return Ok(false);
         }
         let of_subject = before(RevocationKind::Subject, credential.subject);
+        let of_login = credential.login.and_then(|login| before(RevocationKind::Login, login));
+        let is_late = of_subject.max(of_login).is_some_and(|before| credential.issued_at <= before);
         let token = credential.token.and_then(|token| before(RevocationKind::Token, token));
         let session = credential.session.and_then(|session| before(RevocationKind::Session, session));
-        Ok(of_subject.is_some_and(|before| credential.issued_at <= before) || token.is_some() || session.is_some())
+        Ok(is_late || token.is_some() || session.is_some())
     }
 
     fn age(&self) -> Duration {
@@ -142,6 +148,13 @@ impl Revocations {
         self.shared.confirmed.fetch_max(millis.saturating_add(1), Ordering::AcqRel);
         Ok(())
     }
+}
+
+/// For how long anything can be good that was issued until now: a token, and a chain of sessions that was begun with it at its end.
+pub(crate) fn longest_credential(issuers: &[config::Issuer]) -> time::Duration {
+    let oldest = issuers.iter().map(|issuer| issuer.max_token_age).max();
+    let oldest = oldest.and_then(|age| time::Duration::try_from(age).ok()).unwrap_or(time::Duration::ZERO);
+    oldest + LONGEST_SESSION + time::Duration::hours(1)
 }
 
 async fn clear(index: &Index) {

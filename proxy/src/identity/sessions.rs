@@ -47,6 +47,8 @@ pub struct NewSession {
     pub chain_ends: OffsetDateTime,
     /// The token that it was begun with, as it is revoked.
     pub token_id: Option<String>,
+    /// The login that the token was issued for, as it is revoked.
+    pub login_id: Option<String>,
     /// When it ends.
     pub expires_at: OffsetDateTime,
 }
@@ -79,6 +81,8 @@ pub struct OpenSession {
     pub chain_ends: OffsetDateTime,
     /// The token that the chain was begun with.
     pub token_id: Option<String>,
+    /// The login that the token was issued for.
+    pub login_id: Option<String>,
 }
 
 /// What is sealed, as CBOR.
@@ -104,6 +108,8 @@ struct Sealed {
     attributes: BTreeMap<String, Vec<String>>,
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     token_id: Option<String>,
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    login_id: Option<String>,
     #[serde(rename = "b")]
     issued_at: i64,
     #[serde(rename = "c")]
@@ -144,6 +150,7 @@ impl Sessions {
             policy: new.policy,
             attributes: new.identity.attributes,
             token_id: new.token_id,
+            login_id: new.login_id,
             issued_at: new.issued_at,
             chain_ends: new.chain_ends.unix_timestamp(),
             expires_at: new.expires_at.unix_timestamp(),
@@ -199,6 +206,7 @@ impl Sealed {
             expires_at: time(self.expires_at)?,
             chain_ends: time(self.chain_ends)?,
             token_id: self.token_id,
+            login_id: self.login_id,
         })
     }
 }
@@ -241,6 +249,7 @@ mod tests {
             issued_at: now.unix_timestamp(),
             chain_ends: now + LONGEST_SESSION,
             token_id: Some("kc/jti".into()),
+            login_id: Some("kc/sid".into()),
             expires_at: now + Duration::hours(1),
         }
     }
@@ -255,6 +264,7 @@ mod tests {
         let Principal::Identity(identity) = &opened.principal else { panic!() };
         assert_eq!((identity.id.as_str(), identity.name.as_str(), identity.groups.len()), ("kc/1", "alice", 0));
         assert_eq!(identity.attributes["team"], ["build"]);
+        assert_eq!((opened.token_id.as_deref(), opened.login_id.as_deref()), (Some("kc/jti"), Some("kc/sid")));
         assert!(!made.token.expose().contains(made.secret.expose()));
         let late = sessions.open(&made.access_key_id, made.token.expose(), now + Duration::hours(1)).unwrap_err();
         assert_eq!(late.code(), Code::ExpiredToken);

@@ -217,6 +217,11 @@ impl StoredKeys {
         }
     }
 
+    /// Looks again what a person's next token says: the keys were changed since the last one.
+    pub(super) fn forget_person(&self, id: &str) {
+        self.followed.invalidate(id);
+    }
+
     async fn hear(&self, notice: Notice) {
         match notice {
             Notice::Changed { channel: notify::ACCESS_KEYS, payload } => self.forget(&payload).await,

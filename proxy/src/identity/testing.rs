@@ -1,4 +1,7 @@
-//! An issuer for tests: metadata and keys over HTTP, on an address of its own, with keys that rotate and faults on demand.
+//! An issuer for tests: metadata and keys over HTTP, on an address of its own, with keys that rotate and faults on demand; and beside
+//! it what a Keycloak says of its people ([`People`]).
+
+mod people;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,8 +19,10 @@ use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::config::{Issuer, TokenAlgorithm};
+use crate::config::{Directory, Issuer, IssuerClient, Secret, TokenAlgorithm};
 use crate::gateway::BoxError;
+
+pub use people::{CLIENT, CLIENT_SECRET, People, Person};
 
 /// The audience of its tokens.
 pub const AUDIENCE: &str = "zas";
@@ -40,6 +45,8 @@ pub struct Shared {
     pub names_another: AtomicBool,
     /// How often the keys were asked for.
     pub asked: AtomicUsize,
+    /// The people of its directory.
+    pub people: People,
     number: AtomicUsize,
 }
 
@@ -70,7 +77,8 @@ impl MockIssuer {
         let router = Router::new()
             .route("/realms/zas/.well-known/openid-configuration", get(metadata))
             .route("/realms/zas/keys", get(keys))
-            .with_state(state);
+            .with_state(state)
+            .merge(people::routes(Arc::clone(&shared)));
         let serving = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
         });
@@ -101,6 +109,14 @@ impl MockIssuer {
         let mut config: Issuer = serde_json::from_value(text).unwrap_or_else(|_| unreachable_config());
         config.algorithms.push(TokenAlgorithm::RS384);
         config
+    }
+
+    /// As [`Self::config`], with its directory watched: every ten seconds.
+    #[must_use]
+    pub fn config_with_directory(&self, name: &str, prefix: &str) -> Issuer {
+        let client = IssuerClient { id: CLIENT.into(), secret: Some(Secret::new(CLIENT_SECRET)), secret_file: None };
+        let directory = Directory { interval: std::time::Duration::from_secs(10), ..Directory::default() };
+        Issuer { client: Some(client), directory: Some(directory), ..self.config(name, prefix) }
     }
 
     /// A new key in place of all that there were.
@@ -161,14 +177,7 @@ impl MockIssuer {
     pub fn sign(&self, claims: &Value, header: &Value) -> Result<String, BoxError> {
         let key = self.lock().last().cloned().ok_or("no key")?;
         let mut head = serde_json::to_value(Header { kid: Some(key.kid.clone()), ..Header::new(key.algorithm) })?;
-        if let (Some(head), Some(header)) = (head.as_object_mut(), header.as_object()) {
-            for (name, value) in header {
-                match value {
-                    Value::Null => drop(head.remove(name)),
-                    value => drop(head.insert(name.clone(), value.clone())),
-                }
-            }
-        }
+        change(&mut head, header);
         sign_text(&head.to_string(), &claims.to_string(), &key)
     }
 
@@ -188,15 +197,24 @@ impl MockIssuer {
     /// There is no key.
     pub fn token(&self, user: &str, further: &Value) -> Result<String, BoxError> {
         let mut claims = self.claims(user);
-        if let (Some(claims), Some(further)) = (claims.as_object_mut(), further.as_object()) {
-            for (name, value) in further {
-                match value {
-                    Value::Null => drop(claims.remove(name)),
-                    value => drop(claims.insert(name.clone(), value.clone())),
-                }
-            }
-        }
+        change(&mut claims, further);
         self.sign(&claims, &Value::Null)
+    }
+
+    /// A token that says that a user has logged out of the client `cli`, as Keycloak sends it; `further` and `header` replace
+    /// claims and fields of the header, and null takes them away.
+    ///
+    /// # Errors
+    /// There is no key.
+    pub fn logout_token(&self, user: &str, further: &Value, header: &Value) -> Result<String, BoxError> {
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let mut claims = json!({
+            "iss": self.url, "aud": "cli", "sub": format!("id-of-{user}"), "sid": format!("login-of-{user}"), "typ": "Logout",
+            "iat": now, "exp": now + 120, "jti": format!("{:016x}", rand::random::<u64>()),
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        });
+        change(&mut claims, further);
+        self.sign(&claims, header)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<SigningKey>> {
@@ -212,6 +230,17 @@ fn unreachable_config() -> Issuer {
 /// The RSAPrivateKey inside a PKCS#8 document: the last OCTET STRING, which begins after a fixed header (RFC 5208, section 5).
 fn rsa_private_key(pkcs8: &[u8]) -> Option<&[u8]> {
     pkcs8.get(26..)
+}
+
+/// Replaces fields of an object; null takes one away.
+fn change(object: &mut Value, further: &Value) {
+    let (Some(object), Some(further)) = (object.as_object_mut(), further.as_object()) else { return };
+    for (name, value) in further {
+        match value {
+            Value::Null => drop(object.remove(name)),
+            value => drop(object.insert(name.clone(), value.clone())),
+        }
+    }
 }
 
 fn sign_text(header: &str, claims: &str, key: &SigningKey) -> Result<String, BoxError> {

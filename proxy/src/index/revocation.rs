@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 /// What a revocation speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RevocationKind {
+    /// What was issued for one login at an issuer: the issuer's name, a slash and the `sid`.
+    Login,
     /// One session, by its id.
     Session,
     /// Everything of one identity, by its id.
@@ -22,12 +24,13 @@ pub enum RevocationKind {
 
 impl RevocationKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Session, Self::Subject, Self::Token];
+    pub const ALL: [Self; 4] = [Self::Login, Self::Session, Self::Subject, Self::Token];
 
     /// As the index and REST have it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Login => "login",
             Self::Session => "session",
             Self::Subject => "subject",
             Self::Token => "token",
@@ -57,7 +60,20 @@ pub struct Revocation {
     pub revoked_at: OffsetDateTime,
 }
 
+/// Somebody who has logged out; the fields are those of [`Revocation`].
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "each field is described at the row of the same name")]
+pub struct Logout<'a> {
+    pub kind: RevocationKind,
+    pub value: &'a str,
+    pub before: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+    pub reason: &'a str,
+    pub by: &'a str,
+}
+
 const REVOKE: &str = audited!(6, "SELECT revoke($1, $2, $3, $4, $5) AS status");
+const LOG_OUT: &str = audited!(7, "SELECT log_out($1, $2, $3, $4, $5, $6) AS status");
 const REVISION: &str = "SELECT revision FROM revocation_revision";
 const ACTIVE: &str = "
     SELECT kind, value, before, expires_at, reason, revoked_by, revoked_at FROM revocations
@@ -106,6 +122,26 @@ impl Index {
             })
             .await?;
         Ok(())
+    }
+
+    /// Ends what was issued until `before`, and no access key: somebody has logged out at an issuer. Whether that was news.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn log_out(&self, logout: &Logout<'_>, audit: &[Record]) -> Result<bool> {
+        let records = self.canonical(audit);
+        let (status,): (String,) = self
+            .fetch_one(|| {
+                sqlx::query_as(LOG_OUT)
+                    .bind(logout.kind.as_str())
+                    .bind(logout.value)
+                    .bind(logout.before)
+                    .bind(logout.expires_at)
+                    .bind(logout.reason)
+                    .bind(logout.by)
+                    .bind(&records)
+            })
+            .await?;
+        Ok(status == "ok")
     }
 
     /// How often something was revoked.

@@ -16,7 +16,7 @@ pub(super) fn render(error: &Error, path: &str, id: &RequestId) -> Response<Byte
     // The method may not have been read yet; clients of STS read its errors as S3's.
     match Door::of(&Method::GET, path) {
         Door::Oci | Door::Token => oci_json(error, id),
-        Door::Rest => our_json(error, id),
+        Door::Rest | Door::Logout => our_json(error, id),
         Door::S3 | Door::Sts => s3_xml(error, path, id),
     }
 }

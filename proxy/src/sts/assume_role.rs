@@ -26,13 +26,20 @@ pub(super) async fn assume_role(from: From<'_>, mut parameters: Parameters) -> R
 /// A session of a session lasts no longer than its chain may; one of a key begins a chain.
 fn chain(from: &From<'_>) -> Chain {
     let now = OffsetDateTime::now_utc();
-    let begun = Chain { issued_at: now.unix_timestamp(), ends: now + LONGEST_SESSION, token_id: None, is_first: true };
+    let begun = Chain {
+        issued_at: now.unix_timestamp(),
+        ends: now + LONGEST_SESSION,
+        token_id: None,
+        login_id: None,
+        is_first: true,
+    };
     let (Asker::Signer(signer), Principal::Identity(identity)) = (from.asker, &from.principal) else { return begun };
     match (&signer.session, &identity.session) {
         (Some(open), Some(session)) => Chain {
             issued_at: session.issued_at,
             ends: open.chain_ends,
             token_id: open.token_id.clone(),
+            login_id: open.login_id.clone(),
             is_first: false,
         },
         _ => begun,

@@ -26,6 +26,7 @@ pub(super) async fn assume_role_with_web_identity(mut from: From<'_>, mut parame
         issued_at: bearer.issued_at,
         ends: OffsetDateTime::now_utc() + LONGEST_SESSION,
         token_id: bearer.token_id.clone(),
+        login_id: bearer.login_id.clone(),
         is_first: true,
     };
     let (subject, issuer) = (identity.id.clone(), identity.issuer.clone());

@@ -40,6 +40,8 @@ pub(super) struct Chain {
     pub ends: OffsetDateTime,
     /// The token that it was begun with.
     pub token_id: Option<String>,
+    /// The login that the token was issued for.
+    pub login_id: Option<String>,
     /// Whether the session is its first.
     pub is_first: bool,
 }
@@ -104,6 +106,7 @@ pub(super) async fn assumed(
         issued_at: chain.issued_at,
         chain_ends: chain.ends,
         token_id: chain.token_id,
+        login_id: chain.login_id,
         expires_at,
     })?;
     let row = NewRoleSession {

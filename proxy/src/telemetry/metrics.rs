@@ -54,7 +54,8 @@ impl Metrics {
 }
 
 fn recorder() -> Result<PrometheusRecorder, BuildError> {
-    let transfers = [names::UPLOAD_SECONDS, names::DOWNLOAD_SECONDS, names::SWEEP_SECONDS];
+    let transfers =
+        [names::UPLOAD_SECONDS, names::DOWNLOAD_SECONDS, names::SWEEP_SECONDS, names::DIRECTORY_SECONDS];
     let mut builder = PrometheusBuilder::new()
         .set_buckets(names::SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), names::BYTES)?;
@@ -94,6 +95,7 @@ const fn door_label(door: Door) -> &'static str {
         Door::S3 => "s3",
         Door::Sts => "sts",
         Door::Token => "token",
+        Door::Logout => "logout",
     }
 }
 

@@ -78,6 +78,12 @@ metrics! {
     // --- policies
     POLICY_REVISION: Gauge "zas_policy_revision" [] "Number of changes that the policies known here include.";
 
+    // --- directories of issuers
+    DIRECTORY_ROUNDS: Counter "zas_directory_rounds_total" ["issuer", "outcome"] "Rounds over the people of an issuer who own access keys or sessions, by outcome (ok, incomplete, refused, error).";
+    DIRECTORY_SECONDS: Histogram "zas_directory_round_duration_seconds" ["issuer"] "Seconds that one such round took.";
+    DIRECTORY_REVOKED: Counter "zas_directory_revoked_total" ["issuer"] "People who were revoked because their issuer has them disabled or no longer.";
+    DIRECTORY_CONFIRMED: Gauge "zas_directory_confirmed_timestamp_seconds" ["issuer"] "When this replica last went round without a failure, in seconds since 1970.";
+
     // --- audit
     AUDIT_RECORDS: Counter "zas_audit_records_total" ["kind"] "Audit records that were written, by kind.";
     AUDIT_QUEUE: Gauge "zas_audit_queue_records" [] "Audit records that wait to be committed.";

@@ -5,6 +5,7 @@ use zas_policy::Principal;
 use super::claims::Claims;
 use super::fetch::Source;
 use super::keys::Keys;
+use super::logout::Logout;
 use super::token::Token;
 use super::{Bearer, unproven};
 use crate::config;
@@ -35,18 +36,30 @@ impl Issuer {
         self.keys.refresh_now().await;
     }
 
-    /// Who a token of this issuer speaks of, at `now` in seconds since 1970.
-    pub(super) async fn verify(&self, token: &Token<'_>, now: i64) -> Result<Bearer> {
+    /// Whether this issuer has signed a token.
+    async fn prove(&self, token: &Token<'_>) -> Result<()> {
         let (kid, alg) = token.signed_with(&self.config)?;
         let key = self.keys.find(kid, alg).await?;
         let key = key.ok_or_else(|| unproven("the issuer has no such key for this algorithm"))?;
-        token.check_signature(&key, alg)?;
+        token.check_signature(&key, alg)
+    }
+
+    /// Who has logged out by the word of this issuer, at `now` in seconds since 1970.
+    pub(super) async fn verify_logout(&self, token: &Token<'_>, now: i64) -> Result<Logout> {
+        self.prove(token).await?;
+        Logout::read(token, &self.config, now)
+    }
+
+    /// Who a token of this issuer speaks of, at `now` in seconds since 1970.
+    pub(super) async fn verify(&self, token: &Token<'_>, now: i64) -> Result<Bearer> {
+        self.prove(token).await?;
         let times = token.check_claims(&self.config, now)?;
         let sub = token.text("sub").unwrap_or_default();
         let identity = self.claims.identity(&self.config, sub, &token.claims())?;
         Ok(Bearer {
             principal: Principal::identity(identity),
             token_id: token.text("jti").map(|jti| format!("{}/{jti}", self.config.name)),
+            login_id: token.id("sid").map(|sid| format!("{}/{sid}", self.config.name)),
             issued_at: times.issued_at,
             expires_at: times.expires_at,
         })

@@ -56,9 +56,26 @@ impl<'a> Token<'a> {
         Value::Object(self.claims.clone())
     }
 
+    /// A claim, whatever it is.
+    pub(super) fn claim(&self, claim: &str) -> Option<&Value> {
+        self.claims.get(claim)
+    }
+
+    /// `typ` of the header in lower case, without `application/` in front; `?` where it is no text.
+    pub(super) fn media_type(&self) -> Option<String> {
+        let typ = self.header.get("typ")?.as_str().unwrap_or("?").to_ascii_lowercase();
+        Some(typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ))
+    }
+
     /// A claim that is a text.
     pub(super) fn text(&self, claim: &str) -> Option<&str> {
         self.claims.get(claim)?.as_str()
+    }
+
+    /// A claim that names somebody or something, where it can be used as an id.
+    pub(super) fn id(&self, claim: &str) -> Option<&str> {
+        let is_usable = |id: &&str| !id.is_empty() && id.len() <= LONGEST_ID && !id.chars().any(char::is_control);
+        self.text(claim).filter(is_usable)
     }
 
     /// The key's id and the algorithm that it says it was signed with, where the issuer may use that.
@@ -86,8 +103,7 @@ impl<'a> Token<'a> {
     pub(super) fn check_claims(&self, config: &Issuer, now: i64) -> Result<Times> {
         self.check_kind(config)?;
         self.check_audience(config)?;
-        let sub = self.text("sub").filter(|sub| !sub.is_empty() && sub.len() <= LONGEST_ID);
-        if sub.is_none_or(|sub| sub.chars().any(char::is_control)) {
+        if self.id("sub").is_none() {
             return Err(rejected(
                 "The token has no usable sub claim. Keycloak leaves it out of lightweight access tokens: switch those off for this \
                  client, or give it the scope basic.",
@@ -118,10 +134,8 @@ impl<'a> Token<'a> {
 
     /// An access token; ID tokens where the issuer's are accepted; never one for refreshing or for logging out.
     fn check_kind(&self, config: &Issuer) -> Result<()> {
-        let header = self.header.get("typ").map(|typ| typ.as_str().unwrap_or("?").to_ascii_lowercase());
         let in_claims = self.claims.get("typ").map(|typ| typ.as_str().unwrap_or("?").to_ascii_lowercase());
-        let header = header.as_deref().map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
-        let is_known = matches!(header, None | Some("jwt" | "at+jwt")) && !self.claims.contains_key("events");
+        let is_known = matches!(self.media_type().as_deref(), None | Some("jwt" | "at+jwt")) && !self.claims.contains_key("events");
         let is_id_token = match in_claims.as_deref() {
             None => ["nonce", "at_hash", "c_hash"].iter().any(|claim| self.claims.contains_key(*claim)),
             Some("bearer") => false,
@@ -134,14 +148,18 @@ impl<'a> Token<'a> {
         Err(rejected("The token is not an access token."))
     }
 
-    fn check_audience(&self, config: &Issuer) -> Result<()> {
-        let is_ours = |value: &Value| value.as_str().is_some_and(|aud| config.audiences.iter().any(|ours| ours == aud));
-        let ours = match self.claims.get("aud") {
-            Some(Value::Array(list)) => list.iter().any(is_ours),
-            Some(one) => is_ours(one),
+    /// Whether `aud` holds one of these.
+    pub(super) fn is_for<'b>(&self, audiences: impl IntoIterator<Item = &'b String> + Clone) -> bool {
+        let is_one = |value: &Value| value.as_str().is_some_and(|aud| audiences.clone().into_iter().any(|ours| ours == aud));
+        match self.claims.get("aud") {
+            Some(Value::Array(list)) => list.iter().any(is_one),
+            Some(one) => is_one(one),
             None => false,
-        };
-        if !ours {
+        }
+    }
+
+    fn check_audience(&self, config: &Issuer) -> Result<()> {
+        if !self.is_for(&config.audiences) {
             let wanted = config.audiences.join(" or ");
             return Err(rejected(format!(
                 "The token's aud claim does not hold {wanted}. In Keycloak, give the client an audience mapper for it."
@@ -156,7 +174,7 @@ impl<'a> Token<'a> {
     }
 
     /// A time; one that is no number is not the same as none (CVE-2026-25537).
-    fn seconds(&self, claim: &'static str) -> Result<Option<i64>> {
+    pub(super) fn seconds(&self, claim: &'static str) -> Result<Option<i64>> {
         let Some(value) = self.claims.get(claim) else { return Ok(None) };
         let whole = || value.as_f64().filter(|seconds| (0.0..1e12).contains(seconds));
         #[expect(clippy::cast_possible_truncation, reason = "within the bounds that were just checked")]
