@@ -6,7 +6,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, without_values};
 
 /// An error on its way out.
 #[derive(Debug, Clone)]
@@ -39,13 +39,13 @@ impl From<JsonRejection> for Refusal {
             StatusCode::PAYLOAD_TOO_LARGE => Code::EntityTooLarge,
             _ => Code::InvalidRequest,
         };
-        Error::new(code, rejection.body_text()).into()
+        Error::new(code, without_values(&rejection.body_text())).into()
     }
 }
 
 impl From<QueryRejection> for Refusal {
     fn from(rejection: QueryRejection) -> Self {
-        Error::new(Code::InvalidArgument, rejection.body_text()).into()
+        Error::new(Code::InvalidArgument, without_values(&rejection.body_text())).into()
     }
 }
 
