@@ -7,6 +7,7 @@
 
 mod render;
 mod table;
+mod values;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use render::{RequestId, oci_json, our_json, s3_xml};
 pub(crate) use render::{escape_xml, status_elsewhere};
 pub use table::{Code, Kind, Row};
+pub(crate) use values::without_values;
 
 /// A result whose error is of the table.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_path_to_error::Error as Located;
 
-use crate::error::{Code, Error, status_elsewhere};
+use crate::error::{Code, Error, status_elsewhere, without_values};
 use crate::listener::BodyError;
 
 /// An error on its way out.
@@ -55,7 +55,7 @@ impl From<JsonRejection> for Refusal {
                 Error::new(Code::InvalidRequest, text).with("line", line).with("column", column)
             }
             (JsonRejection::BytesRejection(rejection), _) => unread(rejection),
-            (rejection, _) => Error::new(Code::InvalidRequest, rejection.body_text()),
+            (rejection, _) => Error::new(Code::InvalidRequest, without_values(&rejection.body_text())),
         };
         error.into()
     }
@@ -71,7 +71,7 @@ impl From<QueryRejection> for Refusal {
     fn from(rejection: QueryRejection) -> Self {
         match find::<Located<serde_urlencoded::de::Error>>(&rejection) {
             Some(located) => about(Code::InvalidArgument, located.path(), &located.inner().to_string()).into(),
-            None => Error::new(Code::InvalidArgument, rejection.body_text()).into(),
+            None => Error::new(Code::InvalidArgument, without_values(&rejection.body_text())).into(),
         }
     }
 }
@@ -87,9 +87,10 @@ fn unread(rejection: &BytesRejection) -> Error {
 
 /// What serde says of a field.
 fn about(code: Code, path: &serde_path_to_error::Path, text: &str) -> Error {
-    let field = field(&path.to_string(), text);
+    let text = without_values(text);
+    let field = field(&path.to_string(), &text);
     match field.as_str() {
-        "." => Error::new(code, text.to_owned()),
+        "." => Error::new(code, text),
         field => Error::new(code, format!("{field}: {text}")).with("field", field),
     }
 }

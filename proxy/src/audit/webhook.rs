@@ -50,7 +50,7 @@ pub fn check(config: &AuditWebhook) -> std::result::Result<(), String> {
     if config.name.is_empty() {
         return Err("name: must not be empty".to_owned());
     }
-    let url = Url::parse(&config.url).map_err(|error| format!("url: {error}"))?;
+    let url = Url::parse(config.url.expose()).map_err(|error| format!("url: {error}"))?;
     match url.scheme() {
         "http" | "https" if url.host().is_some() => Ok(()),
         _ => Err("url: must be an http or https URL with a host".to_owned()),
@@ -138,7 +138,7 @@ impl Webhook {
     }
 
     async fn post(&self, body: String) -> Result<()> {
-        let mut request = self.client.post(&self.config.url).header(CONTENT_TYPE, "application/x-ndjson");
+        let mut request = self.client.post(self.config.url.expose()).header(CONTENT_TYPE, "application/x-ndjson");
         if let Some(secret) = &self.config.secret {
             let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
             let tag = hmac::sign(&key, body.as_bytes());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Secret;
+use super::{PrivateUrl, Secret};
 
 /// The audit log.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -58,8 +58,8 @@ pub enum AuditReads {
 pub struct AuditWebhook {
     /// A name; how far it has been told is stored under it.
     pub name: String,
-    /// Where records are posted to. Redirects are not followed.
-    pub url: String,
+    /// Where records are posted to. Redirects are not followed. May hold a token, so only its host is ever shown.
+    pub url: PrivateUrl,
     /// `jsonl`, `cloudevents` or `ocsf`.
     #[serde(default)]
     pub format: AuditFormat,

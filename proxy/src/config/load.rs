@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 
 use super::{Config, Secret};
+use crate::error::without_values;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +67,7 @@ pub fn from_toml(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Config, ConfigError> {
     let parse_error =
-        |error: toml::de::Error| ConfigError::Parse { origin: origin.to_owned(), message: error.to_string() };
+        |error: toml::de::Error| ConfigError::Parse { origin: origin.to_owned(), message: at_its_place(&error, text) };
     let mut table: toml::Table = toml::from_str(text).map_err(parse_error)?;
     // The file is checked on its own first, so that its errors carry line numbers.
     let _: Config = toml::from_str(text).map_err(parse_error)?;
@@ -81,11 +82,19 @@ pub fn from_toml(
     }
     let mut config: Config = Value::Table(table).try_into().map_err(|error: toml::de::Error| ConfigError::Parse {
         origin: format!("{origin} and environment"),
-        message: error.to_string(),
+        message: without_values(&error.to_string()),
     })?;
     read_secret_files(&mut config)?;
     check(&config)?;
     Ok(config)
+}
+
+/// What is wrong and where, without the line itself: it may hold a secret.
+fn at_its_place(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}: {}", without_values(error.message()))
 }
 
 fn set(table: &mut toml::Table, keys: &[String], text: &str) {
@@ -307,6 +316,22 @@ mod tests {
     fn a_short_secret_is_refused_without_printing_it() {
         let error = parse("[[access_keys]]\nid = \"AKIA\"\nsecret = \"hunter2\"").unwrap_err().to_string();
         assert!(error.contains("access_keys[0].secret") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_read_is_named_by_its_place_and_not_repeated() {
+        for (text, place) in [
+            ("[[access_keys]]\nid = \"AKIA\"\nsecret = \"hunter2-hunter2", "line 3"),
+            ("[database]\nurl = [\"hunter2\"]", "line 2, column 7"),
+            ("[database]\nmax_connections = \"hunter2\"", "line 2"),
+            ("database = \"hunter2\"", "line 1"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(place) && !error.contains("hunter2"), "{error}");
+        }
+        let environment = [("ZAS_DATABASE__MAX_CONNECTIONS".to_owned(), "hunter2".to_owned())];
+        let error = from_toml("", "t", environment).unwrap_err().to_string();
+        assert!(error.contains("environment") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

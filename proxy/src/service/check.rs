@@ -180,7 +180,7 @@ mod tests {
         });
         assert_problem("telemetry.log_filter", |config| config.telemetry.log_filter = "info,=nope=".to_owned());
         assert_problem("telemetry.otlp_endpoint", |config| {
-            config.telemetry.otlp_endpoint = Some("collector:4318".to_owned());
+            config.telemetry.otlp_endpoint = Some(crate::config::PrivateUrl::new("collector:4318"));
         });
     }
 

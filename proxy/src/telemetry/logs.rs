@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::Subscriber;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -17,7 +18,7 @@ use crate::config::{self, LogFormat};
 pub(super) fn install(config: &config::Telemetry, provider: Option<&SdkTracerProvider>) -> Result<(), TelemetryError> {
     let filter = filter(config)?;
     let colours = std::io::stderr().is_terminal();
-    let lines = lines(config.log_format, colours, std::io::stderr).with_filter(filter);
+    let lines = lines(config.log_format, colours, std::io::stderr).with_filter(filter.and(ceiling()));
     Registry::default().with(lines).with(provider.map(traces::layer)).try_init()?;
     Ok(())
 }
@@ -25,6 +26,13 @@ pub(super) fn install(config: &config::Telemetry, provider: Option<&SdkTracerPro
 /// Which lines are written.
 pub(super) fn filter(config: &config::Telemetry) -> Result<EnvFilter, TelemetryError> {
     Ok(EnvFilter::builder().parse(&config.log_filter)?)
+}
+
+/// What is written at the most, whatever the filter says. Below this level other crates print heads of requests, frames and
+/// keys, and nobody here decides what stands in them.
+fn ceiling() -> Targets {
+    const OURS: [&str; 3] = ["zas_proxy", "zas_policy", "zas_registry"];
+    Targets::new().with_default(Level::INFO).with_targets(OURS.map(|target| (target, Level::TRACE)))
 }
 
 /// The layer that writes lines.
@@ -97,6 +105,23 @@ mod tests {
             let text = written(format, || tracing::info!(key = "a\nINFO forged", "hello"));
             assert_eq!(text.matches('\n').count(), 1, "{text:?}");
         }
+    }
+
+    #[test]
+    fn other_crates_write_nothing_below_info_whatever_the_filter_says() {
+        let everything = config::Telemetry { log_filter: "trace".to_owned(), ..config::Telemetry::default() };
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let filter = filter(&everything).unwrap().and(ceiling());
+        let lines = lines(LogFormat::Human, false, move || writer.clone()).with_filter(filter);
+        tracing::subscriber::with_default(Registry::default().with(lines), || {
+            tracing::trace!(target: "zas_proxy::access", "ours");
+            tracing::info!(target: "hyper", "theirs");
+            tracing::debug!(target: "hyper", "their secrets");
+            tracing::trace!(target: "pingora_proxy", "their secrets");
+        });
+        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("ours") && text.contains("theirs") && !text.contains("secrets"), "{text}");
     }
 
     #[test]

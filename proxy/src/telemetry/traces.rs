@@ -31,7 +31,7 @@ pub(super) fn provider(config: &config::Telemetry) -> Result<Option<SdkTracerPro
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(OnRuntime::new()?)
-        .with_endpoint(traces_url(endpoint)?)
+        .with_endpoint(traces_url(endpoint.expose())?)
         .with_timeout(EXPORT_TIMEOUT)
         .build()
         .map_err(|error| TelemetryError::Otlp(error.to_string()))?;
@@ -51,7 +51,7 @@ pub(super) fn provider(config: &config::Telemetry) -> Result<Option<SdkTracerPro
 /// The URL for traces below an OTLP endpoint (OTLP specification, "OTLP/HTTP Request").
 /// Whether the endpoint can be used, where one is set.
 pub(super) fn check(config: &config::Telemetry) -> Result<(), TelemetryError> {
-    config.otlp_endpoint.as_deref().map_or(Ok(()), |endpoint| traces_url(endpoint).map(drop))
+    config.otlp_endpoint.as_ref().map_or(Ok(()), |endpoint| traces_url(endpoint.expose()).map(drop))
 }
 
 fn traces_url(endpoint: &str) -> Result<String, TelemetryError> {
@@ -167,7 +167,11 @@ mod tests {
         &[0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd, 0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c];
 
     fn config(endpoint: String, trace_ratio: f64) -> config::Telemetry {
-        config::Telemetry { otlp_endpoint: Some(endpoint), trace_ratio, ..config::Telemetry::default() }
+        config::Telemetry {
+            otlp_endpoint: Some(config::PrivateUrl::new(endpoint)),
+            trace_ratio,
+            ..config::Telemetry::default()
+        }
     }
 
     fn headers(parent: &'static str) -> HeaderMap {

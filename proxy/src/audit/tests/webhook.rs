@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 
 use super::world::World;
 use crate::audit::Webhook;
-use crate::config::{AuditFormat, AuditWebhook, Secret};
+use crate::config::{AuditFormat, AuditWebhook, PrivateUrl, Secret};
 
 /// A receiver that answers 204 once its `answers` are used up, and keeps what it gets.
 #[derive(Clone, Default)]
@@ -54,7 +54,7 @@ impl Receiver {
 async fn setup(world: &World, receiver: &Receiver) -> Webhook {
     let config = AuditWebhook {
         name: "siem".to_owned(),
-        url: receiver.start().await,
+        url: PrivateUrl::new(receiver.start().await),
         format: AuditFormat::Jsonl,
         secret: Some(Secret::new("a secret of the two")),
     };
@@ -117,8 +117,12 @@ async fn one_process_at_a_time_tells() {
     webhook.round().await.unwrap();
     world.record("k").await;
     world.seal().await;
-    let config =
-        AuditWebhook { name: "siem".to_owned(), url: receiver.start().await, format: AuditFormat::Ocsf, secret: None };
+    let config = AuditWebhook {
+        name: "siem".to_owned(),
+        url: PrivateUrl::new(receiver.start().await),
+        format: AuditFormat::Ocsf,
+        secret: None,
+    };
     let other = Webhook::new(world.database.index().unwrap(), &config).unwrap();
     other.round().await.unwrap();
     assert!(receiver.lines().is_empty(), "the first one holds the lease");

@@ -1,0 +1,87 @@
+//! The management API and metrics.
+
+use serde_json::json;
+
+use super::Drive;
+use crate::ask::{Ask, basic};
+use crate::installation::ROOT;
+use crate::sinks::MARK;
+
+const API: &str = "/-/api/v1";
+
+pub(super) async fn drive(drive: &mut Drive<'_>) {
+    let root = drive.root();
+    drive.expect(200, Ask::get(format!("{API}/whoami")), Some(&root)).await;
+    drive.expect(201, Ask::post(format!("{API}/buckets")).json(&json!({"name": MARK})), Some(&root)).await;
+    drive.expect(409, Ask::post(format!("{API}/buckets")).json(&json!({"name": MARK})), Some(&root)).await;
+    keys(drive, &root).await;
+    wrong_credentials(drive).await;
+    secrets_in_wrong_places(drive, &root).await;
+}
+
+/// A key is made, used, rotated and switched off.
+async fn keys(drive: &mut Drive<'_>, root: &str) {
+    let new = json!({"name": "ci", "groups": ["/build"]});
+    let made = drive.expect_secret(201, Ask::post(format!("{API}/access-keys")).json(&new), Some(root)).await.json();
+    let (id, secret) = (made["id"].as_str().unwrap().to_owned(), made["secret"].as_str().unwrap().to_owned());
+    drive.secrets.add("an access key's secret", &secret);
+    let key = basic(&id, &secret);
+    drive.expect(200, Ask::get(format!("{API}/whoami")), Some(&key)).await;
+    drive.expect(403, Ask::get(format!("{API}/configuration")), Some(&key)).await;
+    let rotate = Ask::post(format!("{API}/access-keys/{id}/rotate")).json(&json!({}));
+    let second = drive.expect_secret(201, rotate, Some(root)).await.json();
+    drive.secrets.add("a rotated key's secret", second["secret"].as_str().unwrap());
+    drive.expect(200, Ask::get(format!("{API}/access-keys/{id}")), Some(root)).await;
+    drive.expect(200, Ask::get(format!("{API}/access-keys")), Some(root)).await;
+    let off = Ask::new(http::Method::PATCH, format!("{API}/access-keys/{id}")).json(&json!({"disabled": true}));
+    drive.expect(200, off, Some(root)).await;
+    drive.expect(401, Ask::get(format!("{API}/whoami")), Some(&key)).await;
+}
+
+async fn wrong_credentials(drive: &mut Drive<'_>) {
+    let wrong = basic(ROOT, &drive.secret("a wrong password"));
+    let unknown = basic(&drive.secret("a user that is a password"), "x");
+    let bearer = drive.installation.issuer.token("alice", &json!({})).unwrap();
+    drive.secrets.add("a token of an issuer", &bearer);
+    let expired = drive.installation.issuer.token("alice", &json!({"exp": 1})).unwrap();
+    drive.secrets.add("an expired token", &expired);
+    let stray = drive.installation.issuer.token("alice", &json!({"iss": "https://nobody.example"})).unwrap();
+    drive.secrets.add("a token of nobody's", &stray);
+    let key = drive.installation.issuer.sign(&drive.installation.issuer.claims("alice"), &json!({"kid": "unknown"}));
+    let key = key.unwrap();
+    drive.secrets.add("a token with an unknown key", &key);
+    drive.expect(200, Ask::get(format!("{API}/whoami")), Some(&format!("Bearer {bearer}"))).await;
+    drive.expect(403, Ask::get("/-/metrics"), Some(&format!("Bearer {bearer}"))).await;
+    let opaque = drive.secret("an opaque token");
+    for shown in [
+        wrong,
+        unknown,
+        format!("Bearer {expired}"),
+        format!("Bearer {stray}"),
+        format!("Bearer {key}"),
+        format!("Bearer {opaque}"),
+    ] {
+        drive.expect(401, Ask::get(format!("{API}/whoami")), Some(&shown)).await;
+        drive.expect(401, Ask::get("/-/metrics"), Some(&shown)).await;
+    }
+    let other = format!("Digest {}", drive.secret("a digest"));
+    drive.expect(400, Ask::get(format!("{API}/whoami")), Some(&other)).await;
+}
+
+async fn secrets_in_wrong_places(drive: &mut Drive<'_>, root: &str) {
+    for (name, body) in [
+        ("a secret as a policy", json!({"name": "x", "policy": drive.secret("a secret as a policy")})),
+        ("a secret in place of a list", json!({"name": "x", "groups": drive.secret("a secret in place of a list")})),
+        (
+            "a secret in place of a date",
+            json!({"name": "x", "expires_at": drive.secret("a secret in place of a date")}),
+        ),
+    ] {
+        assert!(body.to_string().contains("canary"), "{name}");
+        drive.expect(400, Ask::post(format!("{API}/access-keys")).json(&body), Some(root)).await;
+    }
+    let query = drive.secret("a secret in a query");
+    drive.expect(400, Ask::get(format!("{API}/buckets?limit={query}")), Some(root)).await;
+    drive.expect(400, Ask::get(format!("{API}/buckets?access_token={query}")), Some(root)).await;
+    drive.expect(404, Ask::get(format!("/-/nothing?access_token={query}")), Some(root)).await;
+}
