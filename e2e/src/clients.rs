@@ -24,6 +24,7 @@ pub struct Room<'a> {
     /// The server that the clients talk to.
     pub server: &'a Endpoint,
     home: TempDir,
+    authority: Option<PathBuf>,
 }
 
 impl<'a> Room<'a> {
@@ -32,7 +33,15 @@ impl<'a> Room<'a> {
     /// # Errors
     /// When no folder can be made.
     pub fn new(server: &'a Endpoint) -> Result<Self> {
-        Ok(Self { server, home: tempfile::Builder::new().prefix("zas-e2e-room-").tempdir()? })
+        Ok(Self { server, home: tempfile::Builder::new().prefix("zas-e2e-room-").tempdir()?, authority: None })
+    }
+
+    /// An empty room whose clients trust the certificates of an authority, by what each of them looks at.
+    ///
+    /// # Errors
+    /// When no folder can be made.
+    pub fn trusting(server: &'a Endpoint, authority: PathBuf) -> Result<Self> {
+        Ok(Self { authority: Some(authority), ..Self::new(server)? })
     }
 
     /// The path of `name` in the room.
@@ -77,6 +86,11 @@ impl<'a> Room<'a> {
         command.env("AWS_ENDPOINT_URL", &self.server.url).env("AWS_DEFAULT_REGION", "us-east-1");
         command.env("AWS_ACCESS_KEY_ID", &self.server.access_key).env("AWS_SECRET_ACCESS_KEY", &self.server.secret_key);
         command.env("AWS_EC2_METADATA_DISABLED", "true");
+        if let Some(authority) = &self.authority {
+            for name in ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE"] {
+                command.env(name, authority);
+            }
+        }
         command
     }
 

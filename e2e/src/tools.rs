@@ -1,11 +1,12 @@
 //! The programs that the tests drive, each in one pinned version: found in a cache folder, or installed there on first use
-//! with the toolchains of this machine (`go install`, `pip install` into a virtual environment).
+//! with the toolchains of this machine (`go install`, `pip install` into a virtual environment, Debian's packages unpacked).
 //!
 //! The cache is `zas-tools` in cargo's target folder, so it goes with `cargo clean`. One lock file over it makes test
 //! processes that start together install each thing once, and one at a time.
 //! A stock Zot is not installed: `ZOT_BIN` names it, see [`crate::harness::Zot`].
 
 mod cache;
+mod debian;
 mod go;
 mod python;
 
@@ -26,6 +27,16 @@ pub enum Tool {
     Oras,
     /// The OCI client `crane`.
     Crane,
+    /// The client of container engines `docker`.
+    Docker,
+    /// The client of remote container engines `podman`.
+    Podman,
+    /// The OCI client `skopeo`.
+    Skopeo,
+    /// The client of charts `helm`.
+    Helm,
+    /// The client of signatures `cosign`.
+    Cosign,
     /// The S3 client `rclone`.
     Rclone,
     /// The S3 server `minio`, for comparing speed; no test needs it.
@@ -38,11 +49,16 @@ pub enum Tool {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::Registry,
         Self::Conformance,
         Self::Oras,
         Self::Crane,
+        Self::Docker,
+        Self::Podman,
+        Self::Skopeo,
+        Self::Helm,
+        Self::Cosign,
         Self::Rclone,
         Self::Minio,
         Self::Python,
@@ -57,6 +73,11 @@ impl Tool {
             Self::Conformance => "conformance",
             Self::Oras => "oras",
             Self::Crane => "crane",
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Skopeo => "skopeo",
+            Self::Helm => "helm",
+            Self::Cosign => "cosign",
             Self::Rclone => "rclone",
             Self::Minio => "minio",
             Self::Python => "python",
@@ -97,6 +118,11 @@ pub fn provide(tool: Tool) -> Result<PathBuf, ToolError> {
         Tool::Conformance => go::provide(&cache, &go::CONFORMANCE),
         Tool::Oras => go::provide(&cache, &go::ORAS),
         Tool::Crane => go::provide(&cache, &go::CRANE),
+        Tool::Docker => go::provide(&cache, &go::DOCKER),
+        Tool::Podman => go::provide(&cache, &go::PODMAN),
+        Tool::Skopeo => debian::provide(&cache, tool.name()),
+        Tool::Helm => go::provide(&cache, &go::HELM),
+        Tool::Cosign => go::provide(&cache, &go::COSIGN),
         Tool::Rclone => go::provide(&cache, &go::RCLONE),
         Tool::Minio => go::provide(&cache, &go::MINIO),
         Tool::Python | Tool::AwsCli => python::provide(&cache, tool.name()),

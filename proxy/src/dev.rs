@@ -97,7 +97,11 @@ async fn start(mut config: Config, options: &Options, say: &impl Fn(String)) -> 
     config.database.url = Secret::new(database.url.clone());
 
     let keycloak = match &options.keycloak {
-        Some(options) => Some(keycloak::start(options, &folder, say).await?),
+        Some(keycloak) => {
+            let url = banner::endpoint(free, trust.is_some());
+            let sidecar = keycloak::Sidecar { url: &url, authority: trust.as_deref() };
+            Some(keycloak::start(keycloak, &sidecar, &folder, say).await?)
+        }
         None => None,
     };
     config.identity.issuers.extend(keycloak.iter().map(|keycloak| keycloak.issuer.clone()));

@@ -56,7 +56,7 @@ impl Service {
         let refusals = findings.refusals.iter().map(ToString::to_string).collect();
         let app = App::new(config, refusals)?;
         let (keeper, webhooks) = audit_work(&app)?;
-        let directories = Directory::of(&app.config.identity.issuers, &app.index, &app.identity)?;
+        let directories = Directory::of(&app.config.identity.issuers, &app.index, app.identity.revocations())?;
         let listener = Listener::bind(&app.config, Arc::new(Gate::new(app.clone()))).map_err(cannot_listen)?;
         let metrics_listener = match &app.config.listen.metrics_address {
             None => None,

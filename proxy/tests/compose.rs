@@ -44,13 +44,16 @@ fn the_sidecar_reads_its_configuration() {
         text = text.replace(&format!("/run/zas/{name}"), &path.display().to_string());
     }
     let config = config::from_toml(&text, "compose.yaml", []).unwrap();
-    assert_eq!(config.identity.issuers[0].audiences, ["zas"]);
+    let issuer = &config.identity.issuers[0];
+    assert_eq!(issuer.audiences, ["zas"]);
+    assert!(issuer.client.is_some() && issuer.directory.is_some());
     assert!(config.store.token.key_file.is_some());
 }
 
 #[test]
-fn the_realm_that_it_mounts_is_there() {
+fn the_realm_that_it_mounts_is_there_and_tells_the_sidecar_of_logouts() {
     let text = compose();
+    assert!(text.contains("ZAS_URL: http://proxy:9800"));
     assert!(text.contains("./proxy/keycloak/zas-realm.json:/opt/keycloak/data/import/"));
     assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("keycloak/zas-realm.json").exists());
 }

@@ -98,6 +98,12 @@ impl DevServer {
         self.folder.path().join("data")
     }
 
+    /// With TLS: the certificate that clients must trust.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.data_dir().join("tls").join("ca.pem")
+    }
+
     /// The id of the process.
     #[must_use]
     pub fn id(&self) -> u32 {

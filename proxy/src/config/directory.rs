@@ -1,6 +1,7 @@
 //! `[identity.issuers.client]`, `[identity.issuers.directory]`, `[identity.issuers.introspection]`: what an issuer is asked besides its
 //! keys, and as whom.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub struct IssuerClient {
 }
 
 /// A Keycloak that is asked about the owners of access keys and sessions, as the issuer's `client`: its service account needs the
-/// roles `view-users` and `query-clients` of `realm-management`. Whoever is disabled or gone there is revoked.
+/// role `view-users` of `realm-management`. Whoever is disabled or gone there is revoked.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Directory {
@@ -40,6 +41,9 @@ pub struct Directory {
     /// Whether they lose roles that they no longer have (so where it is unset). Switch it off where the roles of tokens are not
     /// Keycloak's.
     pub roles: bool,
+    /// Clients whose roles tokens hold, by their ids: what Keycloak calls them itself, a UUID. Without it, roles of clients count as
+    /// lost: only whoever may view clients, with their secrets, could ask what they are called.
+    pub clients: BTreeMap<String, String>,
     /// People who may be found disabled or gone in one round; 20 where it is unset. Where there are more, none is revoked: a
     /// directory that has lost its own is likelier than a company that has.
     pub revoke_at_most: u32,
@@ -47,8 +51,15 @@ pub struct Directory {
 
 impl Default for Directory {
     fn default() -> Self {
-        let interval = Duration::from_secs(60);
-        Self { admin_url: None, token_url: None, interval, groups: true, roles: true, revoke_at_most: 20 }
+        Self {
+            admin_url: None,
+            token_url: None,
+            interval: Duration::from_secs(60),
+            groups: true,
+            roles: true,
+            clients: BTreeMap::new(),
+            revoke_at_most: 20,
+        }
     }
 }
 
@@ -164,7 +175,10 @@ mod tests {
             ("introspection = {}", "client"),
             ("client = { id = \"\", secret = \"x\" }", "client.id"),
             ("client = { id = \"zas\", secret = \"x\" }\ndirectory = { interval = \"10ms\" }", "directory.interval"),
-            ("client = { id = \"zas\", secret = \"x\" }\ndirectory = { revoke_at_most = 0 }", "directory.revoke_at_most"),
+            (
+                "client = { id = \"zas\", secret = \"x\" }\ndirectory = { revoke_at_most = 0 }",
+                "directory.revoke_at_most",
+            ),
             ("client = { id = \"zas\", secret = \"x\" }\ndirectory = { admin_url = \"http://kc/admin\" }", "directory"),
             ("client = { id = \"zas\", secret = \"x\" }\nintrospection = { url = \"x\" }", "introspection.url"),
             ("client = { id = \"zas\", secret = \"x\" }\nintrospection = { fresh = \"2m\" }", "introspection.fresh"),

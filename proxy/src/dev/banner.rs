@@ -13,9 +13,8 @@ pub(super) fn text(
     authority: Option<&Path>,
     issuer: Option<&str>,
 ) -> String {
+    let endpoint = endpoint(address, authority.is_some());
     let address = for_clients(address);
-    let scheme = if authority.is_some() { "https" } else { "http" };
-    let endpoint = format!("{scheme}://{address}");
     let credentials = credentials.display();
     let id = &key.id;
     let people = issuer.map(|issuer| people(issuer, &endpoint)).unwrap_or_default();
@@ -53,6 +52,12 @@ oras pull {flag} {address}/team/hello:v1
 Ctrl-C stops everything.
 "
     )
+}
+
+/// The URL that clients on this machine use.
+pub(super) fn endpoint(address: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{}", for_clients(address))
 }
 
 /// How the people of the Keycloak log in.

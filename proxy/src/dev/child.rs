@@ -35,17 +35,19 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts `program`; its output goes to `log`. It has a process group of its own: Ctrl-C at the terminal reaches us, and
+    /// Starts `program`, with these besides our own environment; its output goes to `log`. It has a process group of its own: Ctrl-C at the terminal reaches us, and
     /// we stop it in order.
     /// # Errors
     /// The shell cannot be started. A program that cannot be started shows as an early exit.
     pub fn spawn<I: AsRef<OsStr>>(
         program: &OsStr,
         arguments: impl IntoIterator<Item = I>,
+        environment: &[(&str, &str)],
         log: File,
     ) -> std::io::Result<Self> {
         let mut command = Command::new("sh");
         command.arg("-c").arg(WATCHDOG).arg("sh").arg(program).args(arguments);
+        command.envs(environment.iter().copied());
         command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).process_group(0);
         let mut shell = command.spawn()?;
         let pipe = shell.stdin.take();
@@ -90,7 +92,7 @@ mod tests {
         let log = File::create(dir.join("log")).unwrap();
         let pid_file = dir.join("pid");
         let script = format!("echo $$ > {} && exec sleep 600", pid_file.display());
-        let child = Child::spawn(OsStr::new("sh"), ["-c", &script], log).unwrap();
+        let child = Child::spawn(OsStr::new("sh"), ["-c", &script], &[], log).unwrap();
         let read = || std::fs::read_to_string(&pid_file).unwrap_or_default().trim().to_owned();
         wait_until("the child has written its pid", || !read().is_empty()).await;
         (child, read())
@@ -117,7 +119,7 @@ mod tests {
     async fn a_program_that_cannot_be_started_shows_as_an_early_exit() {
         let dir = tempfile::tempdir().unwrap();
         let log = File::create(dir.path().join("log")).unwrap();
-        let mut child = Child::spawn(OsStr::new("/nowhere/zot"), ["serve"], log).unwrap();
+        let mut child = Child::spawn(OsStr::new("/nowhere/zot"), ["serve"], &[], log).unwrap();
         let mut ended = None;
         wait_until("it has ended", || {
             ended = child.ended().unwrap();

@@ -50,28 +50,46 @@ impl Running {
     }
 }
 
+/// The sidecar, as Keycloak reaches it.
+pub(super) struct Sidecar<'a> {
+    /// Where.
+    pub(super) url: &'a str,
+    /// With TLS, the certificate that it must trust.
+    pub(super) authority: Option<&'a Path>,
+}
+
 /// Starts Keycloak and waits until it answers for its realm.
-pub(super) async fn start(options: &Options, folder: &Folder, say: &impl Fn(String)) -> anyhow::Result<Running> {
+pub(super) async fn start(
+    options: &Options,
+    sidecar: &Sidecar<'_>,
+    folder: &Folder,
+    say: &impl Fn(String),
+) -> anyhow::Result<Running> {
     check_java().await?;
     let home = home(options, folder, say).await?;
     prepare(&home)?;
     let log_file = folder.path("keycloak.log");
     let log = File::create(&log_file).with_context(|| format!("writing {}", log_file.display()))?;
     let port = format!("--http-port={}", options.port);
+    let trusts = sidecar.authority.map(|path| format!("--truststore-paths={}", path.display()));
     let arguments = ["start-dev", "--http-host=127.0.0.1", &port, "--import-realm", "--cache=local"];
+    let arguments = arguments.into_iter().chain(trusts.as_deref());
     let program = home.join("bin/kc.sh");
-    let mut child = Child::spawn(program.as_os_str(), arguments, log).context("starting Keycloak")?;
+    // The realm has a place for it; what was imported at the first start stays.
+    let environment = [("ZAS_URL", sidecar.url)];
+    let mut child = Child::spawn(program.as_os_str(), arguments, &environment, log).context("starting Keycloak")?;
     say(format!("Keycloak: {VERSION} in {}; it takes a minute to start", home.display()));
     let url = format!("http://127.0.0.1:{}/realms/zas", options.port);
     wait_until_it_answers(&mut child, &url, &log_file).await?;
     Ok(Running { issuer: issuer(&url)?, child })
 }
 
-/// How the sidecar believes it: its people have no prefix, for there is no other issuer.
+/// How the sidecar believes it, and whom it asks as: its people have no prefix, for there is no other issuer.
 fn issuer(url: &str) -> anyhow::Result<Issuer> {
     let issuer = json!({
         "name": "keycloak", "url": url, "audiences": ["zas"], "prefix": "", "allow_http": true,
-        "allowed_networks": ["127.0.0.0/8"],
+        "allowed_networks": ["127.0.0.0/8"], "logout_audiences": ["zas-cli"],
+        "client": {"id": "zas", "secret": "zas"}, "directory": {"interval": "2s"},
     });
     Ok(serde_json::from_value(issuer)?)
 }
@@ -175,11 +193,28 @@ mod tests {
         let realm: Value = serde_json::from_str(REALM).unwrap();
         let users: Vec<&str> =
             realm["users"].as_array().unwrap().iter().filter_map(|user| user["username"].as_str()).collect();
-        assert_eq!(users, ["alice", "bob", "ci"]);
+        assert_eq!(users, ["alice", "bob", "ci", "service-account-zas"]);
         let audience = &realm["clients"][0]["protocolMappers"][0]["config"]["included.custom.audience"];
         let issuer = issuer("http://127.0.0.1:1/realms/zas").unwrap();
         assert_eq!(Some(issuer.audiences[0].as_str()), audience.as_str());
         assert_eq!(issuer.prefix(), "");
+    }
+
+    #[test]
+    fn the_realm_has_the_client_that_asks_and_says_where_a_logout_is_told() {
+        let realm: Value = serde_json::from_str(REALM).unwrap();
+        let issuer = issuer("http://127.0.0.1:1/realms/zas").unwrap();
+        let client = issuer.client.unwrap();
+        let (people, ours) = (&realm["clients"][0], &realm["clients"][1]);
+        assert_eq!(
+            (ours["clientId"].as_str(), ours["secret"].as_str()),
+            (Some(client.id.as_str()), Some(client.secret.unwrap().expose()))
+        );
+        assert_eq!(realm["users"][3]["serviceAccountClientId"], ours["clientId"]);
+        assert_eq!(realm["users"][3]["clientRoles"]["realm-management"][0], "view-users");
+        assert_eq!(Some(issuer.logout_audiences.unwrap()[0].as_str()), people["clientId"].as_str());
+        let told = people["attributes"]["backchannel.logout.url"].as_str().unwrap();
+        assert_eq!(told, format!("${{ZAS_URL:http://127.0.0.1:9800}}{}", crate::logout::PATH));
     }
 
     #[test]

@@ -120,7 +120,7 @@ async fn start_zot(program: &Path, folder: &Folder, prefix: &str) -> anyhow::Res
     let log_file = folder.path("zot.log");
     let log = File::create(&log_file).with_context(|| format!("writing {}", log_file.display()))?;
     let arguments = [std::ffi::OsStr::new("serve"), config_file.as_os_str()];
-    let mut child = Child::spawn(program.as_os_str(), arguments, log).context("starting Zot")?;
+    let mut child = Child::spawn(program.as_os_str(), arguments, &[], log).context("starting Zot")?;
     let url = format!("http://127.0.0.1:{port}");
     wait_until_it_answers(&mut child, &url, &log_file).await?;
     Ok(Running { url, zot_config: Some(config_file), token_key: Some(private), server: Server::Zot(child) })

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::keycloak::{Keycloak, Person};
 use super::guarded::FetchError;
-use super::{Authenticator, longest_credential};
+use super::{Revocations, longest_credential};
 use crate::audit::{Api, Kind, Record};
 use crate::config;
 use crate::error::{Error, Result};
@@ -43,7 +43,7 @@ pub struct Directory {
     config: config::Directory,
     keycloak: Keycloak,
     index: Index,
-    identity: Authenticator,
+    revocations: Option<Revocations>,
     /// For how long anything can be good that was issued until now.
     longest: time::Duration,
 }
@@ -76,7 +76,7 @@ impl Directory {
     ///
     /// # Errors
     /// An issuer's certificates cannot be read.
-    pub fn of(issuers: &[config::Issuer], index: &Index, identity: &Authenticator) -> Result<Vec<Self>> {
+    pub fn of(issuers: &[config::Issuer], index: &Index, revocations: Option<&Revocations>) -> Result<Vec<Self>> {
         let longest = longest_credential(issuers);
         let watched = issuers.iter().filter_map(|one| Some((one, one.directory.as_ref()?, one.client.as_ref()?)));
         let new = |(issuer, config, client): (&config::Issuer, &config::Directory, &config::IssuerClient)| {
@@ -85,7 +85,7 @@ impl Directory {
                 config: config.clone(),
                 keycloak: Keycloak::new(issuer, config, client)?,
                 index: index.clone(),
-                identity: identity.clone(),
+                revocations: revocations.cloned(),
                 longest,
             })
         };
@@ -173,34 +173,19 @@ impl Directory {
     }
 
     async fn ask_about_all(&self, found: &mut Found) -> Result<()> {
-        let clients = self.clients().await.map_err(away)?;
         let mut after = None;
         loop {
             self.index.put_off_directory_round(&self.issuer.name, LEASE).await?;
             let page = self.index.owners(&self.issuer.name, after.as_deref(), PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.subject.clone());
-            self.ask_about(page, &clients, found).await?;
+            self.ask_about(page, found).await?;
         }
     }
 
-    /// The internal ids of the clients whose roles tokens hold.
-    async fn clients(&self) -> Result<Vec<String>, FetchError> {
-        let mut ids = Vec::new();
-        if self.config.roles {
-            for pointer in self.issuer.role_pointers() {
-                let client = pointer.strip_prefix("/resource_access/").and_then(|rest| rest.strip_suffix("/roles"));
-                if let Some(client) = client {
-                    ids.extend(self.keycloak.client(&client.replace("~1", "/").replace("~0", "~")).await?);
-                }
-            }
-        }
-        Ok(ids)
-    }
-
-    async fn ask_about(&self, page: Vec<Owner>, clients: &[String], found: &mut Found) -> Result<()> {
+    async fn ask_about(&self, page: Vec<Owner>, found: &mut Found) -> Result<()> {
         let asked = page.into_iter().map(|owner| async move {
-            let answer = self.look_at(&owner, clients).await;
+            let answer = self.look_at(&owner).await;
             (owner.subject, answer)
         });
         let mut answers = stream::iter(asked).buffer_unordered(CONCURRENCY);
@@ -223,7 +208,7 @@ impl Directory {
     }
 
     /// What the realm says of a person, and whether access keys have lost something by it.
-    async fn look_at(&self, owner: &Owner, clients: &[String]) -> Result<(Person, bool)> {
+    async fn look_at(&self, owner: &Owner) -> Result<(Person, bool)> {
         let asked_at = OffsetDateTime::now_utc();
         let id = owner.subject.strip_prefix(&format!("{}/", self.issuer.name)).unwrap_or_default();
         let person = self.keycloak.person(id).await.map_err(away)?;
@@ -235,7 +220,7 @@ impl Directory {
             false => None,
         };
         let roles = match self.config.roles {
-            true => Some(self.keycloak.roles(id, clients).await.map_err(away)?),
+            true => Some(self.keycloak.roles(id, &self.config.clients).await.map_err(away)?),
             false => None,
         };
         let groups = groups.map(|names| self.prefixed(names));
@@ -246,11 +231,7 @@ impl Directory {
         });
         let record = self.record("FollowDirectory", &owner.subject);
         let (roles, groups) = (roles.as_deref(), groups.as_deref());
-        let followed = self.index.follow_directory(&owner.subject, roles, groups, asked_at, &[record]).await?;
-        if followed && let Ok(stored) = self.identity.stored() {
-            stored.forget_person(&owner.subject);
-        }
-        Ok((person, followed))
+        Ok((person, self.index.follow_directory(&owner.subject, roles, groups, asked_at, &[record]).await?))
     }
 
     /// Names of the realm as policies have them.
@@ -286,7 +267,7 @@ impl Directory {
             round.revoked += 1;
         }
         if round.revoked > 0
-            && let Some(revocations) = self.identity.revocations()
+            && let Some(revocations) = &self.revocations
         {
             revocations.refresh(&self.index).await?;
         }

@@ -2,11 +2,12 @@
 //!
 //! A token's unverified `iss` only says which issuer's rules and keys it is held to; everything else is believed after the
 //! signature. Until then every refusal reads the same; afterwards it says what is missing.
-//! What lives here: the checks (`token`, `logout`), the keys (`keys`, `fetch`), and what claims mean to policies (`claims`). What does not:
+//! What lives here: the checks (`token`, `logout`, `introspection`), the keys (`keys`, `fetch`), and what claims mean to policies (`claims`). What does not:
 //! whether a token was revoked, and what its owner may do.
 
 mod claims;
 mod fetch;
+mod introspection;
 mod issuer;
 mod json;
 mod keys;
@@ -94,16 +95,18 @@ impl Issuers {
     /// # Errors
     /// `BearerTokenRejected`; `IssuerUnavailable` where the key it names cannot be asked for now.
     pub async fn verify(&self, text: &str) -> Result<Arc<Bearer>> {
-        let mut key = [0; 32];
-        key.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+        let key = token_key(text);
         let now = OffsetDateTime::now_utc().unix_timestamp();
         if let Some(known) = self.good.get(&key) {
             return if known.expires_at + SKEW > now { Ok(known) } else { Err(rejected("The token has expired.")) };
         }
         let token = Token::parse(text)?;
         let issuer = self.issuer_of(&token)?;
-        let bearer = Arc::new(issuer.verify(&token, now).await?);
-        self.good.insert(key, Arc::clone(&bearer));
+        let bearer = Arc::new(issuer.verify(text, token, now).await?);
+        // What an issuer is asked about it remembers for itself, and not for as long.
+        if !issuer.is_asked() {
+            self.good.insert(key, Arc::clone(&bearer));
+        }
         Ok(bearer)
     }
 
@@ -122,6 +125,13 @@ impl Issuers {
         let issuer = self.issuers.iter().find(|issuer| token.issuer() == Some(issuer.url()));
         issuer.ok_or_else(|| unproven("no issuer of this name is configured"))
     }
+}
+
+/// What a token is remembered by.
+fn token_key(text: &str) -> [u8; 32] {
+    let mut key = [0; 32];
+    key.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    key
 }
 
 /// Refuses a token whose signature was found good: its owner may know why.

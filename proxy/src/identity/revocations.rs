@@ -188,9 +188,12 @@ mod tests {
         revocations.refresh(&index).await.unwrap();
         assert!(!revocations.is_revoked(alice).unwrap());
         let later = now + Duration::from_secs(3600);
-        for (kind, value) in
-            [(RevocationKind::Subject, "kc/alice"), (RevocationKind::Token, "kc/jti"), (RevocationKind::Session, "id")]
-        {
+        for (kind, value) in [
+            (RevocationKind::Subject, "kc/alice"),
+            (RevocationKind::Token, "kc/jti"),
+            (RevocationKind::Session, "id"),
+            (RevocationKind::Login, "kc/sid"),
+        ] {
             index.revoke(kind, value, later, "lost laptop", "root/AKIA", &[]).await.unwrap();
         }
         revocations.refresh(&index).await.unwrap();
@@ -204,6 +207,9 @@ mod tests {
         assert!(revocations.is_revoked(Revocable { token: Some("kc/jti"), ..bob }).unwrap());
         assert!(revocations.is_revoked(Revocable { session: Some("id"), ..bob }).unwrap());
         assert!(!revocations.is_revoked(Revocable { session: Some("kc/jti"), ..bob }).unwrap());
+        let login = Revocable { login: Some("kc/sid"), ..bob };
+        assert!(revocations.is_revoked(login).unwrap());
+        assert!(!revocations.is_revoked(Revocable { issued_at: now.unix_timestamp() + 60, ..login }).unwrap());
     }
 
     #[tokio::test]

@@ -151,8 +151,8 @@ pub struct StoredKeys {
     unknown: Cache<String, ()>,
     fresh: Duration,
     uses: Arc<Uses>,
-    /// What people were last seen with, by their ids.
-    followed: moka::sync::Cache<String, u64>,
+    /// What people were last seen with, by their ids, and when that token was issued.
+    followed: moka::sync::Cache<String, (u64, i64)>,
     hasher: RandomState,
 }
 
@@ -199,27 +199,23 @@ impl StoredKeys {
     }
 
     /// Gives the keys of a person the name, roles and groups of the token that the person has just shown, issued at `issued_at`
-    /// (seconds since 1970). Whoever has shown the same before costs nothing. What goes wrong is tried again with the next token.
+    /// (seconds since 1970). Whoever has shown the same before costs nothing; a later token is asked about, for the keys may have lost
+    /// something since. What goes wrong is tried again with the next token.
     pub async fn follow(&self, identity: &Identity, issued_at: i64) {
         let Identity { id, name, roles, groups, .. } = identity;
         let seen = self.hasher.hash_one((name, roles, groups));
-        if self.followed.get(id) == Some(seen) {
+        if self.followed.get(id).is_some_and(|(known, at)| known == seen && issued_at <= at) {
             return;
         }
         match self.index.follow_person(id, name, roles, groups, issued_at).await {
             Ok(changed) => {
-                self.followed.insert(id.clone(), seen);
+                self.followed.insert(id.clone(), (seen, issued_at));
                 for key in changed {
                     self.forget(&key).await;
                 }
             }
             Err(error) => tracing::warn!("a person's access keys keep old roles for now: {}", error.for_log()),
         }
-    }
-
-    /// Looks again what a person's next token says: the keys were changed since the last one.
-    pub(super) fn forget_person(&self, id: &str) {
-        self.followed.invalidate(id);
     }
 
     async fn hear(&self, notice: Notice) {

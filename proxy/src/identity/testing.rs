@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::routing::get;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -45,9 +45,20 @@ pub struct Shared {
     pub names_another: AtomicBool,
     /// How often the keys were asked for.
     pub asked: AtomicUsize,
+    /// What it says of every token that it is asked about; none: that it is not active.
+    told: Mutex<Option<Value>>,
+    /// How often it was asked about tokens.
+    pub introspected: AtomicUsize,
     /// The people of its directory.
     pub people: People,
     number: AtomicUsize,
+}
+
+impl Shared {
+    /// What is said of every token from now on; none: that it is not active.
+    pub fn tells(&self, claims: Option<Value>) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = claims;
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -77,6 +88,7 @@ impl MockIssuer {
         let router = Router::new()
             .route("/realms/zas/.well-known/openid-configuration", get(metadata))
             .route("/realms/zas/keys", get(keys))
+            .route("/realms/zas/protocol/openid-connect/token/introspect", post(introspect))
             .with_state(state)
             .merge(people::routes(Arc::clone(&shared)));
         let serving = tokio::spawn(async move {
@@ -275,4 +287,23 @@ async fn keys(State((_, shared)): State<AppState>) -> (StatusCode, Json<Value>) 
     let keys: Vec<Jwk> =
         shared.keys.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|key| key.public.clone()).collect();
     (StatusCode::OK, Json(json!({ "keys": keys })))
+}
+
+async fn introspect(State((_, shared)): State<AppState>, headers: HeaderMap) -> (StatusCode, Json<Value>) {
+    shared.introspected.fetch_add(1, Ordering::Relaxed);
+    if shared.is_down.load(Ordering::Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(Value::Null));
+    }
+    if !people::is_client(&headers) {
+        return (StatusCode::UNAUTHORIZED, Json(json!({"error": "invalid_client"})));
+    }
+    let told = shared.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let answer = match told {
+        None => json!({"active": false}),
+        Some(mut claims) => {
+            change(&mut claims, &json!({"active": true}));
+            claims
+        }
+    };
+    (StatusCode::OK, Json(answer))
 }

@@ -48,8 +48,7 @@ impl Index {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn claim_directory_round(&self, issuer: &str, lease: Duration) -> Result<Option<Duration>> {
-        let (wait,): (f64,) =
-            self.fetch_one(|| sqlx::query_as(CLAIM).bind(issuer).bind(seconds(lease))).await?;
+        let (wait,): (f64,) = self.fetch_one(|| sqlx::query_as(CLAIM).bind(issuer).bind(seconds(lease))).await?;
         Ok((wait > 0.0).then(|| Duration::from_secs_f64(wait)))
     }
 

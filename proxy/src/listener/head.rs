@@ -35,6 +35,8 @@ pub(super) enum Head {
     TooLarge,
     /// Too long without an end.
     TooSlow,
+    /// Something that no request begins with, such as the first bytes of TLS.
+    NotHttp,
 }
 
 /// Reads one head. While nothing has come, `draining` ends the wait.
@@ -60,6 +62,10 @@ pub(super) async fn read<S: AsyncRead + Unpin>(
         while scanned == 0 && bytes.starts_with(b"\r\n") {
             bytes.advance(2);
         }
+        // Clients that try TLS first are told at once, so that they can try again without.
+        if bytes.first().is_some_and(|first| !may_begin_a_method(*first)) {
+            return Head::NotHttp;
+        }
         if let Some(length) = end_of_head(&bytes, scanned) {
             return if length > limits.bytes { Head::TooLarge } else { Head::Complete { bytes, length } };
         }
@@ -73,6 +79,12 @@ pub(super) async fn read<S: AsyncRead + Unpin>(
             Err(_) => return Head::TooSlow,
         }
     }
+}
+
+/// Whether a request may begin so: with a character of a token (RFC 9110, section 5.6.2), or with an empty line on its way.
+const fn may_begin_a_method(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'\r' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
 /// Where the head ends. Lines that end in a bare LF are seen as lines, so that they can be refused.
@@ -132,6 +144,16 @@ mod tests {
     #[tokio::test]
     async fn a_head_without_an_end_is_too_large() {
         assert!(matches!(read_all(&[&[b'a'; 65]]).await, Head::TooLarge));
+    }
+
+    #[tokio::test]
+    async fn what_no_request_begins_with_is_told_at_once() {
+        for bytes in [&b"\x16\x03\x01\x02"[..], b"\0", b"{", b"\r\n\x16", b" GET / HTTP/1.1\r\n"] {
+            let (mut client, mut server) = tokio::io::duplex(1024);
+            client.write_all(bytes).await.unwrap();
+            let head = read(&mut server, limits(), &CancellationToken::new()).await;
+            assert!(matches!(head, Head::NotHttp), "{bytes:?}: {head:?}");
+        }
     }
 
     #[tokio::test]

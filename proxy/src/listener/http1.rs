@@ -32,6 +32,10 @@ pub(super) async fn serve(shared: &Shared, mut stream: Stream, client: Client, l
             Head::TooLarge => {
                 return refuse(stream, &Error::from(Code::RequestHeaderSectionTooLarge), lingers).await;
             }
+            Head::NotHttp => {
+                let text = "This is no HTTP/1 request. Is it TLS, sent to a port without it?";
+                return refuse(stream, &Error::new(Code::InvalidRequest, text), lingers).await;
+            }
             Head::TooSlow => return refuse(stream, &Error::from(Code::RequestTimeout), lingers).await,
         };
         let mut session = ServerSession::new_http1(stream);

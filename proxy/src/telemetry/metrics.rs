@@ -54,8 +54,7 @@ impl Metrics {
 }
 
 fn recorder() -> Result<PrometheusRecorder, BuildError> {
-    let transfers =
-        [names::UPLOAD_SECONDS, names::DOWNLOAD_SECONDS, names::SWEEP_SECONDS, names::DIRECTORY_SECONDS];
+    let transfers = [names::UPLOAD_SECONDS, names::DOWNLOAD_SECONDS, names::SWEEP_SECONDS, names::DIRECTORY_SECONDS];
     let mut builder = PrometheusBuilder::new()
         .set_buckets(names::SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), names::BYTES)?;

@@ -5,6 +5,8 @@
     reason = "a helper of a test that panics is a test that fails; clippy sees only test functions as tests"
 )]
 
+mod logout;
+
 use std::sync::Arc;
 
 use base64::Engine;
@@ -13,7 +15,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use zas_proxy::app::App;
-use zas_proxy::config::{AccessKey, Config, RingKey, Secret};
+use zas_proxy::config::{AccessKey, Config, Issuer, RingKey, Secret};
 use zas_proxy::error::{Code, RequestId};
 use zas_proxy::gateway::{RequestContext, full};
 use zas_proxy::identity::testing::MockIssuer;
@@ -28,12 +30,16 @@ const SECRET: &str = "0123456789abcdef";
 struct World {
     app: Arc<App>,
     issuer: MockIssuer,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl World {
     /// With an issuer whose people have no prefix.
     async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Issuer)) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (database, issuer) = (database().await.unwrap(), MockIssuer::start().await.unwrap());
         let mut config = Config::default();
@@ -44,10 +50,12 @@ impl World {
             vec![AccessKey { id: "AKIA".into(), secret: Some(Secret::new(SECRET)), secret_file: None }];
         let secret = Some(Secret::new(zas_proxy::identity::generate_ring_key()));
         config.identity.key_ring = vec![RingKey { id: "test".into(), secret, secret_file: None }];
-        config.identity.issuers = vec![issuer.config("kc", "")];
+        let mut believed = issuer.config("kc", "");
+        change(&mut believed);
+        config.identity.issuers = vec![believed];
         let app = App::new(config, Vec::new()).unwrap();
         app.identity.revocations().unwrap().refresh(&app.index).await.unwrap();
-        let world = Self { app, issuer, _database: database };
+        let world = Self { app, issuer, database };
         world.refresh().await;
         world
     }

@@ -203,6 +203,24 @@ async fn a_session_that_was_ended_or_whose_owner_was_revoked_opens_nothing_on_an
 }
 
 #[tokio::test]
+async fn a_session_ends_with_the_login_that_its_token_was_issued_for() {
+    let (world, issuer) = world_with_role().await;
+    let token = issuer.token("alice", &json!({"sid": "laptop"})).unwrap();
+    let one = credentials(&with_token(&world, &token, &[("RoleArn", ROLE)]).await.expect(200));
+    // A session of a session too.
+    let form = [("Action", "AssumeRole"), ("RoleArn", ROLE), ("RoleSessionName", "chained")];
+    let chained = credentials(&world.send_to_sts(world.sts(&form).session(&one).signed()).await.expect(200));
+    let other = session(&world, &issuer, &[]).await;
+    let later = time::OffsetDateTime::now_utc() + time::Duration::HOUR;
+    world.app.index.revoke(RevocationKind::Login, "kc/laptop", later, "", "root", &[]).await.unwrap();
+    world.app.identity.revocations().unwrap().refresh(&world.app.index).await.unwrap();
+    for dead in [&one, &chained] {
+        world.get("/bucket?list-type=2").session(dead).send().await.expect_error(400, "InvalidToken");
+    }
+    world.get("/bucket?list-type=2").session(&other).send().await.expect(200);
+}
+
+#[tokio::test]
 async fn assume_role_needs_credentials_and_a_chain_ends_with_its_first() {
     let (world, issuer) = world_with_role().await;
     let form = [("Action", "AssumeRole"), ("RoleArn", ROLE), ("RoleSessionName", "chained")];

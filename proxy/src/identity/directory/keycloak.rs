@@ -2,10 +2,12 @@
 //!
 //! It answers with what the realm itself has said; everything else, an answer of something in front of it too, is an error.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use openidconnect::HttpResponse;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
@@ -19,6 +21,9 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 /// Bytes of an id: more than Keycloak gives, and no more than fit into a path.
 const LONGEST_ID: usize = 256;
+
+/// All but the unreserved characters of RFC 3986: Keycloak refuses paths where one of those is encoded.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A realm, and who we are to it.
 #[derive(Debug)]
@@ -56,11 +61,6 @@ struct Group {
 #[derive(Deserialize)]
 struct Role {
     name: String,
-}
-
-#[derive(Deserialize)]
-struct Client {
-    id: String,
 }
 
 #[derive(Deserialize)]
@@ -122,22 +122,16 @@ impl Keycloak {
         Ok(names.collect())
     }
 
-    /// The roles that a person has, by whatever way: those of the realm, and those of clients by their internal ids.
-    pub(super) async fn roles(&self, id: &str, clients: &[String]) -> Result<Vec<String>, FetchError> {
+    /// The roles that a person has, by whatever way: those of the realm, and those of these clients.
+    pub(super) async fn roles(&self, id: &str, clients: &BTreeMap<String, String>) -> Result<Vec<String>, FetchError> {
         let user = segment(id)?;
         let mut roles: Vec<Role> = self.read(&format!("/users/{user}/role-mappings/realm/composite")).await?;
-        for client in clients {
+        for client in clients.values() {
             let client = segment(client)?;
             let path = format!("/users/{user}/role-mappings/clients/{client}/composite");
             roles.extend(self.read::<Vec<Role>>(&path).await?);
         }
         Ok(roles.into_iter().map(|role| role.name).collect())
-    }
-
-    /// The internal id of a client, where the realm has it.
-    pub(super) async fn client(&self, client_id: &str) -> Result<Option<String>, FetchError> {
-        let clients: Vec<Client> = self.read(&format!("/clients?clientId={}", segment(client_id)?)).await?;
-        Ok(clients.into_iter().next().map(|client| client.id))
     }
 
     async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, FetchError> {
@@ -188,12 +182,12 @@ fn parse<T: DeserializeOwned>(answer: &HttpResponse) -> Result<T, FetchError> {
     serde_json::from_slice(answer.body()).map_err(|error| FetchError(format!("the answer cannot be read: {error}")))
 }
 
-/// An id as a part of a path, or of a query; never one that means another path.
+/// An id as a part of a path; never one that means another path.
 fn segment(id: &str) -> Result<String, FetchError> {
     if id.is_empty() || id.len() > LONGEST_ID || id.bytes().all(|byte| byte == b'.') {
         return Err(FetchError("an id that no realm gives".to_owned()));
     }
-    Ok(percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC).to_string())
+    Ok(utf8_percent_encode(id, RESERVED).to_string())
 }
 
 #[cfg(test)]
@@ -202,8 +196,8 @@ mod tests {
 
     #[test]
     fn an_id_is_one_part_of_a_path_and_never_a_way_to_another() {
-        assert_eq!(segment("0e7a-1").unwrap(), "0e7a%2D1");
-        assert_eq!(segment("f:x:../a?b#c").unwrap(), "f%3Ax%3A%2E%2E%2Fa%3Fb%23c");
+        assert_eq!(segment("0e7a-1").unwrap(), "0e7a-1");
+        assert_eq!(segment("f:x:../a?b#c%").unwrap(), "f%3Ax%3A..%2Fa%3Fb%23c%25");
         for id in ["", ".", "..", &"a".repeat(257)] {
             assert!(segment(id).is_err(), "{id}");
         }

@@ -11,8 +11,8 @@ use crate::config::{RingKey, Secret};
 use crate::error::Code;
 use crate::identity::testing::{self, MockIssuer};
 use crate::identity::{
-    AccessKeys, Issuers, KeyRing, NewKey, Purpose, RegistryTokens, Revocations, ServiceAccount, Sessions, StoredKeys,
-    generate_ring_key,
+    AccessKeys, Authenticator, Issuers, KeyRing, NewKey, Purpose, RegistryTokens, Revocations, ServiceAccount,
+    Sessions, StoredKeys, generate_ring_key,
 };
 use crate::index::{NewRoleSession, StoredAccessKey};
 use crate::postgres::testing::{TestDatabase, database};
@@ -50,7 +50,7 @@ impl World {
                 RegistryTokens::new(ring(Purpose::RegistryToken)),
             );
         identity.revocations().unwrap().refresh(&index).await.unwrap();
-        let directory = Directory::of(&issuers, &index, &identity).unwrap().remove(0);
+        let directory = Directory::of(&issuers, &index, identity.revocations()).unwrap().remove(0);
         let world = Self { issuer, index, identity, directory, database };
         for name in ["alice", "bob"] {
             world.put(name, |_| {});
@@ -136,7 +136,10 @@ async fn whoever_is_disabled_or_gone_is_revoked_with_keys_service_accounts_and_s
     let revoked = world.index.revocations(10).await.unwrap();
     let find = |value: &str| revoked.iter().find(|one| one.value == value).unwrap();
     assert_eq!(find("kc/id-of-bob").reason, "disabled at the issuer");
-    assert_eq!((find("kc/id-of-carol").reason.as_str(), find("kc/id-of-carol").revoked_by.as_str()), ("gone at the issuer", "directory/kc"));
+    assert_eq!(
+        (find("kc/id-of-carol").reason.as_str(), find("kc/id-of-carol").revoked_by.as_str()),
+        ("gone at the issuer", "directory/kc")
+    );
     assert!(find(&account).before.unix_timestamp() >= before, "sessions of the service account");
     // This replica knows at once.
     let token = world.issuer.token("bob", &json!({"iat": before})).unwrap();
@@ -150,6 +153,8 @@ async fn keys_lose_what_their_person_has_lost_and_gain_nothing() {
     let world = World::with(|issuer| {
         let claims = [("/team".to_owned(), vec!["build".to_owned()])].into();
         issuer.role_rules = vec![config::RoleRule { role: "ruled".into(), claims }];
+        let clients = [("zas".to_owned(), "internal-id-of-zas".to_owned())].into();
+        issuer.directory.as_mut().unwrap().clients = clients;
     })
     .await;
     world.put("alice", |person| {
@@ -157,7 +162,8 @@ async fn keys_lose_what_their_person_has_lost_and_gain_nothing() {
         person.roles = vec!["user".into(), "added".into()];
         person.client_roles = vec!["pusher".into()];
     });
-    let key = world.key_of("alice", None, &["user", "pusher", "ruled", "lost"], &["/gone", "/staff/build", "build"]).await;
+    let key =
+        world.key_of("alice", None, &["user", "pusher", "ruled", "lost"], &["/gone", "/staff/build", "build"]).await;
     let round = world.directory.round().await.unwrap();
     assert_eq!((round.asked, round.followed, round.revoked), (1, 1, 0));
     let row = world.row(&key).await;
@@ -295,8 +301,8 @@ async fn who_owns_nothing_that_is_good_is_not_asked_about() {
     }
     let before = world.asked();
     assert_eq!(world.directory.round().await.unwrap(), Round::default());
-    // Two questions whether the realm is sane, and one for the client's id.
-    assert_eq!(world.asked() - before, 3);
+    // Two questions whether the realm is sane.
+    assert_eq!(world.asked() - before, 2);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use zas_policy::Principal;
 
 use super::claims::Claims;
 use super::fetch::Source;
+use super::introspection::Introspector;
 use super::keys::Keys;
 use super::logout::Logout;
 use super::token::Token;
@@ -17,18 +18,25 @@ pub(super) struct Issuer {
     config: config::Issuer,
     claims: Claims,
     keys: Keys,
+    introspector: Option<Introspector>,
 }
 
 impl Issuer {
     /// By configuration, among issuers with these prefixes.
     pub(super) fn new(config: &config::Issuer, prefixes: &[String]) -> Result<Self> {
         let keys = Keys::new(&config.name, Source::new(config)?);
-        Ok(Self { claims: Claims::new(config, prefixes), config: config.clone(), keys })
+        let introspector = Introspector::new(config)?;
+        Ok(Self { claims: Claims::new(config, prefixes), config: config.clone(), keys, introspector })
     }
 
     /// As tokens name it.
     pub(super) fn url(&self) -> &str {
         &self.config.url
+    }
+
+    /// Whether it is asked about each token.
+    pub(super) const fn is_asked(&self) -> bool {
+        self.introspector.is_some()
     }
 
     /// Asks for the keys.
@@ -51,8 +59,11 @@ impl Issuer {
     }
 
     /// Who a token of this issuer speaks of, at `now` in seconds since 1970.
-    pub(super) async fn verify(&self, token: &Token<'_>, now: i64) -> Result<Bearer> {
-        self.prove(token).await?;
+    pub(super) async fn verify(&self, text: &str, mut token: Token<'_>, now: i64) -> Result<Bearer> {
+        self.prove(&token).await?;
+        if let Some(introspector) = &self.introspector {
+            token.add_claims(&*introspector.claims(text).await?);
+        }
         let times = token.check_claims(&self.config, now)?;
         let sub = token.text("sub").unwrap_or_default();
         let identity = self.claims.identity(&self.config, sub, &token.claims())?;

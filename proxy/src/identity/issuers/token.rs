@@ -56,6 +56,15 @@ impl<'a> Token<'a> {
         Value::Object(self.claims.clone())
     }
 
+    /// Adds claims that the issuer has told besides; those that it has signed stand.
+    pub(super) fn add_claims(&mut self, told: &Map<String, Value>) {
+        for (name, value) in told {
+            if !self.claims.contains_key(name) {
+                self.claims.insert(name.clone(), value.clone());
+            }
+        }
+    }
+
     /// A claim, whatever it is.
     pub(super) fn claim(&self, claim: &str) -> Option<&Value> {
         self.claims.get(claim)
@@ -106,7 +115,7 @@ impl<'a> Token<'a> {
         if self.id("sub").is_none() {
             return Err(rejected(
                 "The token has no usable sub claim. Keycloak leaves it out of lightweight access tokens: switch those off for this \
-                 client, or give it the scope basic.",
+                 client, give it the scope basic, or configure identity.issuers.introspection.",
             ));
         }
         self.check_times(config, now)
@@ -135,7 +144,8 @@ impl<'a> Token<'a> {
     /// An access token; ID tokens where the issuer's are accepted; never one for refreshing or for logging out.
     fn check_kind(&self, config: &Issuer) -> Result<()> {
         let in_claims = self.claims.get("typ").map(|typ| typ.as_str().unwrap_or("?").to_ascii_lowercase());
-        let is_known = matches!(self.media_type().as_deref(), None | Some("jwt" | "at+jwt")) && !self.claims.contains_key("events");
+        let is_known = matches!(self.media_type().as_deref(), None | Some("jwt" | "at+jwt"))
+            && !self.claims.contains_key("events");
         let is_id_token = match in_claims.as_deref() {
             None => ["nonce", "at_hash", "c_hash"].iter().any(|claim| self.claims.contains_key(*claim)),
             Some("bearer") => false,
@@ -150,7 +160,8 @@ impl<'a> Token<'a> {
 
     /// Whether `aud` holds one of these.
     pub(super) fn is_for<'b>(&self, audiences: impl IntoIterator<Item = &'b String> + Clone) -> bool {
-        let is_one = |value: &Value| value.as_str().is_some_and(|aud| audiences.clone().into_iter().any(|ours| ours == aud));
+        let is_one =
+            |value: &Value| value.as_str().is_some_and(|aud| audiences.clone().into_iter().any(|ours| ours == aud));
         match self.claims.get("aud") {
             Some(Value::Array(list)) => list.iter().any(is_one),
             Some(one) => is_one(one),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -42,7 +42,7 @@ pub struct Person {
     pub groups: Vec<String>,
     /// Roles of the realm.
     pub roles: Vec<String>,
-    /// Roles of the client `zas`.
+    /// Roles of the client `zas`, which the realm calls `internal-id-of-zas`.
     pub client_roles: Vec<String>,
 }
 
@@ -88,19 +88,22 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .route("/admin/realms/zas/users/{id}/groups", get(groups))
         .route("/admin/realms/zas/users/{id}/role-mappings/realm/composite", get(realm_roles))
         .route("/admin/realms/zas/users/{id}/role-mappings/clients/{client}/composite", get(client_roles))
-        .route("/admin/realms/zas/clients", get(clients))
         .with_state(shared)
 }
 
 async fn token(State(shared): Asked, headers: HeaderMap, body: Bytes) -> (StatusCode, Json<Value>) {
-    let secret = CLIENT_SECRET.replace(' ', "+");
-    let pair = format!("Basic {}", STANDARD.encode(format!("{CLIENT}:{secret}")));
-    let is_client = headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes() == pair.as_bytes());
-    if !is_client || body.as_ref() != b"grant_type=client_credentials" {
+    if !is_client(&headers) || body.as_ref() != b"grant_type=client_credentials" {
         return (StatusCode::UNAUTHORIZED, Json(json!({"error": "unauthorized_client"})));
     }
     let number = shared.people.tokens.fetch_add(1, Ordering::Relaxed) + 1;
     (StatusCode::OK, Json(json!({"access_token": format!("token-{number}"), "expires_in": 60})))
+}
+
+/// Whether somebody shows the client's secret, encoded as RFC 6749 has it.
+pub(super) fn is_client(headers: &HeaderMap) -> bool {
+    let secret = CLIENT_SECRET.replace(' ', "+");
+    let pair = format!("Basic {}", STANDARD.encode(format!("{CLIENT}:{secret}")));
+    headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes() == pair.as_bytes())
 }
 
 /// Counts a question; what it is answered with where it may not be asked.
@@ -141,17 +144,7 @@ async fn realm_roles(State(shared): Asked, headers: HeaderMap, Path(id): Path<St
     check(&shared, &headers).unwrap_or_else(|| shared.people.answer(&id, |person| named(&person.roles)))
 }
 
-async fn client_roles(
-    State(shared): Asked,
-    headers: HeaderMap,
-    Path((id, client)): Path<(String, String)>,
-) -> Answer {
+async fn client_roles(State(shared): Asked, headers: HeaderMap, Path((id, client)): Path<(String, String)>) -> Answer {
     let answer = |person: &Person| if client == "internal-id-of-zas" { named(&person.client_roles) } else { json!([]) };
     check(&shared, &headers).unwrap_or_else(|| shared.people.answer(&id, answer))
-}
-
-async fn clients(State(shared): Asked, headers: HeaderMap, Query(query): Query<BTreeMap<String, String>>) -> Answer {
-    let is_known = query.get("clientId").is_some_and(|id| id == CLIENT);
-    let found = if is_known { json!([{"id": "internal-id-of-zas", "clientId": CLIENT}]) } else { json!([]) };
-    check(&shared, &headers).unwrap_or_else(|| (StatusCode::OK, found.to_string()))
 }

@@ -1,4 +1,9 @@
-//! People of a real Keycloak at every door: REST, S3, STS and the registry, with the clients that they use.
+//! People of a real Keycloak at every door: REST, S3, STS and the registry, with the clients that they use; and what becomes of them
+//! when Keycloak says that they have logged out, left, or lost a group.
+
+mod clients;
+mod left;
+mod people;
 
 use std::path::Path;
 
@@ -11,27 +16,12 @@ use zas_e2e::{
     tools::{Tool, left_out, require},
 };
 
+use people::{bearer, curl, curl_ok, token};
+
 /// What the tour needs of the machine.
 fn has(program: &str, argument: &str) -> bool {
     run(std::process::Command::new(program).arg(argument), std::time::Duration::from_secs(60))
         .is_ok_and(|ran| ran.status.success())
-}
-
-/// One request by curl; status and body.
-fn curl(room: &Room<'_>, arguments: &[&str]) -> Result<(u16, String)> {
-    let told = room.ok(Path::new("curl"), &[&["-s", "-w", "\n%{http_code}"], arguments].concat())?;
-    let (body, status) = told.rsplit_once('\n').context("curl wrote no status")?;
-    Ok((status.parse()?, body.to_owned()))
-}
-
-/// An access token of a person whose password is the name.
-fn token(room: &Room<'_>, issuer: &str, user: &str) -> Result<String> {
-    let form = format!("client_id=zas-cli&grant_type=password&username={user}&password={user}");
-    let (status, body) = curl(room, &[&format!("{issuer}/protocol/openid-connect/token"), "-d", &form])?;
-    ensure!(status == 200, "{status} {body}");
-    let answer: Value = serde_json::from_str(&body)?;
-    let token = answer.get("access_token").and_then(Value::as_str);
-    Ok(token.context("no access token")?.to_owned())
 }
 
 #[test]
@@ -45,15 +35,14 @@ fn people_of_keycloak_do_what_policies_say_and_are_on_record() -> Result<()> {
     let (Some(aws), Some(oras)) = (require(Tool::AwsCli, TEST)?, require(Tool::Oras, TEST)?) else { return Ok(()) };
     let port = free_port()?;
     let arguments = ["--keycloak".into(), "--keycloak-port".into(), port.to_string().into()].to_vec();
-    let options = Options { upstream: Upstream::Embedded, arguments, ..Options::default() };
+    let options = Options { upstream: Upstream::Embedded, tls: true, arguments, ..Options::default() };
     let dev = DevServer::start(&options)?;
     let server = dev.endpoint();
-    let room = Room::new(server)?;
+    let room = Room::trusting(server, dev.authority())?;
     let issuer = format!("http://127.0.0.1:{port}/realms/zas");
     let api = format!("{}/-/api/v1", server.url);
     let root = format!("{}:{}", server.access_key, server.secret_key);
     let (alice, bob) = (token(&room, &issuer, "alice")?, token(&room, &issuer, "bob")?);
-    let bearer = |token: &str| format!("authorization: Bearer {token}");
     let (as_alice, as_bob) = (bearer(&alice), bearer(&bob));
     let mut tour = Tour::new("Keycloak");
 
@@ -123,18 +112,18 @@ fn people_of_keycloak_do_what_policies_say_and_are_on_record() -> Result<()> {
         Ok(())
     });
     tour.step("oras logs in with her token as password, and bob gets nothing with his", || {
-        let flags = ["--plain-http"];
         let login = |user: &str, token: &str| {
             let arguments = ["login", server.authority(), "--username", user, "--password-stdin"];
-            room.ok_with_input(&oras, &[&arguments[..], &flags[..]].concat(), token.as_bytes())
+            room.ok_with_input(&oras, &arguments, token.as_bytes())
         };
         let image = format!("{}/team/app:v1", server.authority());
         login("alice", &alice)?;
-        room.ok(&oras, &[&["push", &image, "hello.txt"], &flags[..]].concat())?;
+        room.ok(&oras, &["push", &image, "hello.txt"])?;
         login("bob", &bob)?;
-        room.refused(&oras, &[&["pull", &image], &flags[..]].concat(), "denied")
+        room.refused(&oras, &["pull", &image], "denied")
     });
-    tour.step("she makes an access key for herself, and it is dead when she is revoked", || {
+    clients::log_in(&mut tour, &room, &alice);
+    tour.step("root lets people have access keys of their own", || {
         let own = json!({"document": {"Statement": {"Effect": "Allow", "Action": "admin:*Own*", "Resource": "*"}}});
         let json = ["-H", "content-type: application/json", "-d"];
         curl_ok(
@@ -142,10 +131,16 @@ fn people_of_keycloak_do_what_policies_say_and_are_on_record() -> Result<()> {
             &[&["-u", &root, "-X", "PUT"], &json[..], &[&own.to_string(), &format!("{api}/policies/own-keys")]]
                 .concat(),
         )?;
-        curl_ok(
-            &room,
-            &["-u", &root, "-X", "PUT", &format!("{api}/policies/own-keys/attachments?kind=group&name=/developers")],
-        )?;
+        for target in ["kind=group&name=/developers", "kind=user&name=bob", "kind=user&name=alice"] {
+            let attachment = format!("{api}/policies/own-keys/attachments?{target}");
+            curl_ok(&room, &["-u", &root, "-X", "PUT", &attachment])?;
+        }
+        Ok(())
+    });
+    left::are_dead(&mut tour, &dev, &room, &aws, &issuer);
+    tour.step("whoever is revoked has no token and no access key any more", || {
+        let (as_alice, json) =
+            (bearer(&token(&room, &issuer, "alice")?), ["-H", "content-type: application/json", "-d"]);
         let made =
             curl_ok(&room, &[&["-H", &as_alice], &json[..], &["{}", &format!("{api}/me/access-keys")]].concat())?;
         let made: Value = serde_json::from_str(&made)?;
@@ -165,16 +160,15 @@ fn people_of_keycloak_do_what_policies_say_and_are_on_record() -> Result<()> {
         let audit = format!("{api}/audit?from=2020-01-01T00:00:00Z&principal=user/alice");
         let body = curl_ok(&room, &["-u", &root, &audit])?;
         ensure!(body.contains("s3:PutObject") && body.contains("oci:Push"), "{body}");
+        for action in ["BackchannelLogout", "FollowDirectory", "RevokeByDirectory"] {
+            let audit = format!("{api}/audit?from=2020-01-01T00:00:00Z&action={action}");
+            let body = curl_ok(&room, &["-u", &root, &audit])?;
+            ensure!(body.contains("keycloak/"), "no {action}: {body}");
+        }
         let audit = format!("{api}/audit?from=2020-01-01T00:00:00Z&principal=user/bob");
         ensure!(curl_ok(&room, &["-u", &root, &audit])?.contains("\"denial\""));
         Ok(())
     });
     ensure!(http_get(&format!("{}/-/livez", server.url))?.0 == 200);
     tour.finish()
-}
-
-fn curl_ok(room: &Room<'_>, arguments: &[&str]) -> Result<String> {
-    let (status, body) = curl(room, arguments)?;
-    ensure!((200..300).contains(&status), "{status} {body}");
-    Ok(body)
 }
