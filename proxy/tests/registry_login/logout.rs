@@ -135,7 +135,7 @@ async fn what_does_not_log_anybody_out_is_answered_400_as_the_specification_has_
         assert!(answer["error_description"].is_string());
     }
     assert_eq!(world.log_out(Method::GET, "").await.0, StatusCode::METHOD_NOT_ALLOWED);
-    assert!(world.records().await.is_empty() && world.app.index.revocations(10).await.unwrap().is_empty());
+    assert!(world.records().await.is_empty() && world.app.index.revocations(None, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]

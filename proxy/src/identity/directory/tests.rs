@@ -133,7 +133,7 @@ async fn whoever_is_disabled_or_gone_is_revoked_with_keys_service_accounts_and_s
     assert_eq!((round.asked, round.revoked), (3, 2));
     assert!(world.row(&bob).await.disabled_at.is_some() && world.row(&service).await.disabled_at.is_some());
     assert!(world.row(&alice).await.disabled_at.is_none());
-    let revoked = world.index.revocations(10).await.unwrap();
+    let revoked = world.index.revocations(None, 10).await.unwrap();
     let find = |value: &str| revoked.iter().find(|one| one.value == value).unwrap();
     assert_eq!(find("kc/id-of-bob").reason, "disabled at the issuer");
     assert_eq!(
@@ -258,7 +258,7 @@ async fn more_than_can_be_believed_are_not_revoked() {
     }
     let round = world.directory.round().await.unwrap();
     assert_eq!(round, Round { asked: 3, is_refused: true, ..Round::default() });
-    assert!(world.index.revocations(10).await.unwrap().is_empty());
+    assert!(world.index.revocations(None, 10).await.unwrap().is_empty());
     world.put("carol", |_| {});
     assert_eq!(world.directory.round().await.unwrap().revoked, 2);
 }
