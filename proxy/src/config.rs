@@ -34,7 +34,7 @@ pub use limits::Limits;
 pub use listen::{Listen, Tls};
 pub use load::{ConfigError, from_toml, load};
 pub use rates::Rates;
-pub use s3::S3;
+pub use s3::{DefaultQuota, S3};
 pub use store::{Breaker, Retry, Store, StoreToken};
 pub use telemetry::{LogFormat, Telemetry};
 

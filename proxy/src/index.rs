@@ -23,6 +23,7 @@ mod part;
 mod pin;
 mod policy;
 mod pool;
+mod quota;
 mod revocation;
 mod role_session;
 mod schema;
@@ -47,6 +48,7 @@ pub use object::{Committed, NewObject, Object, ObjectHead, Preconditions, WriteC
 pub use part::{NewPart, Part, PartPage};
 pub use pin::{PinRequest, PinnedBlob};
 pub use policy::{Attachment, DocumentKind, HistoryEntry, NewDocument, PolicyData, PolicyDocument};
+pub use quota::{BucketQuota, Drift, NewQuota, Quota, Usage};
 pub use revocation::{Revocation, RevocationKind};
 pub use role_session::{NewRoleSession, RoleSession};
 pub use schema::{check_schema, migrate};
