@@ -22,7 +22,7 @@
 -- end uncounted. The locks let those end that have begun; one that waits here finds the helpers of its body gone when it
 -- goes on, and fails as a whole, which is why they have other names from here on.
 
-LOCK TABLE buckets, uploads, upload_parts, objects IN EXCLUSIVE MODE;
+LOCK TABLE buckets, objects, uploads, upload_parts IN EXCLUSIVE MODE;
 
 CREATE TABLE bucket_usage (
     bucket_id bigint NOT NULL REFERENCES buckets ON DELETE CASCADE,

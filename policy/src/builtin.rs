@@ -21,7 +21,7 @@ const ALL: &[Builtin] = &[
     },
     Builtin {
         name: "auditor",
-        description: "Reads the audit log, policies, roles and the configuration; no artifact.",
+        description: "Reads the audit log, policies, roles, quotas and the configuration; no artifact.",
         document: include_str!("builtin/auditor.json"),
     },
     Builtin {
@@ -36,7 +36,7 @@ const ALL: &[Builtin] = &[
     },
     Builtin {
         name: "read-write",
-        description: "Reads, writes and deletes artifacts and buckets; manages no one else's rights.",
+        description: "Reads, writes and deletes artifacts and buckets, and sees quotas; manages no one else's rights.",
         document: include_str!("builtin/read-write.json"),
     },
 ];

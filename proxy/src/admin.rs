@@ -19,6 +19,7 @@ mod openapi;
 mod page;
 mod policies;
 mod policy_attachments;
+mod quotas;
 mod refusal;
 mod roles;
 mod sessions;
@@ -121,6 +122,9 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(audit::query_audit))
         .routes(routes!(buckets::list_buckets, buckets::create_bucket))
         .routes(routes!(buckets::get_bucket, buckets::delete_bucket))
+        .routes(routes!(quotas::list_quotas))
+        .routes(routes!(quotas::get_quota, quotas::put_quota, quotas::delete_quota))
+        .routes(routes!(quotas::recount_usage))
         .routes(routes!(policies::list_policies))
         .routes(routes!(policies::get_policy, policies::put_policy, policies::delete_policy))
         .routes(routes!(policies::get_policy_history))

@@ -15,7 +15,7 @@ use crate::index::Index;
 use crate::index::notify::Feed;
 use crate::rates::Rates;
 use crate::readiness::Readiness;
-use crate::s3::Budget;
+use crate::s3::{Budget, FullBuckets};
 use crate::store::Store;
 
 /// Everything that requests share.
@@ -41,6 +41,8 @@ pub struct App {
     pub blobs: Blobs,
     /// Memory for bodies that are held whole before they are stored.
     pub buffers: Budget,
+    /// Buckets that have no room, as far as was seen lately.
+    pub full_buckets: FullBuckets,
     /// How much one address and one principal may ask for.
     pub rates: Rates,
     /// Why S3 writes are refused, one finding a line; empty: they are not.
@@ -76,6 +78,7 @@ impl App {
             store,
             blobs,
             buffers,
+            full_buckets: FullBuckets::new(),
             rates,
             write_refusals,
             readiness: Readiness::default(),

@@ -40,7 +40,7 @@ pub use listen::{Listen, Tls};
 pub use load::{ConfigError, from_toml, load};
 pub use private_url::PrivateUrl;
 pub use rates::Rates;
-pub use s3::S3;
+pub use s3::{DefaultQuota, S3};
 pub use store::{Breaker, Retry, Store, StoreToken};
 pub use telemetry::{LogFormat, Telemetry};
 

@@ -25,6 +25,7 @@ mod part;
 mod pin;
 mod policy;
 mod pool;
+mod quota;
 mod revocation;
 mod role_session;
 mod schema;
@@ -52,6 +53,7 @@ pub use object::{Committed, NewObject, Object, ObjectHead, Preconditions, WriteC
 pub use part::{NewPart, Part, PartPage};
 pub use pin::{PinRequest, PinnedBlob};
 pub use policy::{Attachment, DocumentKind, HistoryEntry, NewDocument, PolicyData, PolicyDocument};
+pub use quota::{BucketQuota, Drift, NewQuota, Quota, Usage};
 pub use revocation::{Logout, Revocation, RevocationKind, RevocationPlace};
 pub use role_session::{NewRoleSession, RoleSession};
 pub use schema::{check_schema, migrate};

@@ -43,6 +43,7 @@ mod operation;
 mod put_bucket_policy;
 mod put_object;
 mod range;
+mod room;
 mod signer;
 #[cfg(test)]
 mod testing;
@@ -77,6 +78,7 @@ pub(crate) mod signature {
 pub use budget::{Budget, Taken};
 pub(crate) use host::Domains;
 pub(crate) use names::is_bucket_name;
+pub use room::FullBuckets;
 
 /// The name of every operation that exists here.
 pub fn operations() -> impl Iterator<Item = &'static str> {

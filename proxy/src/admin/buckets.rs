@@ -135,6 +135,7 @@ pub(super) async fn create_bucket(
         store: &app.config.store.name,
         prefix: &app.config.store.prefix,
         shards: app.config.store.shards,
+        quota: app.config.s3.default_quota.into(),
         audit: record.as_slice(),
     };
     once.carry_out(&app, &permit, async |index| {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Uri};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -131,14 +132,34 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
-        let (parts, body) = request.into_parts();
-        let key = key(&parts.headers)?;
-        let id = parts.extensions.get::<RequestContext>().map(|context| context.request_id.clone());
-        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), app).await?;
-        let asked = asked(&parts.method, &parts.uri, &bytes);
+        let (parts, bytes, once) = received(request, app).await?;
         let Json(body) = Json::from_request(Request::from_parts(parts, bytes.into()), app).await?;
-        Ok(Self { body, once: Once { key, asked, request_id: id.unwrap_or_else(RequestId::generate) } })
+        Ok(Self { body, once })
     }
+}
+
+/// For a POST that says all in its path.
+impl FromRequest<Arc<App>> for Once {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
+        let (_, bytes, once) = received(request, app).await?;
+        if bytes.is_empty() {
+            Ok(once)
+        } else {
+            Err(Error::new(Code::InvalidRequest, "There is nothing to say in a body here: leave it out.").into())
+        }
+    }
+}
+
+async fn received(request: Request, app: &Arc<App>) -> Result<(Parts, Bytes, Once), Refusal> {
+    let (parts, body) = request.into_parts();
+    let key = key(&parts.headers)?;
+    let id = parts.extensions.get::<RequestContext>().map(|context| context.request_id.clone());
+    let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), app).await?;
+    let asked = asked(&parts.method, &parts.uri, &bytes);
+    let once = Once { key, asked, request_id: id.unwrap_or_else(RequestId::generate) };
+    Ok((parts, bytes, once))
 }
 
 impl Once {

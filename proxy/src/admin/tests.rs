@@ -5,6 +5,7 @@ mod audit;
 mod buckets;
 mod idempotency;
 mod policies;
+mod quotas;
 mod roles;
 mod service;
 mod sessions;

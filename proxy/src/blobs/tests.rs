@@ -10,7 +10,7 @@ use zas_registry::{Fault, FaultKind, Registry, Route, Server};
 
 use super::*;
 use crate::error::{Code, Error};
-use crate::index::{Checksums, Headers, Metadata, NewBucket, NewObject, Segment, WriteConditions};
+use crate::index::{Checksums, Headers, Metadata, NewBucket, NewObject, Quota, Segment, WriteConditions};
 use crate::postgres::testing;
 
 /// Longer than any test takes.
@@ -33,8 +33,16 @@ impl Setup {
         let store = config::Store { url: format!("http://{}", server.local_addr()), retry, ..config::Store::default() };
         let database = testing::database().await.unwrap();
         let index = database.index().unwrap();
-        let bucket =
-            NewBucket { name: "b", region: "r", owner: "o", store: "default", prefix: "s3", shards: 4, audit: &[] };
+        let bucket = NewBucket {
+            name: "b",
+            region: "r",
+            owner: "o",
+            store: "default",
+            prefix: "s3",
+            shards: 4,
+            quota: Quota::default(),
+            audit: &[],
+        };
         index.create_bucket(bucket).await.unwrap();
         let blobs = Blobs::new(index, Store::new(&store).unwrap(), config);
         Self { blobs, pool: database.pool().unwrap(), registry, _server: server, folder }

@@ -181,6 +181,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.s3.max_presign > std::time::Duration::from_secs(7 * 24 * 3600) {
         return Err(ConfigError::invalid("s3.max_presign", "must not be above 7 days"));
     }
+    check_default_quota(&config.s3.default_quota)?;
     if config.database.max_connections == 0 {
         return Err(ConfigError::invalid("database.max_connections", "must be at least 1"));
     }
@@ -191,6 +192,18 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     super::issuer::check(&config.identity.issuers)
         .map_err(|(field, text)| ConfigError::invalid(format!("identity.issuers{field}"), text))?;
     check_access_keys(config)
+}
+
+/// The index counts in integers that have a sign.
+fn check_default_quota(quota: &super::DefaultQuota) -> Result<(), ConfigError> {
+    let limits = [
+        ("s3.default_quota.bytes", quota.bytes.map(|bytes| bytes.as_u64())),
+        ("s3.default_quota.objects", quota.objects),
+    ];
+    match limits.iter().find(|(_, limit)| limit.is_some_and(|limit| i64::try_from(limit).is_err())) {
+        Some((key, _)) => Err(ConfigError::invalid(*key, format!("must not be above {}", i64::MAX))),
+        None => Ok(()),
+    }
 }
 
 fn check_external_url(url: Option<&str>) -> Result<(), ConfigError> {

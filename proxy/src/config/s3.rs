@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,10 +18,28 @@ pub struct S3 {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub max_presign: Duration,
+    /// The quota of buckets that are made from now on; a quota that is set later takes its place.
+    pub default_quota: DefaultQuota,
+}
+
+/// The quota of new buckets. Unset: they have none.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DefaultQuota {
+    /// Bytes that a bucket may hold, parts of open uploads included.
+    #[schemars(with = "Option<String>")]
+    pub bytes: Option<ByteSize>,
+    /// Objects that a bucket may hold.
+    pub objects: Option<u64>,
 }
 
 impl Default for S3 {
     fn default() -> Self {
-        Self { region: "us-east-1".to_owned(), domains: Vec::new(), max_presign: Duration::from_secs(7 * 24 * 3600) }
+        Self {
+            region: "us-east-1".to_owned(),
+            domains: Vec::new(),
+            max_presign: Duration::from_secs(7 * 24 * 3600),
+            default_quota: DefaultQuota::default(),
+        }
     }
 }

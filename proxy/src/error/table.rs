@@ -177,6 +177,8 @@ table! {
     OperationAborted: Validation, 409, "OperationAborted", "UNSUPPORTED", true, "operation_aborted", "A conflicting conditional operation is currently in progress against this resource. Please try again.";
     /// There are as many as there may be.
     LimitExceeded: Validation, 409, "LimitExceeded", "DENIED", false, "limit_exceeded", "The request would exceed a limit on how many there may be.";
+    /// A bucket's quota has no room; named and answered as Ceph's gateway does (`rgw_common.cc`), for AWS has no such limits.
+    QuotaExceeded: Validation, 403, "QuotaExceeded", "DENIED", false, "quota_exceeded", "The bucket's quota has no room for this.";
     /// A part is unknown or its ETag differs.
     InvalidPart: Validation, 400, "InvalidPart", "BLOB_UPLOAD_INVALID", false, "invalid_part", "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.";
     /// Parts are not in ascending order.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::audited::audited;
-use super::convert::{check, seconds, to_u64};
+use super::convert::{check, limit, seconds, to_u64};
 use super::list::{Bounds, cut};
-use super::{Index, Placement};
+use super::{Index, Placement, Quota};
 use crate::audit::Record;
 use crate::error::{Code, Error, Result};
 
@@ -52,12 +52,14 @@ pub struct NewBucket<'a> {
     pub prefix: &'a str,
     /// Number of shards.
     pub shards: u16,
+    /// How much it may hold from the first moment on.
+    pub quota: Quota,
     /// What is recorded with it; empty where the service acts of itself.
     pub audit: &'a [Record],
 }
 
 const CREATE: &str =
-    audited!(7, "SELECT status, bucket_id, placement, created FROM create_bucket($1, $2, $3, $4, $5, $6)");
+    audited!(9, "SELECT status, bucket_id, placement, created FROM create_bucket($1, $2, $3, $4, $5, $6, $7, $8)");
 
 const DELETE: &str = audited!(2, "SELECT delete_bucket($1) AS status");
 
@@ -104,12 +106,14 @@ impl From<BucketRow> for Bucket {
 impl Index {
     /// Makes a bucket with its placement and repositories.
     /// # Errors
-    /// `BucketAlreadyOwnedByYou` where the name is taken; `InternalError` where the shards are no power of two up to 256.
+    /// `BucketAlreadyOwnedByYou` where the name is taken; `InvalidArgument` where a limit is none that can be counted to;
+    /// `InternalError` where the shards are no power of two up to 256.
     pub async fn create_bucket(&self, bucket: NewBucket<'_>) -> Result<Bucket> {
         let records = self.canonical(bucket.audit);
         if !bucket.shards.is_power_of_two() || bucket.shards > 256 {
             return Err(Error::internal(format!("{} shards: not a power of two up to 256", bucket.shards)));
         }
+        let (max_bytes, max_objects) = (limit(bucket.quota.bytes)?, limit(bucket.quota.objects)?);
         let (status, id, placement, created_at): (String, Option<i64>, Option<i64>, Option<OffsetDateTime>) = self
             .fetch_one(|| {
                 sqlx::query_as(CREATE)
@@ -119,6 +123,8 @@ impl Index {
                     .bind(bucket.store)
                     .bind(bucket.prefix)
                     .bind(i32::from(bucket.shards))
+                    .bind(max_bytes)
+                    .bind(max_objects)
                     .bind(&records)
             })
             .await

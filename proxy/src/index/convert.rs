@@ -16,6 +16,12 @@ pub(super) fn to_u64(size: i64) -> u64 {
     size.try_into().unwrap_or_default()
 }
 
+/// A limit for Postgres; unset stays unset.
+pub(super) fn limit(limit: Option<u64>) -> Result<Option<i64>> {
+    let too_high = |_| Error::new(Code::InvalidArgument, format!("A limit must not be above {}.", i64::MAX));
+    limit.map(i64::try_from).transpose().map_err(too_high)
+}
+
 /// Seconds for `make_interval`; a hundred years are for ever.
 pub(super) fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64().min(100.0 * 365.0 * 86_400.0)

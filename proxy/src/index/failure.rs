@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::error::{Code, Error};
@@ -19,6 +20,19 @@ pub(super) enum Failure {
 
 /// What our own SQL functions raise where a blob that was to be named is no longer there for it.
 const CONDEMNED: &str = "ZA001";
+
+/// And where a bucket's quota has no room; the detail is a [`NoRoom`].
+const QUOTA_EXCEEDED: &str = "ZA004";
+
+/// Which limit was in the way.
+#[derive(Deserialize)]
+struct NoRoom {
+    /// `bytes` or `objects`.
+    quota: String,
+    limit: i64,
+    used: i64,
+    added: i64,
+}
 
 impl Failure {
     /// The SQLSTATE, where Postgres has answered (PostgreSQL manual, appendix A).
@@ -48,6 +62,17 @@ impl Failure {
     /// The constraint that was violated.
     pub(super) fn constraint(&self) -> Option<&str> {
         self.answer().and_then(PgDatabaseError::constraint)
+    }
+
+    /// What a change means that was refused because of what it found: another version than it expected, or nothing.
+    pub(super) fn refusal(self) -> Error {
+        match self.sqlstate() {
+            Some("ZA002") => {
+                Error::new(Code::PreconditionFailed, "It was changed in the meantime: its version is another.")
+            }
+            Some("ZA003") => Code::NoSuchEntity.into(),
+            _ => self.into(),
+        }
     }
 
     fn answer(&self) -> Option<&PgDatabaseError> {
@@ -92,8 +117,24 @@ fn code_of(sqlstate: &str) -> Code {
     }
 }
 
+/// The refusal, with what the client may know of the limit.
+fn quota_exceeded(failure: &Failure) -> Error {
+    let detail = failure.answer().and_then(PgDatabaseError::detail).unwrap_or_default();
+    match serde_json::from_str(detail) {
+        Ok(NoRoom { quota, limit, used, added }) => {
+            let text = format!("The bucket may hold {limit} {quota}: it holds {used}, and this would add {added}.");
+            let error = Error::new(Code::QuotaExceeded, text).with("Quota", quota);
+            error.with("Limit", limit).with("Used", used).with("Added", added)
+        }
+        Err(error) => Error::from(Code::QuotaExceeded).source(error),
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
+        if failure.sqlstate() == Some(QUOTA_EXCEEDED) {
+            return quota_exceeded(&failure);
+        }
         let error = Self::from(failure.code());
         match failure.sqlstate().map(|state| format!("Postgres answered with SQLSTATE {state}")) {
             Some(detail) => error.detail(detail).source(failure),

@@ -57,7 +57,8 @@ const COMPLETED: &str = "
 impl Index {
     /// Turns an upload into an object: no byte moves. Repeating it after success gives the same answer for a day.
     /// # Errors
-    /// `NoSuchBucket`, `NoSuchUpload`, `InvalidPart`, `PreconditionFailed`, `NoSuchKey` for `If-Match` on nothing.
+    /// `NoSuchBucket`, `NoSuchUpload`, `InvalidPart`, `PreconditionFailed`, `NoSuchKey` for `If-Match` on nothing,
+    /// `QuotaExceeded` where the bucket has no room for one more object: the bytes were counted with the parts.
     pub async fn complete_upload(&self, upload: CompleteUpload<'_>) -> Result<Committed> {
         let numbers: Vec<i32> = upload.parts.iter().map(|part| part.part_number).collect();
         let etags: Vec<&str> = upload.parts.iter().map(|part| part.etag.as_str()).collect();

@@ -265,7 +265,8 @@ impl Index {
 
     /// Commits a new version and lets go of the one it replaces and of the writer's pin; one round trip, one transaction.
     /// # Errors
-    /// `NoSuchBucket`, `PreconditionFailed`, `NoSuchKey` for `If-Match` on nothing, `OperationAborted` where the pin had lapsed.
+    /// `NoSuchBucket`, `PreconditionFailed`, `NoSuchKey` for `If-Match` on nothing, `QuotaExceeded`,
+    /// `OperationAborted` where the pin had lapsed.
     pub async fn commit_object(&self, object: NewObject<'_>) -> Result<Committed> {
         let size = to_i64(object.blob.map_or(0, |pinned| pinned.size))?;
         let records = self.canonical(object.audit);

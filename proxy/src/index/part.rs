@@ -111,7 +111,7 @@ impl PartRow {
 impl Index {
     /// Commits a part, replacing one of the same number.
     /// # Errors
-    /// `NoSuchBucket`, `NoSuchUpload`; `NoSuchKey` where the blob of a copied segment is gone; `OperationAborted` where the pin had lapsed.
+    /// `NoSuchBucket`, `NoSuchUpload`, `QuotaExceeded`; `NoSuchKey` where the blob of a copied segment is gone; `OperationAborted` where the pin had lapsed.
     pub async fn put_part(&self, part: NewPart<'_>) -> Result<OffsetDateTime> {
         let size = to_i64(part.size)?;
         let records = self.canonical(part.audit);

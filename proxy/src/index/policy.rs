@@ -10,7 +10,7 @@ use super::audited::audited;
 use super::convert::check;
 use super::failure::Failure;
 use crate::audit::Record;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 
 /// What a document is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -193,17 +193,6 @@ impl Row {
     }
 }
 
-/// What a change that was refused means.
-fn refusal(failure: Failure) -> Error {
-    match failure.sqlstate() {
-        Some("ZA002") => {
-            Error::new(Code::PreconditionFailed, "It was changed in the meantime: its version is another.")
-        }
-        Some("ZA003") => Code::NoSuchEntity.into(),
-        _ => failure.into(),
-    }
-}
-
 impl Index {
     /// Makes or replaces a document; its new version.
     /// # Errors
@@ -223,7 +212,7 @@ impl Index {
                     .bind(&records)
             })
             .await
-            .map_err(refusal)?;
+            .map_err(Failure::refusal)?;
         check(&status)?;
         version.ok_or_else(|| Error::internal("put_policy_document answered without a version"))
     }
@@ -243,7 +232,7 @@ impl Index {
         let (status,): (String,) = self
             .fetch_one(|| sqlx::query_as(DELETE).bind(kind.as_str()).bind(name).bind(expected).bind(by).bind(&records))
             .await
-            .map_err(refusal)?;
+            .map_err(Failure::refusal)?;
         check(&status)
     }
 
@@ -313,7 +302,7 @@ impl Index {
                     .bind(&records)
             })
             .await
-            .map_err(refusal)?;
+            .map_err(Failure::refusal)?;
         check(&status)
     }
 

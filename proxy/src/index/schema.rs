@@ -8,7 +8,7 @@ use super::Index;
 use super::failure::Failure;
 use crate::error::{Code, Error, Result};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 /// SQLSTATE of a table that is not there.
 const UNDEFINED_TABLE: &str = "42P01";

@@ -8,6 +8,7 @@ mod objects;
 mod outage;
 mod places;
 mod policies;
+mod quotas;
 mod schema;
 mod sweeping;
 mod units;
@@ -90,6 +91,10 @@ impl World {
     }
 
     async fn begin_upload(&self, key: &str) -> Upload {
+        self.try_begin_upload(key).await.unwrap()
+    }
+
+    async fn try_begin_upload(&self, key: &str) -> Result<Upload, Error> {
         self.index
             .create_upload(NewUpload {
                 bucket: "b",
@@ -103,7 +108,6 @@ impl World {
                 audit: &[],
             })
             .await
-            .unwrap()
     }
 
     /// Puts a part whose bytes and ETag are `bytes`.
@@ -182,6 +186,10 @@ impl World {
         }
     }
 
+    async fn sql(&self, statement: &'static str) {
+        sqlx::raw_sql(statement).execute(&self.database.pool().unwrap()).await.unwrap();
+    }
+
     async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.database.pool().unwrap()).await.unwrap()
     }
@@ -207,7 +215,16 @@ impl World {
 }
 
 fn new_bucket(name: &str) -> NewBucket<'_> {
-    NewBucket { name, region: "us-east-1", owner: "root", store: "main", prefix: "s3", shards: 4, audit: &[] }
+    NewBucket {
+        name,
+        region: "us-east-1",
+        owner: "root",
+        store: "main",
+        prefix: "s3",
+        shards: 4,
+        quota: Quota::default(),
+        audit: &[],
+    }
 }
 
 fn pin_request(bucket: &str, bytes: &str, shard: Option<u8>) -> PinRequest {

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 
 use super::audited::audited;
-use super::convert::{check, seconds, to_u64};
+use super::convert::{check, seconds, to_i64, to_u64};
 use super::{ChecksumType, Headers, Index, Metadata};
 use crate::audit::Record;
 use crate::error::{Code, Error, Result};
@@ -65,11 +65,12 @@ const CREATE: &str = audited!(10, "SELECT status, initiated FROM create_upload($
 
 const ABORT: &str = audited!(5, "SELECT abort_upload($1, $2, $3, $4) AS status");
 
-/// No row: no bucket. A row of nothing: no upload.
+/// No row: no bucket. A row of nothing: no upload. Room is asked for on behalf of an upload that is there.
 const ONE: &str = concat!(
     "SELECT ",
     upload_columns!(),
-    " FROM buckets b LEFT JOIN uploads u ON u.id = $3 AND u.bucket_id = b.id AND u.key = $2 WHERE b.name = $1"
+    ", CASE WHEN u.id IS NOT NULL AND $4 IS NOT NULL THEN expect_room_for_part(b.id, u.id, $4, $5) END AS has_room
+    FROM buckets b LEFT JOIN uploads u ON u.id = $3 AND u.bucket_id = b.id AND u.key = $2 WHERE b.name = $1"
 );
 
 /// Answers of completions are kept for a day.
@@ -111,7 +112,7 @@ impl UploadRow {
 impl Index {
     /// Begins an upload.
     /// # Errors
-    /// `NoSuchBucket`.
+    /// `NoSuchBucket`; `QuotaExceeded` where the bucket has no room for one more object.
     pub async fn create_upload(&self, upload: NewUpload<'_>) -> Result<Upload> {
         // Version 7 grows with time: uploads of one key are listed in the order in which they began.
         let id = uuid::Uuid::now_v7().simple().to_string();
@@ -143,12 +144,16 @@ impl Index {
         })
     }
 
-    /// An upload by bucket, key and id.
+    /// An upload by bucket, key and id. With a part, its number and size, the bucket must have room for it as things are now;
+    /// its commit may be refused all the same.
     /// # Errors
-    /// `NoSuchBucket`, `NoSuchUpload`.
-    pub async fn upload(&self, bucket: &str, key: &str, upload_id: &str) -> Result<Upload> {
-        let row: Option<UploadRow> =
-            self.fetch_optional(|| sqlx::query_as(ONE).bind(bucket).bind(key).bind(upload_id)).await?;
+    /// `NoSuchBucket`, `NoSuchUpload`, `QuotaExceeded`.
+    pub async fn upload(&self, bucket: &str, key: &str, upload_id: &str, part: Option<(i32, u64)>) -> Result<Upload> {
+        let number = part.map(|(number, _)| number);
+        let size = part.map(|(_, size)| to_i64(size)).transpose()?;
+        let row: Option<UploadRow> = self
+            .fetch_optional(|| sqlx::query_as(ONE).bind(bucket).bind(key).bind(upload_id).bind(number).bind(size))
+            .await?;
         let row = row.ok_or(Code::NoSuchBucket)?;
         row.into_upload().ok_or_else(|| Code::NoSuchUpload.into())
     }

@@ -71,6 +71,11 @@ impl Upload {
         Ok(Self { body, length, trailers: request.trailing_headers.clone(), expected })
     }
 
+    /// How many bytes the client says that there will be; no more are taken.
+    pub(super) const fn length(&self) -> u64 {
+        self.length
+    }
+
     /// The algorithm that the client uses, if any.
     pub(super) fn algorithm(&self) -> Option<Algorithm> {
         self.expected.checksum.as_ref().map(Stated::algorithm)

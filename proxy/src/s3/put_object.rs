@@ -8,7 +8,7 @@ use super::body::Upload;
 use super::call::Call;
 use super::checksum::Algorithm;
 use super::dispatch::extension;
-use super::{conditions, headers};
+use super::{conditions, headers, room};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
@@ -34,6 +34,7 @@ pub(super) async fn put_object(
     let upload = Upload::of(app, &call, &request, body)?;
     let conditions = conditions::write(&request.headers)?;
     let (bucket, key) = (&request.input.bucket, &request.input.key);
+    room::expect(app, bucket, key, upload.length()).await?;
 
     let stored = upload.store(app, bucket, DEFAULT_ALGORITHM).await?;
     let mut record = permit.record().map(|record| record.bytes(stored.size, 0));
@@ -54,7 +55,7 @@ pub(super) async fn put_object(
         grace: app.config.blobs.sweep_grace,
         audit: record.as_slice(),
     };
-    app.index.commit_object(object).await?;
+    app.index.commit_object(object).await.inspect_err(|error| app.full_buckets.note(bucket, error))?;
 
     let content_type = kept.get("content-type").map_or(headers::DEFAULT_CONTENT_TYPE, String::as_str);
     telemetry::upload(&Item::object(bucket, content_type), stored.size, begun.elapsed());

@@ -25,8 +25,10 @@ pub(super) async fn upload_part(
     let body = request.input.body.take();
     let bytes = Upload::of(app, &call, &request, body)?;
     let input = &request.input;
-    // Asked before the first byte is read: a part of an unknown upload costs nothing, and it says which checksum to compute.
-    let upload = app.index.upload(&input.bucket, &input.key, &input.upload_id).await?;
+    // Asked before the first byte is read: a part of an unknown upload, or one that the bucket has no room for, costs nothing,
+    // and the upload says which checksum to compute.
+    let part = Some((input.part_number, bytes.length()));
+    let upload = app.index.upload(&input.bucket, &input.key, &input.upload_id, part).await?;
     let algorithm = multipart::part_algorithm(&upload, bytes.algorithm())?;
 
     let stored = bytes.store(app, &input.bucket, algorithm).await?;

@@ -50,8 +50,6 @@ async fn copy(
     source: &Source,
 ) -> Result<S3Response<dto::UploadPartCopyOutput>> {
     let input = &request.input;
-    let upload = app.index.upload(&input.bucket, &input.key, &input.upload_id).await?;
-    let algorithm = multipart::part_algorithm(&upload, None)?;
     let (bucket, key) = source.object();
     let object = app.index.object(bucket, key).await?;
     conditions::check_copy_source(&conditions::read(&request.headers, conditions::COPY_SOURCE), &object.head)?;
@@ -64,6 +62,10 @@ async fn copy(
             format!("The specified copy source is larger than the maximum allowable size for a copy source: {limit}"),
         ));
     }
+    // Before the range is read, which may take long.
+    let part = Some((input.part_number, size));
+    let upload = app.index.upload(&input.bucket, &input.key, &input.upload_id, part).await?;
+    let algorithm = multipart::part_algorithm(&upload, None)?;
     let segments = segments(app, &object, range).await?;
     let (etag, checksums) = match known(&object.head, size, algorithm) {
         Some(known) => known,

@@ -5,7 +5,7 @@ use zas_registry::{Fault, FaultKind, Options, Registry, Route, Server};
 
 use super::*;
 use crate::config::Secret;
-use crate::index::NewBucket;
+use crate::index::{NewBucket, Quota};
 use crate::postgres::testing;
 
 #[tokio::test]
@@ -21,8 +21,16 @@ async fn an_upload_that_is_given_up_at_the_end_is_cancelled_before_the_service_e
     config.drain.grace = Duration::ZERO;
     let service = Service::start(config).await.unwrap();
     let app = Arc::clone(service.app());
-    let bucket =
-        NewBucket { name: "b", region: "r", owner: "o", store: "default", prefix: "s3", shards: 4, audit: &[] };
+    let bucket = NewBucket {
+        name: "b",
+        region: "r",
+        owner: "o",
+        store: "default",
+        prefix: "s3",
+        shards: 4,
+        quota: Quota::default(),
+        audit: &[],
+    };
     app.index.create_bucket(bucket).await.unwrap();
 
     let endless = futures::stream::iter([Ok(Bytes::from("x"))]).chain(futures::stream::pending());

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use zas_proxy::blobs::Blobs;
 use zas_proxy::config;
 use zas_proxy::digest::Digest;
-use zas_proxy::index::{Index, NewBucket};
+use zas_proxy::index::{Index, NewBucket, Quota};
 use zas_proxy::postgres::testing::{self, TestDatabase};
 use zas_proxy::store::Store;
 
@@ -126,7 +126,16 @@ impl World {
 
 /// Two shards: a blob that is being deleted has somewhere else to go, and digests still meet.
 pub(crate) fn new_bucket(name: &str) -> NewBucket<'_> {
-    NewBucket { name, region: "us-east-1", owner: "model", store: "default", prefix: "s3", shards: 2, audit: &[] }
+    NewBucket {
+        name,
+        region: "us-east-1",
+        owner: "model",
+        store: "default",
+        prefix: "s3",
+        shards: 2,
+        quota: Quota::default(),
+        audit: &[],
+    }
 }
 
 /// The tag of a value: what the ledger knows it by, kept in the index as its ETag.

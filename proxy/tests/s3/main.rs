@@ -20,6 +20,7 @@ mod metrics;
 mod multipart;
 mod objects;
 mod outages;
+mod quotas;
 mod security;
 mod sessions;
 mod support;

@@ -3,7 +3,7 @@ use futures::future::join_all;
 use super::*;
 
 /// Deadlocks are tried again and so would not show; this counts them.
-async fn deadlocks(world: &World) -> i64 {
+pub(super) async fn deadlocks(world: &World) -> i64 {
     // Each connection tells its statistics at its end.
     world.index.close();
     let pool = world.database.pool().unwrap();

@@ -150,7 +150,7 @@ async fn a_completion_that_must_create_does_not_replace() {
         audit: &[],
     };
     assert_code(world.index.complete_upload(completion.clone()).await, Code::PreconditionFailed);
-    world.index.upload("b", "k", &upload.id).await.unwrap();
+    world.index.upload("b", "k", &upload.id, None).await.unwrap();
     world.index.delete_object("b", "k", NOW, &[]).await.unwrap();
     world.index.complete_upload(completion).await.unwrap();
     let head = world.index.object("b", "k").await.unwrap().head;
@@ -167,7 +167,7 @@ async fn an_upload_that_is_given_up_lets_its_parts_go() {
     assert_code(world.index.abort_upload("c", "k", &upload.id, NOW, &[]).await, Code::NoSuchBucket);
     world.index.abort_upload("b", "k", &upload.id, NOW, &[]).await.unwrap();
     assert_code(world.index.abort_upload("b", "k", &upload.id, NOW, &[]).await, Code::NoSuchUpload);
-    assert_code(world.index.upload("b", "k", &upload.id).await, Code::NoSuchUpload);
+    assert_code(world.index.upload("b", "k", &upload.id, None).await, Code::NoSuchUpload);
     assert_eq!(world.sweep().await.len(), 1);
 }
 
@@ -180,8 +180,8 @@ async fn abandoned_uploads_are_given_up_and_fresh_ones_stay() {
         .await
         .unwrap();
     assert_eq!(world.index.abort_stale_uploads(LATER, 10, NOW).await.unwrap(), 1);
-    assert_code(world.index.upload("b", "old", &old.id).await, Code::NoSuchUpload);
-    assert_eq!(world.index.upload("b", "fresh", &fresh.id).await.unwrap().id, fresh.id);
+    assert_code(world.index.upload("b", "old", &old.id, None).await, Code::NoSuchUpload);
+    assert_eq!(world.index.upload("b", "fresh", &fresh.id, None).await.unwrap().id, fresh.id);
 }
 
 #[tokio::test]
