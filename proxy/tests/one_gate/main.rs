@@ -15,6 +15,7 @@
 #[path = "../support/ask.rs"]
 mod ask;
 mod case;
+mod logout;
 mod oci;
 mod operations;
 mod rest;
@@ -83,6 +84,13 @@ async fn no_sts_operation_is_done_without_its_right_and_each_is_done_with_it() {
     let sidecar = sidecar().await;
     let cases = sts::cases(&sidecar).await;
     trial::try_all(&sidecar, &operations(&sidecar, Door::Sts).await, cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_logged_out_without_the_word_of_the_issuer() {
+    let sidecar = self::sidecar().await;
+    let cases = logout::cases(&sidecar).await;
+    trial::try_all(&sidecar, &operations(&sidecar, Door::Logout).await, cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value;
 use zas_proxy::gateway::Door;
 use zas_proxy::oci::{Name, Reference, Route, TOKEN_PATH};
-use zas_proxy::{admin, rest, s3, sts};
+use zas_proxy::{admin, logout, rest, s3, sts};
 
 use super::ask::Ask;
 use super::sidecar::Sidecar;
@@ -24,6 +24,7 @@ pub(crate) async fn operations(sidecar: &Sidecar, door: Door) -> BTreeSet<String
         Door::Sts => sts::operations().map(str::to_owned).collect(),
         Door::Oci => of_the_registry(),
         Door::Token => that_exist(sidecar, &[TOKEN_PATH]).await,
+        Door::Logout => that_exist(sidecar, &[logout::PATH]).await,
         Door::Rest => {
             let mut paths: Vec<&str> = rest::PATHS.iter().map(|(path, _)| *path).collect();
             paths.push("/-/api/openapi.json");

@@ -21,6 +21,7 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
     let mut cases = Cases { sidecar, made: Vec::new() };
     cases.of_the_service();
     cases.of_buckets().await;
+    cases.of_quotas().await;
     cases.of_policies().await;
     cases.of_roles().await;
     cases.of_sessions().await;
@@ -106,6 +107,23 @@ impl Cases<'_> {
             let bucket = format!("{}-bucket", self.id());
             self.prepare(Method::POST, "/buckets", &json!({"name": bucket})).await;
             self.add_on(method, path, ("bucket", &bucket), query, &Value::Null, on(action, &bucket), success);
+        }
+    }
+
+    async fn of_quotas(&mut self) {
+        self.add(Method::GET, "/quotas", "", &Value::Null, Action::ListQuotas, 200);
+        let quota = json!({"max_objects": 7});
+        for (method, path, body, action, success) in [
+            (Method::GET, "/buckets/{bucket}/quota", &Value::Null, Action::GetQuota, 200),
+            (Method::PUT, "/buckets/{bucket}/quota", &quota, Action::PutQuota, 200),
+            (Method::DELETE, "/buckets/{bucket}/quota", &Value::Null, Action::DeleteQuota, 204),
+            (Method::POST, "/buckets/{bucket}/quota/recount", &Value::Null, Action::PutQuota, 200),
+        ] {
+            let bucket = format!("{}-bucket", self.id());
+            self.prepare(Method::POST, "/buckets", &json!({"name": bucket})).await;
+            self.prepare(Method::PUT, &format!("/buckets/{bucket}/quota"), &quota).await;
+            let need = need(action, Resource::bucket(&*bucket));
+            self.add_on(method, path, ("bucket", &bucket), "", body, need, success);
         }
     }
 

@@ -122,7 +122,7 @@ const fn denial_code(door: Door) -> &'static str {
     match door {
         Door::S3 | Door::Sts => "AccessDenied",
         Door::Oci | Door::Token => "DENIED",
-        Door::Rest => "access_denied",
+        Door::Rest | Door::Logout => "access_denied",
     }
 }
 
@@ -134,7 +134,7 @@ fn is_question(case: &Case, answer: &Answer) -> bool {
     match case.door {
         Door::S3 => is(403, "AccessDenied"),
         Door::Sts => is(403, "MissingAuthenticationToken"),
-        Door::Rest => is(401, "unauthenticated"),
+        Door::Rest | Door::Logout => is(401, "unauthenticated"),
         Door::Oci | Door::Token => is(401, "UNAUTHORIZED") && answer.headers.contains_key("www-authenticate"),
     }
 }
@@ -143,6 +143,6 @@ fn code(door: Door, answer: &Answer) -> String {
     match door {
         Door::S3 | Door::Sts => answer.element("Code"),
         Door::Oci | Door::Token => answer.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned(),
-        Door::Rest => answer.json()["code"].as_str().unwrap_or_default().to_owned(),
+        Door::Rest | Door::Logout => answer.json()["code"].as_str().unwrap_or_default().to_owned(),
     }
 }
