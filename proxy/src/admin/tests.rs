@@ -19,7 +19,7 @@ struct World {
     app: Arc<App>,
     api: Api,
     issuer: crate::identity::testing::MockIssuer,
-    postgres: TestDatabase,
+    _postgres: TestDatabase,
 }
 
 impl World {
@@ -37,7 +37,7 @@ impl World {
         let app = App::new(config, Vec::new()).unwrap();
         app.identity.revocations().unwrap().refresh(&app.index).await.unwrap();
         app.authority.policies().refresh(&app.index).await.unwrap();
-        Self { api: Api::new(Arc::clone(&app)), app, issuer, postgres }
+        Self { api: Api::new(Arc::clone(&app)), app, issuer, _postgres: postgres }
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
