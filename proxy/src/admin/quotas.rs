@@ -117,6 +117,13 @@ impl QuotaRequest {
     }
 }
 
+/// What is set, for the record.
+fn in_words(quota: index::Quota) -> String {
+    let limits = [("max_bytes", quota.bytes), ("max_objects", quota.objects)];
+    let set = limits.iter().filter_map(|(name, limit)| limit.map(|limit| format!("{name}={limit}")));
+    set.collect::<Vec<_>>().join(" ")
+}
+
 /// By how much a count was wrong; it is right now.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Recount {
@@ -175,7 +182,8 @@ pub(super) async fn put_quota(
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(request) = body?;
     let quota = request.limits()?;
-    let (by, record) = (permitted.permit.principal().to_string(), permitted.permit.record());
+    let by = permitted.permit.principal().to_string();
+    let record = permitted.permit.record().map(|record| record.note(in_words(quota)));
     let new = NewQuota { bucket: &bucket, quota, expected: expected(&headers)?, by: &by, audit: record.as_slice() };
     let quota = app.index.put_bucket_quota(new).await?;
     Ok(([(header::ETAG, etag(quota.version))], Json(Quota::from(quota))))

@@ -219,6 +219,30 @@ async fn a_change_of_a_policy_commits_with_its_record_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_change_of_a_quota_commits_with_its_record_or_not_at_all() {
+    let world = World::new().await;
+    let quota = "/-/api/v1/buckets/logs/quota";
+    assert_eq!(world.ask("POST", "/-/api/v1/buckets", r#"{"name":"logs"}"#).await.0, 201);
+    world
+        .sql("ALTER TABLE audit_event ADD CONSTRAINT no CHECK (action IS DISTINCT FROM 'admin:PutQuota') NOT VALID")
+        .await;
+    assert!(world.ask("PUT", quota, r#"{"max_bytes":5}"#).await.0 >= 500);
+    world.sql("ALTER TABLE audit_event DROP CONSTRAINT no").await;
+    let (_, shown) = world.ask("GET", quota, "").await;
+    assert!(shown.contains(r#""max_bytes":null"#), "{shown}");
+    assert_eq!(world.ask("PUT", quota, r#"{"max_bytes":5}"#).await.0, 200);
+    let put = world.expect("logs", |record| record["action"] == "admin:PutQuota").await;
+    assert_eq!((&put["principal"], &put["note"]), (&"root/AKIA".into(), &"max_bytes=5".into()));
+    for status in [204, 404] {
+        assert_eq!(world.ask("DELETE", quota, "").await.0, status);
+    }
+    world.expect("logs", |record| record["action"] == "admin:DeleteQuota").await;
+    let records = world.records("logs").await;
+    let deleted = records.iter().filter(|record| record["action"] == "admin:DeleteQuota").count();
+    assert_eq!(deleted, 1, "what changed nothing is on record as a change: {records:#?}");
+}
+
+#[tokio::test]
 async fn a_service_account_is_on_record_with_what_it_may_and_may_not_do_at_both_doors() {
     let world = World::new().await;
     let (status, made) = world.ask("POST", "/-/api/v1/access-keys", r#"{"name":"ci","groups":["/build"]}"#).await;

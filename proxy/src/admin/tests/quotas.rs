@@ -127,22 +127,3 @@ async fn writers_see_the_quota_of_their_bucket_and_cannot_change_it() {
         world.ask(Method::DELETE, &attach, None).await;
     }
 }
-
-#[tokio::test]
-async fn a_change_of_a_quota_is_on_record_with_it() {
-    let world = with_bucket().await;
-    world.ask(Method::PUT, QUOTA, Some(json!({"max_bytes": 5}))).await;
-    world.ask(Method::POST, &format!("{QUOTA}/recount"), None).await;
-    world.ask(Method::DELETE, QUOTA, None).await;
-    // What was refused leaves no record of a change.
-    world.ask(Method::DELETE, QUOTA, None).await;
-    let recorded: Vec<(String, String)> = sqlx::query_as(
-        "SELECT action, resource FROM audit_event WHERE action LIKE 'admin:%Quota' AND kind = 'operation' ORDER BY time, id",
-    )
-    .fetch_all(&world.postgres.pool().unwrap())
-    .await
-    .unwrap();
-    let actions: Vec<&str> = recorded.iter().map(|(action, _)| action.as_str()).collect();
-    assert_eq!(actions, ["admin:PutQuota", "admin:PutQuota", "admin:DeleteQuota"]);
-    assert!(recorded.iter().all(|(_, resource)| resource == "releases"), "{recorded:?}");
-}

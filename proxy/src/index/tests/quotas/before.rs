@@ -57,6 +57,21 @@ async fn what_they_hold_is_counted_when_the_schema_is_brought_up_to_date() {
     assert_eq!((world.usage().await, usage(&world.index, "late").await), ((23, 2), (3, 1)));
 }
 
+#[tokio::test]
+async fn a_call_that_has_begun_is_waited_for_and_counted() {
+    for statement in [commit("l", 5), part(1, 2, 5), "SELECT delete_objects('b', ARRAY['k'], 0)".to_owned()] {
+        let (world, pool) = old_world().await;
+        let mut call = pool.begin().await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *call).await.unwrap();
+        let mut migrated = std::pin::pin!(migrate(&world.index));
+        let waiting = tokio::time::timeout(Duration::from_millis(300), &mut migrated).await;
+        assert!(waiting.is_err(), "it did not wait");
+        call.commit().await.unwrap();
+        migrated.await.unwrap();
+        assert_eq!(world.counted_wrong().await, 0);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_call_that_is_under_way_meanwhile_ends_uncounted() {
     for _ in 0..4 {

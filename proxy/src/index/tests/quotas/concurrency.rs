@@ -151,6 +151,58 @@ async fn a_writer_far_from_a_limit_waits_for_nobody_and_one_near_it_for_all() {
     }
 }
 
+/// Runs a statement in a transaction that stays open.
+async fn begun(world: &World, statement: &str) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    let mut transaction = world.database.pool().unwrap().begin().await.unwrap();
+    let statement = sqlx::AssertSqlSafe(statement.to_owned());
+    sqlx::query(statement).execute(&mut *transaction).await.unwrap();
+    transaction
+}
+
+/// How long something is looked at that must not get any further.
+const WHILE: Duration = Duration::from_millis(300);
+
+#[tokio::test]
+async fn whoever_sets_a_limit_waits_for_writers_that_do_not_know_of_it() {
+    let world = World::new().await;
+    let commit =
+        "SELECT commit_object('b', 'k', 10, 'e', NULL, NULL, NULL, '{}', '{}', '{}', 'STANDARD', 'o', false, NULL, 0)";
+    let writer = begun(&world, commit).await;
+    let mut set = std::pin::pin!(set(&world.index, "b", limits(10, None)));
+    assert!(tokio::time::timeout(WHILE, &mut set).await.is_err(), "it did not wait");
+    writer.commit().await.unwrap();
+    assert_eq!(set.await.usage, Usage { bytes: 10, objects: 1 });
+    assert_code(world.put_sized("l", 1).await, Code::QuotaExceeded);
+}
+
+#[tokio::test]
+async fn a_writer_that_meets_a_new_limit_is_run_again_and_refused() {
+    let world = World::new().await;
+    for old in [limits(None, None), limits(1 << 30, None)] {
+        if old.bytes.is_some() {
+            set(&world.index, "b", old).await;
+        }
+        let setter = begun(&world, "SELECT put_bucket_quota('b', 5, NULL, NULL, 'o')").await;
+        let mut put = std::pin::pin!(world.put_sized("k", 10));
+        assert!(tokio::time::timeout(WHILE, &mut put).await.is_err(), "it did not wait");
+        setter.commit().await.unwrap();
+        assert_code(put.await, Code::QuotaExceeded);
+    }
+    assert_eq!(world.usage().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_recount_waits_for_another_and_adds_nothing_twice() {
+    let world = World::new().await;
+    world.sql("UPDATE bucket_usage SET bytes = bytes + 100 WHERE stripe = 0").await;
+    let other = begun(&world, "SELECT recount_usage('b')").await;
+    let mut recount = std::pin::pin!(world.index.recount_usage("b", &[]));
+    assert!(tokio::time::timeout(WHILE, &mut recount).await.is_err(), "it did not wait");
+    other.commit().await.unwrap();
+    assert_eq!(recount.await.unwrap(), Drift { bytes: 0, objects: 0 });
+    assert_eq!(world.counted_wrong().await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn recounts_find_nothing_to_set_right_while_writers_are_at_it() {
     let world = World::new().await;
