@@ -23,18 +23,21 @@ impl Image {
     /// Makes an image whose layer holds a file with these bytes.
     ///
     /// # Errors
-    /// When the file system refuses, or there is no `tar`.
+    /// When the file system refuses, or there is no `tar` or `gzip`.
     pub fn make(room: &Room<'_>, folder: &str, content: &[u8]) -> Result<Self> {
         room.write(&format!("{folder}.root/content"), content)?;
         let (root, tar) = (format!("{folder}.root"), format!("{folder}.tar"));
         let mut pack = room.command(Path::new("tar"), ["-C", root.as_str(), "-cf", tar.as_str(), "content"]);
         run_ok(&mut pack, std::time::Duration::from_secs(60))?;
-        let layer = room.read(&tar)?;
-        // The layer is not compressed: its digest is that of its content.
+        let content_digest = sha256(&room.read(&tar)?);
+        // Compressed, for clients compress what is not, and it would have another digest then.
+        let mut compress = room.command(Path::new("gzip"), ["-n", tar.as_str()]);
+        run_ok(&mut compress, std::time::Duration::from_secs(60))?;
+        let layer = room.read(&format!("{tar}.gz"))?;
         let layer_digest = sha256(&layer);
         let config = json!({
             "architecture": "amd64", "os": "linux", "config": {},
-            "rootfs": {"type": "layers", "diff_ids": [&layer_digest]},
+            "rootfs": {"type": "layers", "diff_ids": [content_digest]},
         });
         let blob = |media_type: &str, bytes: &[u8]| -> Result<Value> {
             let digest = sha256(bytes);
@@ -46,7 +49,7 @@ impl Image {
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
             "config": blob("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes())?,
-            "layers": [blob("application/vnd.oci.image.layer.v1.tar", &layer)?],
+            "layers": [blob("application/vnd.oci.image.layer.v1.tar+gzip", &layer)?],
         });
         let manifest = manifest.to_string();
         let mut named = blob("application/vnd.oci.image.manifest.v1+json", manifest.as_bytes())?;

@@ -95,7 +95,8 @@ fn cosign_works(server: &Endpoint) -> Result<()> {
             let told = cosign.ok(&[&VERIFY[..], &["--key", "one.pub", name]].concat())?;
             ensure!(told.contains(&image.digest), "{told}");
         }
-        cosign.refused(&[&VERIFY[..], &["--key", "two.pub", &tag]].concat(), "no matching signatures")
+        cosign
+            .refused(&[&VERIFY[..], &["--key", "two.pub", &tag]].concat(), "accepted signatures do not match threshold")
     });
     tour.step("a second signature stands beside the first", || {
         cosign.sign("two.key", &signed)?;

@@ -53,6 +53,8 @@ async fn other_protocols_are_refused() {
     refused(&format!("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n{SMUGGLED}")).await;
     refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     refused("\u{16}\u{3}\u{1}\r\n\r\n").await;
+    // The first bytes of TLS have no end that a request would have: clients that try it first wait for the answer.
+    refused("\u{16}\u{3}\u{1}\u{2}").await;
 }
 
 #[tokio::test]
