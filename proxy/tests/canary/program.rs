@@ -19,7 +19,7 @@ impl Program {
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
         let log = folder.join("output");
         let program = OsStr::new(env!("CARGO_BIN_EXE_zas-proxy"));
-        let child = Child::spawn(program, arguments, File::create(&log).unwrap()).unwrap();
+        let child = Child::spawn(program, arguments, &[], File::create(&log).unwrap()).unwrap();
         Self { child, log }
     }
 
