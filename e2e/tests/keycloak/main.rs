@@ -5,9 +5,7 @@ mod clients;
 mod left;
 mod people;
 
-use std::path::Path;
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use zas_e2e::{
     clients::Room,
