@@ -15,7 +15,7 @@ use zas_e2e::{
     process::run,
 };
 
-use super::people::{bearer, curl, curl_ok, log_in, token};
+use super::people::{bearer, curl, curl_ok, log_in, text, token};
 
 /// `dev` goes round its Keycloak every two seconds: that, and five for replicas.
 const BOUND: Duration = Duration::from_secs(7);
@@ -63,7 +63,7 @@ impl<'a> World<'a> {
             aws,
             issuer,
             admin: format!("{base}/admin/realms/{realm}"),
-            as_admin: bearer(token["access_token"].as_str().context("no token")?),
+            as_admin: bearer(&text(&token, "/access_token")?),
             api: format!("{}/-/api/v1", server.url),
             root: format!("{}:{}", server.access_key, server.secret_key),
         })
@@ -128,8 +128,7 @@ impl<'a> World<'a> {
         let keys = format!("{}/me/access-keys", self.api);
         let arguments = ["-H", &bearer(token), "-H", "content-type: application/json", "-d", "{}", &keys];
         let made: Value = serde_json::from_str(&curl_ok(self.room, &arguments)?)?;
-        let text = |name: &str| made[name].as_str().map(str::to_owned).context("no key");
-        Ok(Key { id: text("id")?, secret: text("secret")? })
+        Ok(Key { id: text(&made, "/id")?, secret: text(&made, "/secret")? })
     }
 
     fn delete(&self, key: &Key) -> Result<()> {
@@ -174,7 +173,7 @@ impl<'a> World<'a> {
     fn id(&self, search: &str, name: &str) -> Result<String> {
         let found = curl_ok(self.room, &["-H", &self.as_admin, &format!("{}/{search}={name}", self.admin)])?;
         let found: Value = serde_json::from_str(&found)?;
-        found[0]["id"].as_str().map(str::to_owned).with_context(|| format!("no {name} in {found}"))
+        text(&found, "/0/id").with_context(|| format!("no {name}"))
     }
 
     /// Waits until something is so.

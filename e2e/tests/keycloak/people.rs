@@ -24,8 +24,13 @@ pub(crate) fn log_in(room: &Room<'_>, issuer: &str, user: &str) -> Result<(Strin
     let (status, body) = curl(room, &[&format!("{issuer}/protocol/openid-connect/token"), "-d", &form])?;
     ensure!(status == 200, "{status} {body}");
     let answer: Value = serde_json::from_str(&body)?;
-    let token = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned).context("no such token");
-    Ok((token("access_token")?, token("refresh_token")?))
+    Ok((text(&answer, "/access_token")?, text(&answer, "/refresh_token")?))
+}
+
+/// The text at a JSON pointer.
+pub(crate) fn text(value: &Value, pointer: &str) -> Result<String> {
+    let text = value.pointer(pointer).and_then(Value::as_str);
+    text.map(str::to_owned).with_context(|| format!("no text at {pointer} of {value}"))
 }
 
 /// A token as curl sends it.

@@ -41,7 +41,7 @@ impl World {
         change(&mut config);
         let issuers = [config];
         let key = RingKey { id: "a".into(), secret: Some(Secret::new(generate_ring_key())), secret_file: None };
-        let ring = |purpose| Arc::new(KeyRing::new(&[key.clone()], purpose).unwrap());
+        let ring = |purpose| Arc::new(KeyRing::new(std::slice::from_ref(&key), purpose).unwrap());
         let identity = Authenticator::new(AccessKeys::new(&[]))
             .with_issuers(Issuers::new(&issuers).unwrap(), Revocations::new(std::time::Duration::from_secs(60)))
             .with_ring(
