@@ -34,11 +34,13 @@ pub enum Tool {
     Python,
     /// The AWS command line, version 1: `aws`.
     AwsCli,
+    /// The tester of HTTP APIs `schemathesis`.
+    Schemathesis,
 }
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Registry,
         Self::Conformance,
         Self::Oras,
@@ -47,6 +49,7 @@ impl Tool {
         Self::Minio,
         Self::Python,
         Self::AwsCli,
+        Self::Schemathesis,
     ];
 
     /// The name of its executable file.
@@ -61,6 +64,7 @@ impl Tool {
             Self::Minio => "minio",
             Self::Python => "python",
             Self::AwsCli => "aws",
+            Self::Schemathesis => "schemathesis",
         }
     }
 }
@@ -99,7 +103,7 @@ pub fn provide(tool: Tool) -> Result<PathBuf, ToolError> {
         Tool::Crane => go::provide(&cache, &go::CRANE),
         Tool::Rclone => go::provide(&cache, &go::RCLONE),
         Tool::Minio => go::provide(&cache, &go::MINIO),
-        Tool::Python | Tool::AwsCli => python::provide(&cache, tool.name()),
+        Tool::Python | Tool::AwsCli | Tool::Schemathesis => python::provide(&cache, tool.name()),
     }
 }
 

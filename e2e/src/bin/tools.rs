@@ -13,7 +13,7 @@ use zas_e2e::tools::{Tool, provide};
 /// Installs the tools of the tests and prints the paths of their executables.
 #[derive(Parser)]
 struct Arguments {
-    /// Names of tools: registry, conformance, oras, crane, rclone, minio, python, aws. All but minio where none is given.
+    /// Names of tools: registry, conformance, oras, crane, rclone, minio, python, aws, schemathesis. All but minio where none is given.
     names: Vec<String>,
 }
 
