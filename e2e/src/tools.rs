@@ -45,11 +45,13 @@ pub enum Tool {
     Python,
     /// The AWS command line, version 1: `aws`.
     AwsCli,
+    /// The tester of HTTP APIs `schemathesis`.
+    Schemathesis,
 }
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Registry,
         Self::Conformance,
         Self::Oras,
@@ -63,6 +65,7 @@ impl Tool {
         Self::Minio,
         Self::Python,
         Self::AwsCli,
+        Self::Schemathesis,
     ];
 
     /// The name of its executable file.
@@ -82,6 +85,7 @@ impl Tool {
             Self::Minio => "minio",
             Self::Python => "python",
             Self::AwsCli => "aws",
+            Self::Schemathesis => "schemathesis",
         }
     }
 }
@@ -125,7 +129,7 @@ pub fn provide(tool: Tool) -> Result<PathBuf, ToolError> {
         Tool::Cosign => go::provide(&cache, &go::COSIGN),
         Tool::Rclone => go::provide(&cache, &go::RCLONE),
         Tool::Minio => go::provide(&cache, &go::MINIO),
-        Tool::Python | Tool::AwsCli => python::provide(&cache, tool.name()),
+        Tool::Python | Tool::AwsCli | Tool::Schemathesis => python::provide(&cache, tool.name()),
     }
 }
 

@@ -12,6 +12,7 @@ mod caller;
 mod configuration;
 mod etag;
 mod explain;
+mod explain_token;
 mod idempotency;
 mod my_access_keys;
 mod name;
@@ -149,7 +150,8 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::get_session, sessions::revoke_session))
         .routes(routes!(sessions::list_revocations, sessions::revoke))
         .routes(routes!(explain::explain))
-        .routes(routes!(explain::effective));
+        .routes(routes!(explain::effective))
+        .routes(routes!(explain_token::explain_token));
     let mut described = OpenApiRouter::with_openapi(openapi::head()).nest(BASE, api);
     openapi::complete(described.get_openapi_mut());
     described

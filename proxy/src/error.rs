@@ -94,6 +94,12 @@ impl Error {
         &self.message
     }
 
+    /// The text for the log only, where there is one.
+    #[must_use]
+    pub fn log_detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
     /// When a retry may succeed: every 503 has an answer, one second where nothing better is known.
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u64> {

@@ -166,10 +166,15 @@ pub(super) async fn delete(app: &App, permit: &Permit, id: &str, headers: &Heade
 }
 
 async fn put(app: &App, permit: &Permit, id: &str, headers: &HeaderMap, change: AccessKeyChange) -> Result<()> {
-    let (expected, record) = (expected(headers)?, permit.record());
+    let (expected, record) = (expected_key(app, id, headers).await?, permit.record());
     app.index.change_access_key(id, change, expected, record.as_slice()).await?;
     app.identity.stored()?.forget(id).await;
     Ok(())
+}
+
+/// The version of a key that a change expects.
+pub(super) async fn expected_key(app: &App, id: &str, headers: &HeaderMap) -> Result<Option<i64>> {
+    expected(headers, async || Ok(app.index.access_key(id).await?.map(|key| key.version))).await
 }
 
 /// A policy that narrows a key, as it is stored.

@@ -16,14 +16,14 @@ use utoipa::ToSchema;
 use zas_policy::{Principal, Resource};
 
 use super::access_key::{
-    AccessKey, AccessKeyUpdate, AccessKeys, MadeAccessKey, RoleOrGroup, Rotation, change, delete, list, made,
-    narrowing, show,
+    AccessKey, AccessKeyUpdate, AccessKeys, MadeAccessKey, RoleOrGroup, Rotation, change, delete, expected_key, list,
+    made, narrowing, show,
 };
 use super::answer::Answer;
 use super::caller::asks;
-use super::etag::expected;
 use super::idempotency::Posted;
 use super::name::check_name;
+use super::openapi::schemas::maybe_policy_document;
 use super::page::PlainPage;
 use super::text::text;
 use super::{Permitted, Refusal};
@@ -59,6 +59,7 @@ asks! { "access_key":
 /// What a key shall be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "ci-bot", "groups": ["/teams/build"], "description": "Pushes releases."}))]
 pub(super) struct NewAccessKey {
     /// The service account's name; policies call it `service/<name>`.
     #[schema(example = "ci-bot", min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9+=,.@_-]*$")]
@@ -77,7 +78,7 @@ pub(super) struct NewAccessKey {
     groups: Vec<String>,
     /// A policy that narrows what the account may do.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(schema_with = maybe_policy_document)]
     policy: Option<Value>,
     /// From when on it is no longer good; unset: never.
     #[serde(default, with = "time::serde::rfc3339::option")]
@@ -195,7 +196,8 @@ pub(super) async fn rotate_access_key(
 ) -> Result<Answer, Refusal> {
     let permit = &permitted.permit;
     refuse_narrowed(permit.principal())?;
-    let (by, expected, record) = (permit.principal().to_string(), expected(&headers)?, permit.record());
+    let (by, record) = (permit.principal().to_string(), permit.record());
+    let expected = expected_key(&app, &id, &headers).await?;
     let keys = app.identity.stored()?;
     once.carry_out(&app, permit, async |index| {
         made(keys.within(&index).rotate(&id, &by, rotation.expires_at, expected, record.as_slice()).await?, KEYS)

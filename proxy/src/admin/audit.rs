@@ -66,6 +66,7 @@ pub(super) struct AuditQuery {
     #[param(max_length = 512, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     request_id: Option<String>,
     /// How records are written; `jsonl` where it is not said.
+    #[param(inline)]
     format: Option<Format>,
     /// How many, from 1 to 1000; 100 where it is not said.
     #[param(minimum = 1, maximum = 1000)]

@@ -18,6 +18,7 @@ use zas_policy::{
 
 use super::answer::Answer;
 use super::idempotency::Posted;
+use super::openapi::schemas;
 use super::text::{optional_text, text};
 use super::{Asks, Permitted, Refusal};
 use crate::app::App;
@@ -92,13 +93,19 @@ pub(super) struct Question {
     /// Who.
     principal: Who,
     /// The action.
-    #[schema(example = "s3:GetObject")]
+    #[schema(schema_with = schemas::action)]
     action: String,
     /// On what: `arn:aws:s3:::bucket/key`, `arn:zas:oci:::repository`; `*` for the service.
-    #[schema(example = "arn:aws:s3:::releases/app.tar.gz")]
+    #[serde(deserialize_with = "text::<_, 2048>")]
+    #[schema(
+        example = "arn:aws:s3:::releases/app.tar.gz",
+        max_length = 2048,
+        pattern = r"^(\*|(arn:aws:s3:::|arn:zas:oci:::|arn:aws:iam:::role/|arn:zas:admin:::policy/)[^\x00-\x1f\x7f-\x9f]{1,2000})$"
+    )]
     resource: String,
     /// Condition keys of the request and of the artifact, by name. A key that is not given is missing.
     #[serde(default)]
+    #[schema(schema_with = schemas::context)]
     context: BTreeMap<String, Vec<String>>,
 }
 

@@ -15,12 +15,13 @@ use utoipa::ToSchema;
 use zas_policy::{Identity, Principal, Resource};
 
 use super::access_key::{
-    AccessKey, AccessKeyUpdate, AccessKeys, MadeAccessKey, Rotation, change, delete, list, made, narrowing, show,
+    AccessKey, AccessKeyUpdate, AccessKeys, MadeAccessKey, Rotation, change, delete, expected_key, list, made,
+    narrowing, show,
 };
 use super::answer::Answer;
 use super::caller::asks;
-use super::etag::expected;
 use super::idempotency::Posted;
+use super::openapi::schemas::maybe_policy_document;
 use super::page::PlainPage;
 use super::text::text;
 use super::{Permitted, Refusal};
@@ -58,7 +59,7 @@ pub(super) struct NewMyAccessKey {
     description: String,
     /// A policy that narrows what it may do.
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(schema_with = maybe_policy_document)]
     policy: Option<Value>,
     /// From when on it is no longer good; unset: as late as the configuration allows.
     #[serde(default, with = "time::serde::rfc3339::option")]
@@ -168,7 +169,8 @@ pub(super) async fn rotate_my_access_key(
 ) -> Result<Answer, Refusal> {
     let permit = &permitted.permit;
     mine(&app, permit, &id).await?;
-    let (by, expected, record) = (permit.principal().to_string(), expected(&headers)?, permit.record());
+    let (by, record) = (permit.principal().to_string(), permit.record());
+    let expected = expected_key(&app, &id, &headers).await?;
     let ends = Some(end(&app, rotation.expires_at)?);
     let keys = app.identity.stored()?;
     once.carry_out(&app, permit, async |index| {

@@ -16,6 +16,7 @@ use zas_policy::{Kind, ParseError, Resource, builtin_policies, builtin_policy};
 use super::caller::asks;
 use super::etag::{etag, expected};
 use super::name;
+use super::openapi::schemas::policy_document;
 use super::page::{Page, bounded};
 use super::text::text;
 use super::{Permitted, Refusal};
@@ -73,9 +74,11 @@ pub(super) struct Policies {
 /// What a policy shall be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"description": "May read what is released.", "document": {"Version": "2012-10-17",
+    "Statement": {"Effect": "Allow", "Action": ["s3:GetObject", "oci:Pull"], "Resource": "releases/*"}}}))]
 pub(super) struct NewPolicy {
     /// The document: `Version` and `Statement`, without `Principal`.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = policy_document)]
     document: Value,
     /// What it is for.
     #[serde(default, deserialize_with = "text::<_, 1024>")]
@@ -215,7 +218,8 @@ pub(super) async fn get_policy(
     request_body = NewPolicy,
     responses((status = 200, body = Policy, description = "As it is now, or would be with `dry_run`.",
             headers(("ETag" = String, description = "The version."))),
-        (status = 400, description = "The document is not valid: the error names line, column and field."),
+        (status = 400, description = "Something is wrong: the error names the field; of the document, line and column too."),
+        (status = 409, description = "It is one that the program brings along."),
         (status = 412, description = "Another version stands there.")))]
 pub(super) async fn put_policy(
     State(app): State<Arc<App>>,
@@ -227,10 +231,10 @@ pub(super) async fn put_policy(
 ) -> Result<impl IntoResponse, Refusal> {
     let (Query(options), Json(new)) = (options?, body?);
     check_name(&name)?;
-    let expected = expected(&headers)?;
+    let expected = expected_document(&app, DocumentKind::Policy, &name, &headers).await?;
     // Written anew, so that line and column are those of the document alone.
     let document = serde_json::to_string_pretty(&new.document).map_err(Error::internal)?;
-    zas_policy::Policy::parse(Kind::Identity, &name, &document).map_err(|error| malformed(&error))?;
+    zas_policy::Policy::parse(Kind::Identity, &name, &document).map_err(|error| malformed("document", &error))?;
     let by = permitted.permit.principal().to_string();
     let record = permitted.permit.record();
     let put = NewDocument {
@@ -261,6 +265,7 @@ pub(super) async fn put_policy(
     params(("policy" = String, Path, description = "The name."),
         ("If-Match" = Option<String>, Header, description = "The version that is deleted.")),
     responses((status = 204, description = "It is gone."), (status = 404, description = "There is none of this name."),
+        (status = 409, description = "It is one that the program brings along."),
         (status = 412, description = "Another version stands there.")))]
 pub(super) async fn delete_policy(
     State(app): State<Arc<App>>,
@@ -289,6 +294,17 @@ pub(super) async fn get_policy_history(
     Ok(Json(History { changes: entries.into_iter().map(Change::from).collect(), next }))
 }
 
+/// The version of a document that a change expects.
+pub(super) async fn expected_document(
+    app: &App,
+    kind: DocumentKind,
+    name: &str,
+    headers: &HeaderMap,
+) -> Result<Option<i64>, Error> {
+    let current = async || Ok(app.index.policy_document(kind, name).await?.map(|document| document.version));
+    expected(headers, current).await
+}
+
 /// Puts a document, unless it is only tried; the version that it has then, 0 where it was tried. This replica decides by it at once.
 pub(super) async fn put_document(app: &App, new: NewDocument<'_>, options: &PutOptions) -> Result<i64, Error> {
     if options.dry_run {
@@ -308,7 +324,7 @@ pub(super) async fn delete_document(
     headers: &HeaderMap,
 ) -> Result<StatusCode, Refusal> {
     let by = permit.principal().to_string();
-    let (expected, record) = (expected(headers)?, permit.record());
+    let (expected, record) = (expected_document(app, kind, name, headers).await?, permit.record());
     app.index.delete_policy_document(kind, name, expected, &by, record.as_slice()).await?;
     app.authority.policies().refresh(&app.index).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -318,14 +334,14 @@ pub(super) async fn delete_document(
 pub(super) fn check_name(name: &str) -> Result<(), Error> {
     if builtin_policy(name).is_some() {
         let text = format!("{name} is a policy that the program brings along: it cannot be changed.");
-        return Err(Error::new(Code::InvalidArgument, text).with("field", "policy"));
+        return Err(Error::new(Code::ReadOnly, text).with("field", "policy"));
     }
     name::check_name(name, "A policy's name", "policy", NAME)
 }
 
-pub(super) fn malformed(error: &ParseError) -> Error {
-    Error::new(Code::MalformedPolicy, error.to_string())
-        .with("field", &error.field)
-        .with("line", error.line)
-        .with("column", error.column)
+/// A document that cannot be used; `field` is what holds it.
+pub(super) fn malformed(field: &str, error: &ParseError) -> Error {
+    let inner = if error.field.is_empty() { field.to_owned() } else { format!("{field}.{}", error.field) };
+    let error_of = Error::new(Code::MalformedPolicy, error.to_string());
+    error_of.with("field", inner).with("line", error.line).with("column", error.column)
 }

@@ -57,6 +57,7 @@ impl TargetKind {
 #[into_params(parameter_in = Query)]
 pub(super) struct Target {
     /// What it is.
+    #[param(inline)]
     kind: TargetKind,
     /// The name, with the issuer's prefix.
     #[serde(deserialize_with = "text::<_, 512>")]

@@ -184,7 +184,8 @@ pub(super) async fn put_quota(
     let quota = request.limits()?;
     let by = permitted.permit.principal().to_string();
     let record = permitted.permit.record().map(|record| record.note(in_words(quota)));
-    let new = NewQuota { bucket: &bucket, quota, expected: expected(&headers)?, by: &by, audit: record.as_slice() };
+    let expected = expected_quota(&app, &bucket, &headers).await?;
+    let new = NewQuota { bucket: &bucket, quota, expected, by: &by, audit: record.as_slice() };
     let quota = app.index.put_bucket_quota(new).await?;
     Ok(([(header::ETAG, etag(quota.version))], Json(Quota::from(quota))))
 }
@@ -202,7 +203,7 @@ pub(super) async fn delete_quota(
     Path(bucket): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Refusal> {
-    let (expected, record) = (expected(&headers)?, permitted.permit.record());
+    let (expected, record) = (expected_quota(&app, &bucket, &headers).await?, permitted.permit.record());
     app.index.delete_bucket_quota(&bucket, expected, record.as_slice()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -228,4 +229,10 @@ pub(super) async fn recount_usage(
         Answer::json(StatusCode::OK, &Recount { missing_bytes: bytes, missing_objects: objects })
     })
     .await
+}
+
+/// The version of a quota that a change expects.
+async fn expected_quota(app: &App, bucket: &str, headers: &HeaderMap) -> Result<Option<i64>, Error> {
+    let current = async || Ok(Some(app.index.bucket_quota(bucket).await?.version).filter(|version| *version != 0));
+    expected(headers, current).await
 }

@@ -14,10 +14,11 @@ use utoipa::ToSchema;
 use zas_policy::{Kind, Resource};
 
 use super::caller::asks;
-use super::etag::{etag, expected};
+use super::etag::etag;
 use super::name::check_name;
+use super::openapi::schemas::policy_document;
 use super::page::Page;
-use super::policies::{PutOptions, delete_document, malformed, put_document};
+use super::policies::{PutOptions, delete_document, expected_document, malformed, put_document};
 use super::text::text;
 use super::{Permitted, Refusal};
 use crate::app::App;
@@ -80,9 +81,11 @@ pub(super) struct Roles {
 /// What a role shall be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"description": "Deploys.", "max_session": 3600, "trust_policy": {"Statement": {"Effect": "Allow",
+    "Principal": {"AWS": "user/alice"}, "Action": "sts:AssumeRole"}}}))]
 pub(super) struct NewRole {
     /// Who may take it: a policy with `Principal`, and without `Resource`.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = policy_document)]
     trust_policy: Value,
     /// What it is for.
     #[serde(default, deserialize_with = "text::<_, 1024>")]
@@ -149,7 +152,7 @@ pub(super) async fn get_role(
     request_body = NewRole,
     responses((status = 200, body = Role, description = "As it is now, or would be with `dry_run`.",
             headers(("ETag" = String, description = "The version."))),
-        (status = 400, description = "The trust policy is not valid: the error names line, column and field."),
+        (status = 400, description = "Something is wrong: the error names the field; of the trust policy, line and column too."),
         (status = 412, description = "Another version stands there.")))]
 pub(super) async fn put_role(
     State(app): State<Arc<App>>,
@@ -161,7 +164,7 @@ pub(super) async fn put_role(
 ) -> Result<impl IntoResponse, Refusal> {
     let (Query(options), Json(new)) = (options?, body?);
     check_name(&name, "A role's name", "role", NAME)?;
-    let expected = expected(&headers)?;
+    let expected = expected_document(&app, DocumentKind::Role, &name, &headers).await?;
     let max_session = new.max_session.unwrap_or(USUAL_SESSION);
     if !SESSION.contains(&max_session) {
         let text = "max_session is from 900 to 43200 seconds.";
@@ -169,7 +172,7 @@ pub(super) async fn put_role(
     }
     // Written anew, so that line and column are those of the document alone.
     let document = serde_json::to_string_pretty(&new.trust_policy).map_err(Error::internal)?;
-    zas_policy::Policy::parse(Kind::Trust, &name, &document).map_err(|error| malformed(&error))?;
+    zas_policy::Policy::parse(Kind::Trust, &name, &document).map_err(|error| malformed("trust_policy", &error))?;
     let by = permitted.permit.principal().to_string();
     let record = permitted.permit.record();
     let put = NewDocument {

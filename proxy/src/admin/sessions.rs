@@ -214,7 +214,7 @@ pub(super) async fn get_session(
     _permitted: Permitted<GetSession>,
     Path(id): Path<String>,
 ) -> Result<Json<Session>, Refusal> {
-    let session = app.index.role_session(session_id(&id, "session")?).await?.ok_or(Code::NoSuchEntity)?;
+    let session = app.index.role_session(session_id(&id)?).await?.ok_or(Code::NoSuchEntity)?;
     Ok(Json(session.into()))
 }
 
@@ -227,7 +227,7 @@ pub(super) async fn revoke_session(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
     let (by, record) = (permitted.permit.principal().to_string(), permitted.permit.record());
-    app.index.revoke_role_session(session_id(&id, "session")?, "", &by, record.as_slice()).await?;
+    app.index.revoke_role_session(session_id(&id)?, "", &by, record.as_slice()).await?;
     know(&app).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -262,7 +262,8 @@ pub(super) async fn revoke(
     if new.value.is_empty() {
         return Err(Error::new(Code::InvalidArgument, "value: at least one character").with("field", "value").into());
     }
-    let session = matches!(new.kind, Kind::Session).then(|| session_id(&new.value, "value")).transpose()?;
+    let session = matches!(new.kind, Kind::Session).then(|| new.value.parse::<Uuid>()).transpose();
+    let session = session.map_err(|_| Error::from(Code::NoSuchEntity).with("field", "value"))?;
     let kind = RevocationKind::from(new.kind);
     let by = permitted.permit.principal().to_string();
     let record = permitted.permit.record().map(|record| record.reference(&new.value));
@@ -305,6 +306,8 @@ fn place(token: &str) -> Result<RevocationPlace, Error> {
     parse().ok_or_else(|| Error::new(Code::InvalidArgument, "after: not a `next` of this list").with("field", "after"))
 }
 
-fn session_id(text: &str, field: &'static str) -> Result<Uuid, Error> {
-    text.parse().map_err(|_| Error::new(Code::InvalidArgument, "The id of a session is a UUID.").with("field", field))
+fn session_id(text: &str) -> Result<Uuid, Error> {
+    let wrong =
+        |_| Error::new(Code::InvalidArgument, "session: the id of a session is a UUID").with("field", "session");
+    text.parse().map_err(wrong)
 }

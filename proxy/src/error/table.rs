@@ -153,6 +153,8 @@ table! {
     NoSuchEntity: Validation, 404, "NoSuchEntity", "NAME_UNKNOWN", false, "no_such_entity", "There is nothing of this name.";
     /// An access key that is no way to another, for it opens nothing.
     AccessKeyInactive: Validation, 409, "InvalidRequest", "UNSUPPORTED", false, "access_key_inactive", "The access key is disabled or expired, so it cannot be rotated.";
+    /// Something that the program brings along.
+    ReadOnly: Validation, 409, "InvalidRequest", "UNSUPPORTED", false, "read_only", "The program brings it along: it cannot be changed.";
     /// A policy document that cannot be used.
     MalformedPolicy: Validation, 400, "MalformedPolicy", "UNSUPPORTED", false, "malformed_policy", "The policy is not valid.";
     /// An Idempotency-Key that was used for another request.

@@ -424,10 +424,12 @@ fn check(new: &NewKey) -> Result<()> {
         return invalid("account", "account must be the account of a service account's key.");
     }
     check_end(new.expires_at)?;
-    match new.policy.as_ref().map(|policy| Policy::parse(Kind::Session, "access-key", policy)) {
-        Some(Err(error)) => Err(Error::new(Code::MalformedPolicy, error.to_string()).with("field", "policy")),
-        _ => Ok(()),
-    }
+    let policy = new.policy.as_ref().map(|policy| Policy::parse(Kind::Session, "access-key", policy));
+    policy.transpose().map(drop).map_err(|error| {
+        let field = if error.field.is_empty() { "policy".to_owned() } else { format!("policy.{}", error.field) };
+        let refusal = Error::new(Code::MalformedPolicy, error.to_string()).with("field", field);
+        refusal.with("line", error.line).with("column", error.column)
+    })
 }
 
 #[cfg(test)]

@@ -73,7 +73,8 @@ async fn an_access_key_that_cannot_be_is_refused_by_field() {
         (json!({"name": ""}), "name"),
         (json!({"name": "a/b"}), "name"),
         (json!({"name": "a", "expires_at": "2020-01-01T00:00:00Z"}), "expires_at"),
-        (json!({"name": "a", "policy": {"Statement": []}}), "policy"),
+        (json!({"name": "a", "policy": {"Statement": []}}), "policy.Statement"),
+        (json!({"name": "a", "policy": 7}), "policy"),
     ] {
         let (status, error) = world.ask(Method::POST, "/-/api/v1/access-keys", Some(body)).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);

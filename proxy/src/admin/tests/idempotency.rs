@@ -76,6 +76,7 @@ async fn every_post_of_the_description_takes_a_key() {
             "rotate_access_key" => (json!({}), &root, 201),
             "create_my_access_key" | "rotate_my_access_key" => (json!({}), &alice, 201),
             "revoke" => (json!({"kind": "token", "value": "kc/1"}), &root, 204),
+            "explain_token" => (json!({"token": "x"}), &root, 200),
             "explain" => {
                 let question = json!({"principal": {"name": "alice"}, "action": "s3:GetObject", "resource": "*"});
                 (question, &root, 200)

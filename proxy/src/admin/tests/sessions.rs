@@ -1,4 +1,4 @@
-//! Sessions and revocations.
+//! Sessions, revocations, and what tokens are taken for.
 
 use super::*;
 
@@ -14,14 +14,14 @@ async fn what_was_issued_is_ended_before_its_time() {
         (&listed["revocations"][1]["reason"], &listed["revocations"][1]["revoked_by"]),
         (&json!("left"), &json!("root/AKIA"))
     );
-    for (body, field) in [
-        (json!({"kind": "token", "value": ""}), "value"),
-        (json!({"kind": "token", "value": "a\nb"}), "value"),
-        (json!({"kind": "session", "value": "x"}), "value"),
-    ] {
+    for (body, field) in
+        [(json!({"kind": "token", "value": ""}), "value"), (json!({"kind": "token", "value": "a\nb"}), "value")]
+    {
         let (status, error) = revoke(body).await;
         assert_eq!((status, &error["details"]["field"]), (StatusCode::BAD_REQUEST, &json!(field)));
     }
+    let (status, error) = revoke(json!({"kind": "session", "value": "x"})).await;
+    assert_eq!((status, &error["details"]["field"]), (StatusCode::NOT_FOUND, &json!("value")));
     let none = "/-/api/v1/sessions/00000000-0000-0000-0000-000000000000";
     assert_eq!(world.ask(Method::DELETE, none, None).await.0, StatusCode::NOT_FOUND);
     assert_eq!(world.ask(Method::GET, none, None).await.0, StatusCode::NOT_FOUND);
@@ -48,4 +48,45 @@ async fn what_was_revoked_is_listed_in_pages_the_latest_first() {
     }
     all.reverse();
     assert_eq!(seen, all);
+}
+
+#[tokio::test]
+async fn whoever_may_ask_is_told_whom_a_token_speaks_of_or_why_it_is_not_accepted() {
+    let world = World::new().await;
+    let token = |further: Value| world.issuer.token("alice", &further).unwrap();
+    let explain = async |token: &str| {
+        let (status, told) = world.ask(Method::POST, "/-/api/v1/tokens/explain", Some(json!({"token": token}))).await;
+        assert_eq!(status, StatusCode::OK, "{told}");
+        told
+    };
+    let good = token(json!({"jti": "one"}));
+    let told = explain(&good).await;
+    assert_eq!(
+        (&told["accepted"], &told["principal"], &told["reason"]),
+        (&json!(true), &json!("user/alice"), &Value::Null)
+    );
+    assert_eq!((&told["id"], &told["groups"]), (&json!("kc/id-of-alice"), &json!(["/staff"])));
+    assert!(told["expires_at"].is_string(), "{told}");
+    let strange = good.rsplit_once('.').unwrap().0.to_owned() + ".AAAA";
+    for (token, reason) in [
+        (token(json!({"aud": "other"})), "aud claim does not hold zas"),
+        (token(json!({"iss": "https://other.example"})), "no issuer of this name is configured"),
+        (strange, "the signature does not match"),
+        ("no token".to_owned(), "a token has three parts"),
+    ] {
+        let told = explain(&token).await;
+        assert_eq!((&told["accepted"], &told["principal"]), (&json!(false), &Value::Null));
+        assert!(told["reason"].as_str().unwrap().contains(reason), "{told}");
+        // Who shows such a token is not told more than that it is not accepted, unless the issuer has signed it.
+        let shown =
+            world.ask_with(Some(format!("Bearer {token}")), Method::GET, "/-/api/v1/whoami", String::new()).await;
+        assert!(shown.0.is_client_error(), "{shown:?}");
+    }
+    let revocation = json!({"kind": "token", "value": "kc/one"});
+    assert_eq!(world.ask(Method::POST, "/-/api/v1/revocations", Some(revocation)).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(explain(&good).await["reason"], json!("The token was revoked."));
+    let bob = Some(format!("Bearer {}", world.issuer.token("bob", &Value::Null).unwrap()));
+    let asked = json!({"token": good}).to_string();
+    let (status, _) = world.ask_with(bob, Method::POST, "/-/api/v1/tokens/explain", asked).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
 }
