@@ -2,8 +2,11 @@
 //! they do, and a deadline on each command. What they are told to do is in the tests.
 
 use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::net::UnixListener,
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::Duration,
 };
 
@@ -131,6 +134,30 @@ impl<'a> Room<'a> {
         ensure!(said.contains(told), "`{}` failed without saying {told:?}: {said}", arguments.join(" "));
         Ok(())
     }
+}
+
+/// Answers "I am here" to podman's remote client at a socket, for as long as this process runs, and gives what the client's
+/// `CONTAINER_HOST` must say: it logs in by itself, but wants an engine to be there first, and asks it for nothing else.
+///
+/// # Errors
+/// When the socket cannot be made.
+pub fn say_that_an_engine_is_here(socket: &Path) -> Result<String> {
+    let listener = UnixListener::bind(socket)?;
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let Ok(mut client) = client else { return };
+            let mut lines = BufReader::new(&client).lines().map_while(Result::ok);
+            let asked = lines.next().unwrap_or_default();
+            // To the end of the head.
+            let _ = lines.find(|line| line.is_empty());
+            let is_ping = asked.ends_with("/_ping HTTP/1.1");
+            let status = if is_ping { "200 OK" } else { "501 Not Implemented" };
+            let head = "Libpod-API-Version: 5.8.0\r\nContent-Length: 0\r\nConnection: close";
+            // Whoever has left needs no answer.
+            let _ = client.write_all(format!("HTTP/1.1 {status}\r\n{head}\r\n\r\n").as_bytes());
+        }
+    });
+    Ok(format!("unix://{}", socket.display()))
 }
 
 /// Bytes that differ from place to place and from `seed` to `seed`, so that a piece in the wrong place is seen.

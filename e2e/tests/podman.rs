@@ -1,41 +1,15 @@
-//! podman against a running server. Its remote client logs in by itself, but wants an engine to be there first: it is told that
-//! there is one, and asks it for nothing else.
+//! podman against a running server: its remote client logs in by itself.
 
-use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    os::unix::net::UnixListener,
-    path::Path,
-    thread,
-};
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use zas_e2e::{
-    clients::Room,
+    clients::{Room, say_that_an_engine_is_here},
     harness::{Endpoint, Tour},
     on_each_backend,
     process::{Finished, run},
     tools::{Tool, require},
 };
-
-/// Answers "I am here" to whoever asks, for as long as this process runs.
-fn say_that_an_engine_is_here(socket: &Path) -> Result<()> {
-    let listener = UnixListener::bind(socket)?;
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let Ok(mut client) = client else { return };
-            let mut lines = BufReader::new(&client).lines().map_while(Result::ok);
-            let asked = lines.next().unwrap_or_default();
-            // To the end of the head.
-            let _ = lines.find(|line| line.is_empty());
-            let is_ping = asked.ends_with("/_ping HTTP/1.1");
-            let status = if is_ping { "200 OK" } else { "501 Not Implemented" };
-            let head = "Libpod-API-Version: 5.8.0\r\nContent-Length: 0\r\nConnection: close";
-            // Whoever has left needs no answer.
-            let _ = client.write_all(format!("HTTP/1.1 {status}\r\n{head}\r\n\r\n").as_bytes());
-        }
-    });
-    Ok(())
-}
 
 fn podman_works(server: &Endpoint) -> Result<()> {
     let Some(podman) = require(Tool::Podman, "podman_works")? else { return Ok(()) };
@@ -43,13 +17,12 @@ fn podman_works(server: &Endpoint) -> Result<()> {
         return Ok(());
     }
     let room = Room::new(server)?;
-    let socket = room.path("podman.sock");
-    say_that_an_engine_is_here(&socket)?;
+    let engine = say_that_an_engine_is_here(&room.path("podman.sock"))?;
     let run = |arguments: &[&str], password: &str| -> Result<Finished> {
         room.write("password", password.as_bytes())?;
         let script = r#"exec "$0" "$@" < password"#;
         let mut command = room.command(Path::new("sh"), ["-c", script]);
-        command.arg(&podman).args(arguments).env("CONTAINER_HOST", format!("unix://{}", socket.display()));
+        command.arg(&podman).args(arguments).env("CONTAINER_HOST", &engine);
         run(&mut command, std::time::Duration::from_secs(60))
     };
     let login = ["login", "--authfile", "auth.json", "--tls-verify=false", "--password-stdin", "-u"];

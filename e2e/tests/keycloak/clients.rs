@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use zas_e2e::{
-    clients::Room,
+    clients::{Room, say_that_an_engine_is_here},
     harness::Tour,
     image::Image,
     process::{run, run_ok_with_input},
@@ -17,6 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 pub(crate) fn log_in(tour: &mut Tour, room: &Room<'_>, token: &str) {
     tour.step("crane, cosign and helm log in with her token as password", || go_clients(room, token));
     tour.step("skopeo logs in with her token as password, and copies", || skopeo(room, token));
+    tour.step("podman logs in with her token as password", || podman(room, token));
     tour.step("docker logs in with her token as password", || docker(room, token));
 }
 
@@ -66,6 +67,16 @@ fn skopeo(room: &Room<'_>, token: &str) -> Result<()> {
     room.ok_with_input(&skopeo, &login, token.as_bytes())?;
     let copy = ["--insecure-policy", "copy", "--authfile", "skopeo.json", "oci:layout:v1"];
     room.ok(&skopeo, &[&copy[..], &[&format!("docker://{registry}/team/skopeo:v1")]].concat())?;
+    Ok(())
+}
+
+fn podman(room: &Room<'_>, token: &str) -> Result<()> {
+    let Some(podman) = program(Tool::Podman)? else { return Ok(()) };
+    let engine = say_that_an_engine_is_here(&room.path("podman.sock"))?;
+    let login = ["login", room.server.authority(), "--authfile", "podman.json", "-u", "alice", "--password-stdin"];
+    let mut command = room.command(&podman, login);
+    let told = run_ok_with_input(command.env("CONTAINER_HOST", engine), token.as_bytes(), DEADLINE)?;
+    ensure!(told.stdout.contains("Login Succeeded"), "{}", told.stdout);
     Ok(())
 }
 
