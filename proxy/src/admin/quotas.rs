@@ -115,13 +115,6 @@ impl QuotaRequest {
     }
 }
 
-/// What is set, for the record.
-fn in_words(quota: index::Quota) -> String {
-    let limits = [("max_bytes", quota.bytes), ("max_objects", quota.objects)];
-    let set = limits.iter().filter_map(|(name, limit)| limit.map(|limit| format!("{name}={limit}")));
-    set.collect::<Vec<_>>().join(" ")
-}
-
 /// By how much a count was wrong; it is right now.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Recount {
@@ -221,4 +214,11 @@ pub(super) async fn recount_usage(
         tracing::warn!(bucket, bytes, objects, "what the bucket holds was counted wrong, and is set right");
     }
     Ok(Json(Recount { missing_bytes: bytes, missing_objects: objects }))
+}
+
+/// What is set, for the record.
+fn in_words(quota: index::Quota) -> String {
+    let limits = [("max_bytes", quota.bytes), ("max_objects", quota.objects)];
+    let set = limits.iter().filter_map(|(name, limit)| limit.map(|limit| format!("{name}={limit}")));
+    set.collect::<Vec<_>>().join(" ")
 }
