@@ -70,6 +70,13 @@ impl Blobs {
         self.store_stream(bucket, body, verify).await
     }
 
+    /// Gives a blob up that was stored and will not be named: the next sweep deletes it, unless something else names it.
+    pub async fn give_up(&self, blob: &PinnedBlob) {
+        if let Err(error) = self.index.lapse_pin(blob).await {
+            tracing::debug!(digest = %blob.blob.digest, "a blob is left until its pin is due: {}", error.for_log());
+        }
+    }
+
     /// Waits until the upload sessions that were given up are cancelled, so that the end of the process does not leave them
     /// to the sweeper. Called when no more are begun; takes as long as the store does, so the caller sets a deadline.
     pub async fn wait_for_clean_ups(&self) {

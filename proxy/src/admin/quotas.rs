@@ -117,13 +117,6 @@ impl QuotaRequest {
     }
 }
 
-/// What is set, for the record.
-fn in_words(quota: index::Quota) -> String {
-    let limits = [("max_bytes", quota.bytes), ("max_objects", quota.objects)];
-    let set = limits.iter().filter_map(|(name, limit)| limit.map(|limit| format!("{name}={limit}")));
-    set.collect::<Vec<_>>().join(" ")
-}
-
 /// By how much a count was wrong; it is right now.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Recount {
@@ -235,4 +228,11 @@ pub(super) async fn recount_usage(
 async fn expected_quota(app: &App, bucket: &str, headers: &HeaderMap) -> Result<Option<i64>, Error> {
     let current = async || Ok(Some(app.index.bucket_quota(bucket).await?.version).filter(|version| *version != 0));
     expected(headers, current).await
+}
+
+/// What is set, for the record.
+fn in_words(quota: index::Quota) -> String {
+    let limits = [("max_bytes", quota.bytes), ("max_objects", quota.objects)];
+    let set = limits.iter().filter_map(|(name, limit)| limit.map(|limit| format!("{name}={limit}")));
+    set.collect::<Vec<_>>().join(" ")
 }

@@ -43,3 +43,19 @@ impl Default for S3 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::from_toml;
+
+    #[test]
+    fn a_default_quota_is_read_with_units_and_bounds() {
+        let environment = [("ZAS_S3__DEFAULT_QUOTA__OBJECTS".to_owned(), "1000".to_owned())];
+        let config = from_toml("[s3.default_quota]\nbytes = \"10 GiB\"", "t", environment).unwrap();
+        assert_eq!(config.s3.default_quota.bytes, Some(ByteSize::gib(10)));
+        assert_eq!(config.s3.default_quota.objects, Some(1000));
+        let error = from_toml("[s3.default_quota]\nbytes = \"8 EiB\"", "t", []).unwrap_err().to_string();
+        assert!(error.contains("s3.default_quota.bytes"), "{error}");
+    }
+}

@@ -68,6 +68,10 @@ const PIN: &str = "
     SELECT n, repository_id, store, prefix, placement_id, shard, pin_id, blob.digest IS NOT NULL AS pinned
     FROM request LEFT JOIN blob USING (repository_id, digest)";
 
+const LAPSE: &str = "
+    WITH lapsed AS (UPDATE blob_pins SET due_at = clock_timestamp() WHERE id = $1 RETURNING 1)
+    SELECT count(*) FROM lapsed";
+
 const REPOSITORY: &str = "
     SELECT stores.name AS store, placements.prefix, placements.id AS placement_id, repositories.shard
     FROM repositories
@@ -187,6 +191,14 @@ impl Index {
                 set(answers, *place, Err(Code::NoSuchBucket.into()));
             }
         }
+        Ok(())
+    }
+
+    /// Makes a pin due: the writer has given the blob up.
+    /// # Errors
+    /// `IndexUnavailable`; then it becomes due in its time.
+    pub async fn lapse_pin(&self, pinned: &PinnedBlob) -> Result<()> {
+        let _: (i64,) = self.fetch_one(|| sqlx::query_as(LAPSE).bind(pinned.pin_id)).await?;
         Ok(())
     }
 

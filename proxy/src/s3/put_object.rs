@@ -55,7 +55,10 @@ pub(super) async fn put_object(
         grace: app.config.blobs.sweep_grace,
         audit: record.as_slice(),
     };
-    app.index.commit_object(object).await.inspect_err(|error| app.full_buckets.note(bucket, error))?;
+    if let Err(error) = app.index.commit_object(object).await {
+        room::refused(app, bucket, stored.blob.as_ref(), &error).await;
+        return Err(error);
+    }
 
     let content_type = kept.get("content-type").map_or(headers::DEFAULT_CONTENT_TYPE, String::as_str);
     telemetry::upload(&Item::object(bucket, content_type), stored.size, begun.elapsed());

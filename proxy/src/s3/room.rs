@@ -12,8 +12,9 @@ use moka::sync::Cache;
 
 use crate::app::App;
 use crate::error::{Code, Error, Result};
+use crate::index::PinnedBlob;
 
-/// How long a refusal is remembered. One body for each such time is stored in vain, and swept.
+/// How long a refusal is remembered. One body for each such time is stored in vain.
 const REMEMBERED_FOR: Duration = Duration::from_secs(60);
 
 /// Buckets that are remembered.
@@ -35,11 +36,13 @@ impl FullBuckets {
         self.0.contains_key(bucket)
     }
 
-    /// Takes note of what a write came to.
-    pub(super) fn note(&self, bucket: &str, error: &Error) {
-        if error.code() == Code::QuotaExceeded {
+    /// Takes note of a refusal; whether it was for want of room.
+    fn note(&self, bucket: &str, error: &Error) -> bool {
+        let is_full = error.code() == Code::QuotaExceeded;
+        if is_full {
             self.0.insert(bucket.to_owned(), ());
         }
+        is_full
     }
 }
 
@@ -63,7 +66,18 @@ pub(super) async fn expect(app: &App, bucket: &str, key: &str, size: u64) -> Res
     if size <= app.config.store.buffer.as_u64() && !app.full_buckets.holds(bucket) {
         return Ok(());
     }
-    app.index.expect_room(bucket, key, size).await.inspect_err(|error| app.full_buckets.note(bucket, error))
+    app.index.expect_room(bucket, key, size).await.inspect_err(|error| {
+        app.full_buckets.note(bucket, error);
+    })
+}
+
+/// Takes note of a commit that was refused, and gives up the bytes that it had no room for.
+pub(super) async fn refused(app: &App, bucket: &str, blob: Option<&PinnedBlob>, error: &Error) {
+    if app.full_buckets.note(bucket, error)
+        && let Some(blob) = blob
+    {
+        app.blobs.give_up(blob).await;
+    }
 }
 
 #[cfg(test)]
@@ -73,8 +87,8 @@ mod tests {
     #[test]
     fn a_bucket_is_remembered_for_want_of_room_alone() {
         let full = FullBuckets::new();
-        full.note("a", &Code::NoSuchBucket.into());
-        full.note("b", &Code::QuotaExceeded.into());
+        assert!(!full.note("a", &Code::NoSuchBucket.into()));
+        assert!(full.note("b", &Code::QuotaExceeded.into()));
         assert_eq!((full.holds("a"), full.holds("b")), (false, true));
     }
 }

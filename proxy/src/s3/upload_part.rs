@@ -7,7 +7,7 @@ use s3s::{S3Request, S3Response, dto};
 use super::body::{Stored, Upload};
 use super::call::Call;
 use super::dispatch::extension;
-use super::{headers, multipart};
+use super::{headers, multipart, room};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
@@ -60,5 +60,9 @@ async fn commit(app: &App, permit: &Permit, input: &dto::UploadPartInput, stored
         grace: app.config.blobs.sweep_grace,
         audit: record.as_slice(),
     };
-    app.index.put_part(part).await.map(drop)
+    if let Err(error) = app.index.put_part(part).await {
+        room::refused(app, &input.bucket, stored.blob.as_ref(), &error).await;
+        return Err(error);
+    }
+    Ok(())
 }

@@ -90,7 +90,7 @@ async fn no_call_that_is_under_way_meanwhile_ends_uncounted() {
                 match run(&pool, &statement).await {
                     Ok(()) => {}
                     Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_FUNCTION) => {
-                        failed += 1
+                        failed += 1;
                     }
                     Err(error) => panic!("{error}"),
                 }

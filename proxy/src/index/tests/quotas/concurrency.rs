@@ -122,35 +122,6 @@ async fn a_limit_that_is_set_while_writers_are_at_it_holds_from_then_on() {
     assert_eq!((world.counted_wrong().await, deadlocks(&world).await), (0, 0));
 }
 
-#[tokio::test]
-async fn a_writer_far_from_a_limit_waits_for_nobody_and_one_near_it_for_all() {
-    let world = World::new().await;
-    // No writer's own row, and one of those that whoever is near locks.
-    let mut other = world.database.pool().unwrap().begin().await.unwrap();
-    sqlx::query("SELECT FROM bucket_usage WHERE stripe = 0 FOR UPDATE").execute(&mut *other).await.unwrap();
-    let soon = Duration::from_millis(500);
-    let put = async |key: &str| tokio::time::timeout(soon, world.put_sized(key, 10)).await;
-    put("free").await.expect("without a quota nobody waits").unwrap();
-    drop(other);
-
-    world.limit(100_000, 10_000).await;
-    let mut other = world.database.pool().unwrap().begin().await.unwrap();
-    sqlx::query("SELECT FROM bucket_usage WHERE stripe = 0 FOR UPDATE").execute(&mut *other).await.unwrap();
-    put("far").await.expect("far from the limits nobody waits").unwrap();
-    drop(other);
-
-    for (near, quota) in [("bytes", limits(100, None)), ("objects", limits(None, 20))] {
-        set(&world.index, "b", quota).await;
-        let mut other = world.database.pool().unwrap().begin().await.unwrap();
-        sqlx::query("SELECT FROM bucket_usage WHERE stripe = 0 FOR UPDATE").execute(&mut *other).await.unwrap();
-        assert!(put(near).await.is_err(), "near the limit of {near} a writer waits");
-        // What takes nothing away from anybody waits for nobody.
-        tokio::time::timeout(soon, world.index.delete_object("b", "far", NOW, &[])).await.unwrap().unwrap();
-        other.rollback().await.unwrap();
-        world.put_sized(near, 10).await.unwrap();
-    }
-}
-
 /// Runs a statement in a transaction that stays open.
 async fn begun(world: &World, statement: &str) -> sqlx::Transaction<'static, sqlx::Postgres> {
     let mut transaction = world.database.pool().unwrap().begin().await.unwrap();
@@ -161,6 +132,39 @@ async fn begun(world: &World, statement: &str) -> sqlx::Transaction<'static, sql
 
 /// How long something is looked at that must not get any further.
 const WHILE: Duration = Duration::from_millis(300);
+
+/// Longer than anything takes that nobody holds up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_writer_far_from_a_limit_waits_for_nobody_and_one_near_it_for_all() {
+    let world = World::new().await;
+    // No writer's own row, and one of those that whoever is near locks.
+    const OTHER: &str = "SELECT FROM bucket_usage WHERE stripe = 0 FOR UPDATE";
+    for far in [limits(None, None), limits(100_000, 10_000)] {
+        if far != Quota::default() {
+            set(&world.index, "b", far).await;
+        }
+        let other = begun(&world, OTHER).await;
+        let put = tokio::time::timeout(PATIENCE, world.put_sized("far", 10)).await;
+        put.expect("far from a limit a writer waits").unwrap();
+        world.index.delete_object("b", "far", NOW, &[]).await.unwrap();
+        other.rollback().await.unwrap();
+    }
+    for (key, near) in [("bytes", limits(100, None)), ("objects", limits(None, 20))] {
+        set(&world.index, "b", near).await;
+        let other = begun(&world, OTHER).await;
+        let mut put = std::pin::pin!(world.put_sized(key, 10));
+        assert!(tokio::time::timeout(WHILE, &mut put).await.is_err(), "near the limit of {key} a writer does not wait");
+        other.rollback().await.unwrap();
+        put.await.unwrap();
+        // What takes nothing away from anybody waits for nobody.
+        let other = begun(&world, OTHER).await;
+        let delete = tokio::time::timeout(PATIENCE, world.index.delete_object("b", key, NOW, &[])).await;
+        assert!(delete.expect("a delete waits").unwrap().existed);
+        other.rollback().await.unwrap();
+    }
+}
 
 #[tokio::test]
 async fn whoever_sets_a_limit_waits_for_writers_that_do_not_know_of_it() {
@@ -192,15 +196,18 @@ async fn a_writer_that_meets_a_new_limit_is_run_again_and_refused() {
 }
 
 #[tokio::test]
-async fn a_recount_waits_for_another_and_adds_nothing_twice() {
+async fn a_recount_waits_for_another_and_no_writer_for_either() {
     let world = World::new().await;
     world.sql("UPDATE bucket_usage SET bytes = bytes + 100 WHERE stripe = 0").await;
-    let other = begun(&world, "SELECT recount_usage('b')").await;
+    // What a recount holds from its first moment on, while it counts.
+    let other = begun(&world, "SELECT FROM buckets WHERE name = 'b' FOR NO KEY UPDATE").await;
     let mut recount = std::pin::pin!(world.index.recount_usage("b", &[]));
     assert!(tokio::time::timeout(WHILE, &mut recount).await.is_err(), "it did not wait");
+    let put = tokio::time::timeout(PATIENCE, world.put_sized("k", 10)).await;
+    put.expect("a writer waits for a recount").unwrap();
     other.commit().await.unwrap();
-    assert_eq!(recount.await.unwrap(), Drift { bytes: 0, objects: 0 });
-    assert_eq!(world.counted_wrong().await, 0);
+    assert_eq!(recount.await.unwrap(), Drift { bytes: -100, objects: 0 });
+    assert_eq!((world.usage().await, world.counted_wrong().await), ((10, 1), 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
