@@ -22,6 +22,7 @@ use super::page::Page;
 use super::{BASE, Permitted, Refusal};
 use crate::app::App;
 use crate::audit::Kind;
+use crate::authz::Permit;
 use crate::error::{Code, Error};
 use crate::identity::{Issued, NewKey, ServiceAccount};
 use crate::index::{AccessKeyChange, AccessKeyPage, StoredAccessKey};
@@ -208,7 +209,7 @@ pub(super) async fn create_access_key(
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(new) = body?;
     check_name(&new.name, "A service account's name", "name", NAME)?;
-    refuse_narrowed(permitted.permit.principal())?;
+    refuse_narrowed(&app, &permitted.permit).await?;
     let by = permitted.permit.principal().to_string();
     let policy = narrowing(new.policy)?;
     let key = NewKey {
@@ -292,7 +293,7 @@ pub(super) async fn rotate_access_key(
     body: Result<Json<Rotation>, JsonRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(rotation) = body?;
-    refuse_narrowed(permitted.permit.principal())?;
+    refuse_narrowed(&app, &permitted.permit).await?;
     let by = permitted.permit.principal().to_string();
     let (expected, record) = (expected(&headers)?, permitted.permit.record());
     let keys = app.identity.stored()?;
@@ -308,13 +309,14 @@ fn owner(principal: &Principal) -> String {
 }
 
 /// A credential that a policy of its own narrows makes no other: that one would not be narrowed.
-fn refuse_narrowed(principal: &Principal) -> Result<(), Error> {
-    let Principal::Identity(identity) = principal else { return Ok(()) };
+async fn refuse_narrowed(app: &App, permit: &Permit) -> Result<(), Error> {
+    let Principal::Identity(identity) = permit.principal() else { return Ok(()) };
     let session = identity.session.as_ref().and_then(|session| session.policy.as_ref());
     if session.is_none() && identity.policy.is_none() {
         return Ok(());
     }
-    Err(Error::new(Code::AccessDenied, "A session or an access key with a policy of its own makes no access keys."))
+    let why = "A session or an access key with a policy of its own makes no access keys.";
+    Err(app.authority.refuse(permit, why).await?)
 }
 
 /// A policy that narrows a key, as it is stored.
