@@ -82,6 +82,7 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
             let on_record = OnRecord::begin(&app.journal, &permit, &route, &parts.method).await?;
             forward.answer = Some(Arc::new(OciAnswer {
                 name: permitted_name(&route)?.clone(),
+                digest: route.digest().cloned(),
                 upstream: door.upstream()?,
                 span,
                 transfer: Transfer::of(&route, parts),

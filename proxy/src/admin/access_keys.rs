@@ -29,6 +29,7 @@ use super::text::text;
 use super::{Permitted, Refusal};
 use crate::app::App;
 use crate::audit::Kind;
+use crate::authz::Permit;
 use crate::error::{Code, Error};
 use crate::identity::{NewKey, ServiceAccount};
 
@@ -108,7 +109,7 @@ pub(super) async fn create_access_key(
 ) -> Result<Answer, Refusal> {
     let permit = &permitted.permit;
     check_name(&new.name, "A service account's name", "name", NAME)?;
-    refuse_narrowed(permit.principal())?;
+    refuse_narrowed(&app, permit).await?;
     let key = NewKey {
         owner: owner(permit.principal()),
         service_account: Some(ServiceAccount::New),
@@ -195,7 +196,7 @@ pub(super) async fn rotate_access_key(
     Posted { body: rotation, once }: Posted<Rotation>,
 ) -> Result<Answer, Refusal> {
     let permit = &permitted.permit;
-    refuse_narrowed(permit.principal())?;
+    refuse_narrowed(&app, permit).await?;
     let (by, record) = (permit.principal().to_string(), permit.record());
     let expected = expected_key(&app, &id, &headers).await?;
     let keys = app.identity.stored()?;
@@ -214,11 +215,12 @@ fn owner(principal: &Principal) -> String {
 }
 
 /// A credential that a policy of its own narrows makes no other: that one would not be narrowed.
-fn refuse_narrowed(principal: &Principal) -> Result<(), Error> {
-    let Principal::Identity(identity) = principal else { return Ok(()) };
+async fn refuse_narrowed(app: &App, permit: &Permit) -> Result<(), Error> {
+    let Principal::Identity(identity) = permit.principal() else { return Ok(()) };
     let session = identity.session.as_ref().and_then(|session| session.policy.as_ref());
     if session.is_none() && identity.policy.is_none() {
         return Ok(());
     }
-    Err(Error::new(Code::AccessDenied, "A session or an access key with a policy of its own makes no access keys."))
+    let why = "A session or an access key with a policy of its own makes no access keys.";
+    Err(app.authority.refuse(permit, why).await?)
 }

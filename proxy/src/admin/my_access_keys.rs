@@ -74,7 +74,7 @@ pub(super) async fn list_my_access_keys(
     page: Result<Query<PlainPage>, QueryRejection>,
 ) -> Result<Json<AccessKeys>, Refusal> {
     let Query(page) = page?;
-    let me = person(&permitted.permit)?;
+    let me = person(&app, &permitted.permit).await?;
     list(&app, Some(&me.id), &page).await
 }
 
@@ -90,11 +90,10 @@ pub(super) async fn create_my_access_key(
     Posted { body: new, once }: Posted<NewMyAccessKey>,
 ) -> Result<Answer, Refusal> {
     let permit = &permitted.permit;
-    let me = person(permit)?;
+    let me = person(&app, permit).await?;
     if me.access_key_id.is_some() {
-        return Err(
-            Error::new(Code::AccessDenied, "Only whoever shows a token may make an access key of their own.").into()
-        );
+        let why = "Only whoever shows a token may make an access key of their own.";
+        return Err(app.authority.refuse(&permitted.permit, why).await?.into());
     }
     let key = NewKey {
         owner: me.id.clone(),
@@ -197,16 +196,16 @@ pub(super) async fn delete_my_access_key(
 }
 
 /// The person who asks: root, service accounts and sessions have no keys of their own.
-fn person(permit: &Permit) -> Result<&Identity, Error> {
+async fn person<'p>(app: &App, permit: &'p Permit) -> Result<&'p Identity, Error> {
     match permit.principal() {
         Principal::Identity(identity) if !identity.issuer.is_empty() && identity.session.is_none() => Ok(identity),
-        _ => Err(Error::new(Code::AccessDenied, "Only people of an issuer have access keys of their own.")),
+        _ => Err(app.authority.refuse(permit, "Only people of an issuer have access keys of their own.").await?),
     }
 }
 
 /// Whether a key is the person's who asks; those of others are not there.
 async fn mine(app: &App, permit: &Permit, id: &str) -> Result<(), Error> {
-    let me = person(permit)?;
+    let me = person(app, permit).await?;
     let key = app.index.access_key(id).await?.filter(|key| key.account == me.id);
     key.map(drop).ok_or_else(|| Code::NoSuchEntity.into())
 }

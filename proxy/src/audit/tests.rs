@@ -1,5 +1,6 @@
 //! The audit log against a real Postgres and a registry.
 
+mod clock;
 mod journal;
 mod query;
 mod retention;

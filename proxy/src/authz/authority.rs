@@ -81,6 +81,19 @@ impl Authority {
         Err(refusal(Code::AccessDenied, action, &resource, decision))
     }
 
+    /// A no to somebody whom the policy lets, for a rule that no policy can lift: on record like every other.
+    ///
+    /// # Errors
+    /// `SlowDown` where the refusal cannot be recorded in time.
+    pub async fn refuse(&self, permit: &Permit, why: &'static str) -> Result<Error> {
+        if let Some(record) = permit.recorded(Kind::Denial) {
+            let status = Code::AccessDenied.row().status;
+            let record = record.decided(&Decided::default()).answered(status, Some(Code::AccessDenied));
+            self.journal.record(record).await?;
+        }
+        Ok(Error::new(Code::AccessDenied, why))
+    }
+
     /// Asks whether a role may be taken, as [`Self::authorize`] asks for everything else; with no role named, for the one role that
     /// may be.
     ///

@@ -12,9 +12,9 @@ use super::{Issuer, Secret};
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Identity {
-    /// Seals the secrets of access keys at rest: the first key seals, all of them open. To rotate, put a new key in front, and take
-    /// the old one away when the log says that every secret was sealed anew. With none there are no access keys but those of the
-    /// configuration.
+    /// Seals the secrets of access keys at rest, and tokens: the first key seals, all of them open. To rotate, put a new key behind
+    /// the old one on every replica, then in front, and take the old one away when the log says that every secret was sealed anew
+    /// (docs/identity.md). With none there are no access keys but those of the configuration.
     pub key_ring: Vec<RingKey>,
     /// Who may vouch for people and CI jobs with tokens.
     pub issuers: Vec<Issuer>,

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tracing::Span;
 use url::Url;
 
-use super::name::Name;
+use super::name::{ContentDigest, Name};
 use super::on_record::OnRecord;
 use super::path::Route;
 use super::transfer::Transfer;
@@ -40,10 +40,15 @@ const PASSED: [HeaderName; 21] = [
     HeaderName::from_static("docker-upload-uuid"),
 ];
 
+/// Which content an answer is about (distribution-spec 1.1, "Pulling Blobs").
+const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
 /// What is known of a forwarded request when its answer comes.
 #[derive(Debug)]
 pub(super) struct OciAnswer {
     pub(super) name: Name,
+    /// The content that was asked for, where the path says which.
+    pub(super) digest: Option<ContentDigest>,
     pub(super) upstream: Url,
     /// The request's span; it ends with the request.
     pub(super) span: Span,
@@ -63,6 +68,7 @@ impl Answer for OciAnswer {
             passage.answered(status);
         }
         check_status(status)?;
+        self.check_digest(headers)?;
         self.transfer.answered(headers);
         let is_unknown = |name: &&HeaderName| !PASSED.contains(name) && !name.as_str().starts_with("oci-");
         let mut changes =
@@ -93,6 +99,15 @@ impl Answer for OciAnswer {
 impl OciAnswer {
     fn take_passage(&self) -> Option<Passage> {
         self.passage.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// An answer that says to be about other content than was asked for is about something that nobody here has looked at.
+    fn check_digest(&self, headers: &HeaderMap) -> Result<()> {
+        let said = one(headers, &DIGEST)?;
+        match (&self.digest, said) {
+            (Some(digest), Some(said)) if digest.as_str() != said => Err(refused("it is about other content")),
+            _ => Ok(()),
+        }
     }
 
     /// `<target>; rel="next"` with a target that leads to us (RFC 8288).
@@ -162,6 +177,7 @@ mod tests {
         let (transfer, passage) = (Transfer::Nothing, Mutex::default());
         OciAnswer {
             name: Name::parse("team/app").unwrap(),
+            digest: None,
             upstream,
             span: Span::none(),
             transfer,
@@ -216,6 +232,18 @@ mod tests {
         assert_eq!(changes.set[header::LINK], r#"</v2/team/app/tags/list?n=2&last=b>; rel="next""#);
         assert!(pass(200, &[("link", "</v2/s3/x/tags/list>; rel=next")]).is_err());
         assert!(pass(200, &[("link", "nonsense")]).is_err());
+    }
+
+    #[test]
+    fn an_answer_about_other_content_than_was_asked_for_is_not_passed_on() {
+        let digest = |byte: &str| format!("sha256:{}", byte.repeat(32));
+        let asked = OciAnswer { digest: ContentDigest::parse(&digest("ab")), ..answer() };
+        let pass = |said: &[String]| {
+            let value = |said: &String| (DIGEST, HeaderValue::try_from(said).unwrap());
+            asked.changes(StatusCode::OK, &said.iter().map(value).collect()).is_ok()
+        };
+        assert!(pass(&[]) && pass(&[digest("ab")]));
+        assert!(!pass(&[digest("cd")]) && !pass(&["nonsense".to_owned()]) && !pass(&[digest("ab"), digest("ab")]));
     }
 
     #[test]

@@ -126,6 +126,15 @@ impl Route {
         }
     }
 
+    /// The content that the path names, where it does so by digest.
+    #[must_use]
+    pub const fn digest(&self) -> Option<&ContentDigest> {
+        match self {
+            Self::Blob { digest, .. } | Self::Manifest { reference: Reference::Digest(digest), .. } => Some(digest),
+            _ => None,
+        }
+    }
+
     /// The route without what a client put into it; for traces.
     #[must_use]
     pub const fn template(&self) -> &'static str {

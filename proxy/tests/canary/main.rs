@@ -17,6 +17,7 @@ mod collector;
 mod dev;
 mod drive;
 mod installation;
+#[path = "../support/program.rs"]
 mod program;
 mod secrets;
 #[path = "../support/signing.rs"]

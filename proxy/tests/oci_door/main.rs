@@ -10,6 +10,7 @@
 
 mod breaker;
 mod metrics;
+mod misbehaviour;
 mod requests;
 mod tls;
 

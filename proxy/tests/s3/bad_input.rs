@@ -25,7 +25,9 @@ async fn a_clock_that_is_off_leaves_nothing() {
     for time in [now - Duration::from_secs(20 * 60), now + Duration::from_secs(20 * 60)] {
         world.put("/bucket/key").at(time).body("x").send().await.expect_error(403, "RequestTimeTooSkewed");
     }
-    world.put("/bucket/key").at(now - Duration::from_secs(10 * 60)).body("x").send().await.expect(200);
+    for time in [now - Duration::from_secs(10 * 60), now + Duration::from_secs(10 * 60)] {
+        world.put("/bucket/key").at(time).body("x").send().await.expect(200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,6 +142,44 @@ async fn documents_that_are_none_change_nothing() {
     world.send(cut).await.expect_error(400, "IncompleteBody");
     world.put("/other-bucket").body("<Create").send().await.expect_error(400, "MalformedXML");
     world.head("/bucket/key").send().await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_grow_when_they_are_read_are_refused_at_once() {
+    let world = World::with_bucket().await;
+    world.put("/bucket/key").body("x").send().await.expect(200);
+    let id = world.post("/bucket/parts?uploads").send().await.expect(200).element("UploadId");
+    let entities: String =
+        (1..12).map(|i| format!("<!ENTITY a{i} \"{}\">", format!("&a{};", i - 1).repeat(10))).collect();
+    let laughs = format!("<!DOCTYPE x [<!ENTITY a0 \"key\">{entities}]>");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let elsewhere = format!("http://{}/", listener.local_addr().unwrap());
+    let deep = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000));
+    for document in [
+        format!("{laughs}<Delete><Object><Key>&a11;</Key></Object></Delete>"),
+        format!("<!DOCTYPE x [<!ENTITY a SYSTEM \"{elsewhere}\">]><Delete><Object><Key>&a;</Key></Object></Delete>"),
+        format!("<Delete>{deep}</Delete>"),
+        deep,
+    ] {
+        let begun = std::time::Instant::now();
+        let answer = world.post("/bucket?delete").body(document.clone()).send().await;
+        answer.expect_error(400, "MalformedXML");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{document:.60} took {:?}", begun.elapsed());
+    }
+    // A definition elsewhere is passed over, not looked for.
+    let outside = format!("<!DOCTYPE x SYSTEM \"{elsewhere}\"><Delete><Object><Key>none</Key></Object></Delete>");
+    world.post("/bucket?delete").body(outside).send().await.expect(200);
+    assert!(listener.accept().is_err(), "somebody looked where the document points");
+    let part = |number: u32| format!("<Part><PartNumber>{number}</PartNumber><ETag>\"0\"</ETag></Part>");
+    let many: String = (1..=10_001).map(part).collect();
+    for (parts, code) in [(many, "MalformedXML"), (part(0), "InvalidArgument")] {
+        let document = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
+        let answer = world.post(&format!("/bucket/parts?uploadId={id}")).body(document).send().await;
+        answer.expect_error(400, code);
+    }
+    world.head("/bucket/key").send().await.expect(200);
+    world.head("/bucket/parts").send().await.expect(404);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -96,6 +96,37 @@ async fn a_source_that_is_none_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_means_one_thing_however_it_is_spelt_and_for_a_part_too() {
+    let world = with_source().await;
+    let id = world.post("/bucket/part?uploads").send().await.expect(200).element("UploadId");
+    let targets = ["/bucket/copy".to_owned(), format!("/bucket/part?partNumber=1&uploadId={id}")];
+    for target in &targets {
+        for (source, status, code) in [
+            ("", 400, "InvalidArgument"),
+            ("//", 400, "InvalidArgument"),
+            ("bucket/%2e%2e/bucket/source", 400, "InvalidArgument"),
+            ("bucket/a%2F%2e%2e%2Fsource", 400, "InvalidArgument"),
+            // Decoded once: these are names of other keys.
+            ("bucket/%252e%252e/source", 404, "NoSuchKey"),
+            ("bucket/a%252F..%252Fsource", 404, "NoSuchKey"),
+            ("bucket//source", 404, "NoSuchKey"),
+            ("bucket/source%3FversionId=null", 404, "NoSuchKey"),
+            ("bucket/source?versionId=v1", 501, "NotImplemented"),
+            ("no-bucket/key", 404, "NoSuchBucket"),
+        ] {
+            let copy = world.put(target).header("x-amz-copy-source", source).send().await;
+            assert_eq!((copy.status.as_u16(), copy.element("Code").as_str()), (status, code), "{source:?} to {target}");
+        }
+    }
+    world.head("/bucket/copy").send().await.expect(404);
+    for target in &targets {
+        for source in ["bucket/source", "/bucket/source", "bucket/%73ource", "bucket/source?versionId=null"] {
+            world.put(target).header("x-amz-copy-source", source).send().await.expect(200);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_encoded_question_mark_belongs_to_the_key() {
     let world = World::with_bucket().await;
     world.put("/bucket/a%3FversionId%3Db").body("odd").send().await.expect(200);

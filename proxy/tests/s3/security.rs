@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::support::World;
+use crate::support::{Ask, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_added_to_a_presigned_put_makes_no_copy() {
@@ -50,14 +50,41 @@ async fn a_name_added_to_the_signed_headers_signs_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_trailer_request_stores_nothing() {
     let world = World::with_bucket().await;
-    let forged = world
-        .put("/bucket/key")
+    let id = world.post("/bucket/part?uploads").send().await.expect(200).element("UploadId");
+    for uri in ["/bucket/key".to_owned(), format!("/bucket/part?partNumber=1&uploadId={id}")] {
+        let forged = with_trailer(&world, &uri).key("AKIATEST", "wrong secret wrong secret");
+        forged.send().await.expect_error(403, "SignatureDoesNotMatch");
+        world.send(with_trailer(&world, &uri).anonymous()).await.expect_error(403, "AccessDenied");
+    }
+    world.delete(&format!("/bucket/part?uploadId={id}")).send().await.expect(204);
+    world.expect_nothing_left().await;
+}
+
+/// An upload in chunks without signatures of their own.
+fn with_trailer<'a>(world: &'a World, uri: &str) -> Ask<'a> {
+    world
+        .put(uri)
         .header("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
         .header("x-amz-decoded-content-length", 1)
         .header("x-amz-trailer", "x-amz-checksum-crc32")
         .body("1\r\nx\r\n0\r\nx-amz-checksum-crc32:jNwNgQ==\r\n\r\n")
-        .key("AKIATEST", "wrong secret wrong secret");
-    forged.send().await.expect_error(403, "SignatureDoesNotMatch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_in_the_query_signs_nothing_by_itself() {
+    let world = World::with_bucket().await;
+    let credential = "AKIATEST%2F20260101%2Fus-east-1%2Fs3%2Faws4_request";
+    for query in [
+        format!("X-Amz-Credential={credential}"),
+        format!("X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}"),
+        format!("X-Amz-Credential={credential}&X-Amz-Signature=00"),
+    ] {
+        let uri = format!("/bucket/key?{query}");
+        for ask in [with_trailer(&world, &uri), world.put(&uri).body("x"), world.get(&uri)] {
+            let answer = world.send(ask.anonymous()).await;
+            answer.expect_error(400, "AuthorizationQueryParametersError");
+        }
+    }
     world.expect_nothing_left().await;
 }
 

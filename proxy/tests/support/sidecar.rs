@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use zas_proxy::app::App;
 use zas_proxy::config::{AccessKey, Config, RingKey, Secret};
@@ -31,7 +31,7 @@ pub(crate) struct Sidecar {
     pub(crate) pool: sqlx::PgPool,
     pub(crate) registry: Faults,
     pub(crate) issuer: MockIssuer,
-    client: Client,
+    pub(crate) client: Client,
     stop: CancellationToken,
     _server: Server,
     _folder: tempfile::TempDir,
@@ -40,6 +40,11 @@ pub(crate) struct Sidecar {
 impl Sidecar {
     /// Believes an issuer named `kc` whose people have no prefix; `change` sees the configuration last.
     pub(crate) async fn start(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_with(None, change).await
+    }
+
+    /// As [`Self::start`], with TLS and a certificate that `authority`, in PEM, has signed.
+    pub(crate) async fn start_with(authority: Option<&str>, change: impl FnOnce(&mut Config)) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (database, issuer) = (testing::database().await.unwrap(), MockIssuer::start().await.unwrap());
         let folder = tempfile::tempdir().unwrap();
@@ -61,21 +66,28 @@ impl Sidecar {
         let service = Service::start(config).await.unwrap();
         let (address, app, stop) = (service.address(), Arc::clone(service.app()), CancellationToken::new());
         tokio::spawn(service.run(stop.clone()));
-        let client = Client::new(format!("http://{address}"), None);
+        let base = match authority {
+            None => format!("http://{address}"),
+            Some(_) => format!("https://localhost:{}", address.port()),
+        };
+        let client = Client::new(base, authority);
         let (pool, registry) = (database.pool().unwrap(), faults);
         let sidecar =
             Self { address, app, database, pool, registry, issuer, client, stop, _server: server, _folder: folder };
-        sidecar.wait_until_ready().await;
+        wait_until_ready(&sidecar.client).await;
         sidecar
     }
 
-    async fn wait_until_ready(&self) {
-        let ready = async {
-            while self.send(&Ask::new(Method::GET, "/-/readyz"), None).await.status != 200 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, ready).await.unwrap();
+    /// Starts another replica on the same database and registry; what its configuration has otherwise, `change` says.
+    pub(crate) async fn replica(&self, change: impl FnOnce(&mut Config)) -> Replica {
+        let mut config = self.app.config.clone();
+        change(&mut config);
+        let service = Service::start(config).await.unwrap();
+        let (client, stop) = (Client::new(format!("http://{}", service.address()), None), CancellationToken::new());
+        let task = tokio::spawn(service.run(stop.clone()));
+        let replica = Replica { client, stop, task };
+        wait_until_ready(&replica.client).await;
+        replica
     }
 
     /// Sends a request, with an `Authorization` header where one is given.
@@ -132,6 +144,30 @@ impl Sidecar {
         let texts: Vec<String> = sqlx::query_scalar(query).bind(request_id).fetch_all(&self.pool).await.unwrap();
         texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
     }
+}
+
+/// Another process, as far as the database can tell.
+pub(crate) struct Replica {
+    pub(crate) client: Client,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Replica {
+    /// Drains it and waits for its end.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap();
+    }
+}
+
+async fn wait_until_ready(client: &Client) {
+    let ready = async {
+        while client.send(&Ask::get("/-/readyz"), None).await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ready).await.unwrap();
 }
 
 impl Drop for Sidecar {

@@ -1,5 +1,6 @@
 //! List of attacks on tokens, and what issuers do at their worst.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -258,6 +259,40 @@ async fn a_flood_of_unknown_keys_asks_the_issuer_once() {
     assert!(answers.iter().all(|code| *code == Code::BearerTokenRejected));
     assert_eq!(issuer.shared().asked.load(Ordering::Relaxed), 1);
     issuers.verify(&issuer.token("bob", &Value::Null).unwrap()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_unknown_keys_at_a_thousand_a_second_leaves_others_alone() {
+    const SECONDS: u64 = 3;
+    let (issuer, issuers) = issuer().await;
+    issuers.verify(&issuer.token("alice", &Value::Null).unwrap()).await.unwrap();
+    let asked = issuer.shared().asked.load(Ordering::Relaxed);
+    let made_up = |i: u64| issuer.sign(&issuer.claims("x"), &json!({ "kid": format!("made-up-{i}") })).unwrap();
+    let tokens: Vec<String> = (0..1000 * SECONDS).map(made_up).collect();
+    let issuers = Arc::new(issuers);
+    let flood = tokio::spawn({
+        let issuers = Arc::clone(&issuers);
+        async move {
+            let mut ticks = tokio::time::interval(Duration::from_millis(10));
+            let mut refused = 0;
+            for wave in tokens.chunks(10) {
+                ticks.tick().await;
+                let answers = futures::future::join_all(wave.iter().map(|token| issuers.verify(token))).await;
+                refused += answers.iter().filter(|answer| answer.is_err()).count();
+            }
+            refused
+        }
+    });
+    let mut served = 0;
+    while !flood.is_finished() {
+        issuers.verify(&issuer.token(&format!("user-{served}"), &Value::Null).unwrap()).await.unwrap();
+        served += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(flood.await.unwrap(), 3000);
+    assert!(served > 10, "{served}");
+    let asked = issuer.shared().asked.load(Ordering::Relaxed) - asked;
+    assert!(asked <= 1, "the issuer was asked {asked} times in {SECONDS} seconds");
 }
 
 #[tokio::test]

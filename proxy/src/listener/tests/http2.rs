@@ -9,13 +9,14 @@ use tokio_rustls::client::TlsStream;
 use super::support::{Fake, PATIENCE, Running, run, until};
 use super::tls::{secured, write_certificate};
 use crate::config::Config;
-use crate::listener::BodyError;
+use crate::listener::{BodyError, Ending};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 const END_STREAM: u8 = 1;
@@ -25,6 +26,14 @@ const END_HEADERS: u8 = 4;
 const GET: &[u8] = &[0x82, 0x87, 0x84, 0x01, 1, b'a'];
 /// `:method POST`, the same target.
 const POST: &[u8] = &[0x83, 0x87, 0x84, 0x01, 1, b'a'];
+
+/// `:method GET` of a path.
+fn get(path: &str) -> Vec<u8> {
+    let mut block = vec![0x82, 0x87, 0x04, u8::try_from(path.len()).unwrap()];
+    block.extend_from_slice(path.as_bytes());
+    block.extend_from_slice(&[0x01, 1, b'a']);
+    block
+}
 
 struct Client {
     io: TlsStream<TcpStream>,
@@ -128,6 +137,72 @@ async fn streams_that_are_opened_and_reset_without_end_close_the_connection() {
     client.send(&flood).await;
     assert!(client.is_told_to_go().await);
     assert!(running.gateway.requests.lock().unwrap().len() < 5_000);
+}
+
+#[tokio::test]
+async fn streams_that_we_are_made_to_reset_without_end_close_the_connection() {
+    let (running, mut client) = start(|_| {}).await;
+    let mut flood = Vec::new();
+    for n in 0..5_000_u32 {
+        flood.extend(frame(HEADERS, END_HEADERS | END_STREAM, n * 2 + 1, &get("/wait")));
+        // A window that grows by nothing is an error of the stream (RFC 9113, section 6.9): it is for us to reset it.
+        flood.extend(frame(WINDOW_UPDATE, 0, n * 2 + 1, &0_u32.to_be_bytes()));
+    }
+    client.send(&flood).await;
+    assert!(client.is_told_to_go().await);
+    assert!(running.gateway.requests.lock().unwrap().len() < 5_000);
+}
+
+#[tokio::test]
+async fn ten_thousand_streams_of_a_connection_are_a_hundred_requests_at_the_most() {
+    let (running, mut client) = start(|_| {}).await;
+    let mut flood = Vec::new();
+    for n in 0..10_000_u32 {
+        flood.extend(frame(HEADERS, END_HEADERS | END_STREAM, n * 2 + 1, &get("/wait")));
+    }
+    client.send(&flood).await;
+    // Those above are refused one by one, or the connection is given up.
+    loop {
+        match client.next().await {
+            Some(frame) if matches!(frame.kind, RST_STREAM | GOAWAY) => break,
+            Some(_) => {}
+            None => break,
+        }
+    }
+    assert!(running.gateway.requests.lock().unwrap().len() <= 100);
+    running.gateway.release.cancel();
+}
+
+#[tokio::test]
+async fn a_hundred_streams_whose_windows_stay_closed_are_cut_and_others_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let pem = write_certificate(folder.path());
+    let mut config = secured(folder.path());
+    config.limits.body_stall_timeout = std::time::Duration::from_millis(500);
+    let running = run(&config, Fake::default());
+    let mut client = Client::open(&running, &pem).await;
+    // SETTINGS_INITIAL_WINDOW_SIZE: nothing may be sent.
+    let closed = [&4_u16.to_be_bytes()[..], &0_u32.to_be_bytes()].concat();
+    client.send(&frame(SETTINGS, 0, 0, &closed)).await;
+    for n in 0..100_u32 {
+        client.send(&frame(HEADERS, END_HEADERS | END_STREAM, n * 2 + 1, &get("/chunks?160000"))).await;
+    }
+    let other = reqwest::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_pem(pem.as_bytes()).unwrap()])
+        .build()
+        .unwrap();
+    let url = format!("https://localhost:{}/now", running.address.port());
+    assert_eq!(other.get(url).send().await.unwrap().status(), 200);
+    // Nobody takes the ten gigabytes that each of them asks for.
+    until(|| {
+        running.gateway.summaries.lock().unwrap().iter().filter(|summary| summary.label == "served").count() == 100
+    })
+    .await;
+    let summaries = running.gateway.summaries.lock().unwrap();
+    let held = summaries.iter().filter(|summary| summary.label == "served");
+    assert!(held.clone().all(|summary| summary.ending != Ending::Complete));
+    let sent: u64 = held.map(|summary| summary.bytes_out).sum();
+    assert!(sent <= 100 * 1024 * 1024, "{sent} bytes were taken from handlers for clients that read nothing");
 }
 
 #[tokio::test]

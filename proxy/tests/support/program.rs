@@ -1,5 +1,7 @@
 //! The real program, with its output in a file.
 
+#![allow(dead_code, reason = "each test that includes this file uses a part of it")]
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
