@@ -30,7 +30,7 @@ use super::{Permitted, Refusal};
 use crate::app::App;
 use crate::audit::Kind;
 use crate::authz::Permit;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::identity::{NewKey, ServiceAccount};
 
 /// Where they are.
