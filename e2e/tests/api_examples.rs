@@ -40,5 +40,8 @@ fn the_examples_of_the_management_api_work() -> Result<()> {
 /// What stands in blocks of shell.
 fn examples() -> Vec<&'static str> {
     let blocks = PAGE.split("```sh\n").skip(1);
-    blocks.filter_map(|block| block.split_once("```").context("a block without an end").ok()).map(|(text, _)| text).collect()
+    blocks
+        .filter_map(|block| block.split_once("```").context("a block without an end").ok())
+        .map(|(text, _)| text)
+        .collect()
 }
