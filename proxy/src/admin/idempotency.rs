@@ -176,26 +176,31 @@ impl Once {
         let owner = owner(permit.principal());
         let once = OnceRequest { owner: *owner.as_bytes(), key, request: *self.asked.as_bytes() };
         let unit = app.index.begin().await?;
-        if let Claimed::Answered(kept) = unit.index().claim(&once, app.answers.most).await? {
-            unit.commit().await?;
-            let answer = app.answers.open(&once, &kept)?;
-            record_replay(app, permit, &answer).await?;
-            return Ok(answer.replayed());
+        match unit.index().claim(&once, app.answers.most).await {
+            Ok(Claimed::First) => {}
+            Ok(Claimed::Answered(kept)) => {
+                unit.abandon().await;
+                let answer = app.answers.open(&once, &kept)?;
+                record_replay(app, permit, &answer).await?;
+                return Ok(answer.replayed());
+            }
+            Err(error) => {
+                unit.abandon().await;
+                return Err(error.into());
+            }
         }
         match change(unit.index().clone()).await {
             Ok(answer) => {
                 keep(app, unit, &once, &answer).await?;
                 Ok(answer)
             }
+            Err(error) if is_kept(&error) => {
+                unit.undo().await?;
+                keep(app, unit, &once, &Answer::refused(&error, &self.request_id)).await?;
+                Err(error.into())
+            }
             Err(error) => {
-                match unit.undo().await {
-                    Ok(()) if is_kept(&error) => {
-                        keep(app, unit, &once, &Answer::refused(&error, &self.request_id)).await?;
-                    }
-                    Ok(()) => unit.commit().await?,
-                    // The connection is gone, and Postgres undoes what was done on it.
-                    Err(_) => {}
-                }
+                unit.abandon().await;
                 Err(error.into())
             }
         }

@@ -185,6 +185,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.database.max_connections == 0 {
         return Err(ConfigError::invalid("database.max_connections", "must be at least 1"));
     }
+    if config.idempotency.keep.is_zero() || config.idempotency.keys_per_principal == 0 {
+        return Err(ConfigError::invalid("idempotency", "keep and keys_per_principal must be more than nothing"));
+    }
     check_limits(&config.limits)?;
     check_external_url(config.listen.external_url.as_deref())?;
     check_identity(&config.identity)?;
@@ -371,6 +374,8 @@ mod tests {
             ("[store.retry]\nfactor = 0.5", "store.retry.factor"),
             ("[s3]\nmax_presign = \"8days\"", "s3.max_presign"),
             ("[limits]\nconnections = 0", "limits.connections"),
+            ("[idempotency]\nkeep = \"0s\"", "idempotency"),
+            ("[idempotency]\nkeys_per_principal = 0", "idempotency"),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.starts_with(key), "{error}");

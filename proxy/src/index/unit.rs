@@ -74,6 +74,14 @@ impl Unit {
         Ok(())
     }
 
+    /// Undoes all of it, and gives the connection back where that goes well.
+    pub async fn abandon(self) {
+        if self.undo().await.is_ok() {
+            // What is left to commit is nothing, and where that fails too the connection is closed.
+            let _ = self.commit().await;
+        }
+    }
+
     /// Undoes all that was done in it; it goes on from where it began, failed statements or not.
     /// # Errors
     /// `IndexUnavailable`.

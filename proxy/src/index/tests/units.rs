@@ -41,6 +41,18 @@ async fn a_unit_is_undone_after_a_failure_and_goes_on() {
 }
 
 #[tokio::test]
+async fn a_unit_that_is_abandoned_leaves_nothing_and_gives_its_connection_back() {
+    let world = World::new().await;
+    let unit = world.index.begin().await.unwrap();
+    unit.index().create_bucket(new_bucket("one")).await.unwrap();
+    assert_code(unit.index().bucket("a\0").await, Code::InvalidArgument);
+    let (connections, idle) = world.index.pool_use();
+    unit.abandon().await;
+    assert_eq!(world.index.pool_use(), (connections, idle + 1));
+    assert_code(world.index.bucket("one").await, Code::NoSuchBucket);
+}
+
+#[tokio::test]
 async fn a_unit_with_a_failure_in_it_is_not_committed() {
     let world = World::new().await;
     let unit = world.index.begin().await.unwrap();
