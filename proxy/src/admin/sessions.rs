@@ -244,7 +244,7 @@ pub(super) async fn list_revocations(
     let limit = bounded(page.limit)?;
     let found = app.index.revocations(after, limit + 1).await?;
     let (found, more) = cut(found, limit);
-    let next = found.last().filter(|_| more).map(|last| token(last));
+    let next = found.last().filter(|_| more).map(token);
     Ok(Json(Revocations { revocations: found.into_iter().map(Revocation::from).collect(), next }))
 }
 

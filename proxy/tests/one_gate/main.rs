@@ -48,6 +48,7 @@ const FOR_EVERYBODY: &[(&str, &str)] = &[
 async fn sidecar() -> Sidecar {
     Sidecar::start(|config: &mut Config| {
         config.audit.reads = AuditReads::Strict;
+        config.identity.issuers[0].logout_audiences = Some(vec!["cli".to_owned()]);
         config.blobs.sweep_interval = Duration::from_secs(3600);
     })
     .await

@@ -84,6 +84,7 @@ impl Cases<'_> {
     fn of_the_service(&mut self) {
         let question = json!({"principal": {"name": "alice"}, "action": "s3:GetObject", "resource": "*"});
         self.add(Method::POST, "/authorize/explain", "", &question, Action::Explain, 200);
+        self.add(Method::POST, "/tokens/explain", "", &json!({"token": "none of anybody"}), Action::Explain, 200);
         self.add(Method::GET, "/audit", "?from=2026-01-01T00:00:00Z", &Value::Null, Action::QueryAudit, 200);
         self.add(Method::GET, "/configuration", "", &Value::Null, Action::ReadConfiguration, 200);
         let whoami = format!("{API}/whoami");
