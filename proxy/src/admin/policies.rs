@@ -342,6 +342,6 @@ pub(super) fn check_name(name: &str) -> Result<(), Error> {
 /// A document that cannot be used; `field` is what holds it.
 pub(super) fn malformed(field: &str, error: &ParseError) -> Error {
     let inner = if error.field.is_empty() { field.to_owned() } else { format!("{field}.{}", error.field) };
-    let error_of = Error::new(Code::MalformedPolicy, error.to_string());
-    error_of.with("field", inner).with("line", error.line).with("column", error.column)
+    let refusal = Error::new(Code::MalformedPolicy, error.to_string());
+    refusal.with("field", inner).with("line", error.line).with("column", error.column)
 }

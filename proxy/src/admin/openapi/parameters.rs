@@ -4,7 +4,7 @@ use utoipa::openapi::Required;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-/// What stands in paths, as handlers check it.
+/// What names in paths look like: there is nothing of any other.
 const PATTERNS: [(&str, &str); 4] = [
     ("access_key", "^[A-Z0-9]{20}$"),
     ("bucket", r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"),
