@@ -160,6 +160,10 @@ impl Journal {
         let mut receiver = self.0.receiver.lock().await;
         let mut until = None;
         loop {
+            if until.is_some() {
+                // Also where the end came while a batch was being written: nothing more is waited for then.
+                receiver.close();
+            }
             let mut batch = Vec::new();
             tokio::select! {
                 biased;
@@ -167,7 +171,6 @@ impl Journal {
                     break;
                 },
                 () = stop.cancelled(), if until.is_none() => {
-                    receiver.close();
                     until = Some(Instant::now() + DRAIN);
                     continue;
                 }

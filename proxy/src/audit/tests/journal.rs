@@ -129,6 +129,26 @@ async fn while_postgres_is_away_records_wait_and_none_is_lost() {
 }
 
 #[tokio::test]
+async fn a_journal_that_is_told_to_end_while_postgres_is_away_ends_when_it_is_back() {
+    let world = World::new().await;
+    let pool = world.database.pool().unwrap();
+    let failing = "CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END $$";
+    sqlx::query(failing).execute(&pool).await.unwrap();
+    let trigger = "CREATE TRIGGER away BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION away()";
+    sqlx::query(trigger).execute(&pool).await.unwrap();
+    let journal = Journal::new(world.index.clone(), &config(10, AuditReads::Queued));
+    let (stop, running) = run(&journal);
+    journal.record(Record::new(Kind::Denial)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stop.cancel();
+    // Long enough for another attempt, which sees that it is to end.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    sqlx::query("DROP TRIGGER away ON audit_event").execute(&pool).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), running).await.expect("it ends").unwrap();
+    assert_eq!((world.count("denial").await, journal.lost()), (1, 0));
+}
+
+#[tokio::test]
 async fn one_record_that_postgres_refuses_does_not_keep_the_others_out() {
     let world = World::new().await;
     let pool = world.database.pool().unwrap();
