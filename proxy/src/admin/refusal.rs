@@ -166,7 +166,11 @@ mod tests {
             ("{}", "name", "missing field `name`"),
             (r#"{"name": 1}"#, "name", "invalid type: integer, expected a string"),
             (r#"{"name": "a", "name": "b"}"#, "name", "duplicate field `name`"),
-            (r#"{"name": "a", "inner": [{"size": 1}, {"size": 256}]}"#, "inner[1].size", "256"),
+            (
+                r#"{"name": "a", "inner": [{"size": 1}, {"size": 256}]}"#,
+                "inner[1].size",
+                "invalid value: integer, expected u8",
+            ),
             (r#"{"name": "a", "inner": [{}]}"#, "inner[0].size", "missing field `size`"),
             (r#"{"name": "a", "inner": [{"size": 1, "x": 2}]}"#, "inner[0].x", "unknown field"),
         ] {

@@ -67,10 +67,14 @@ async fn a_statement_that_is_given_up_ends_its_unit() {
     let world = World::new().await;
     let unit = world.index.begin().await.unwrap();
     unit.index().create_bucket(new_bucket("one")).await.unwrap();
+    // Whoever makes a bucket of the same name waits for the first to end.
+    let other = world.index.begin().await.unwrap();
+    other.index().create_bucket(new_bucket("two")).await.unwrap();
     {
-        let mut asking = std::pin::pin!(unit.index().bucket("one"));
+        let mut asking = std::pin::pin!(unit.index().create_bucket(new_bucket("two")));
         assert!(futures::poll!(&mut asking).is_pending());
     }
+    other.abandon().await;
     assert_code(unit.index().bucket("one").await, Code::IndexUnavailable);
     assert_code(unit.commit().await, Code::InternalError);
     assert_code(world.index.bucket("one").await, Code::NoSuchBucket);
