@@ -8,7 +8,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode, header};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use zas_policy::{Action, Resource};
@@ -94,11 +94,15 @@ pub(super) struct Quotas {
 /// What a quota shall be: one limit, or both.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewQuota)]
+#[schema(as = NewQuota, min_properties = 1)]
 pub(super) struct QuotaRequest {
     /// Bytes that the bucket may hold; unset: any number.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     max_bytes: Option<u64>,
     /// Objects that the bucket may hold; unset: any number.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     max_objects: Option<u64>,
 }
 
@@ -115,6 +119,11 @@ impl QuotaRequest {
         }
         Ok(index::Quota { bytes: self.max_bytes, objects: self.max_objects })
     }
+}
+
+/// What is not limited is left out: null says nothing.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    u64::deserialize(deserializer).map(Some)
 }
 
 /// By how much a count was wrong; it is right now.
