@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::artifacts::{Digester, Referrers};
 use crate::audit::Journal;
 use crate::authz::{Authority, Policies};
 use crate::blobs::Blobs;
@@ -36,6 +37,10 @@ pub struct App {
     pub store: Store,
     /// The life of blobs.
     pub blobs: Blobs,
+    /// Digests of objects that came in parts.
+    pub digester: Digester,
+    /// The end of what refers to objects.
+    pub referrers: Referrers,
     /// Memory for bodies that are held whole before they are stored.
     pub buffers: Budget,
     /// How much one address and one principal may ask for.
@@ -55,6 +60,8 @@ impl App {
         let index = Index::open(&config.database)?;
         let store = Store::new(&config.store)?;
         let blobs = Blobs::new(index.clone(), store.clone(), config.blobs.clone());
+        let digester = Digester::new(index.clone(), blobs.clone(), &config.artifacts);
+        let referrers = Referrers::new(index.clone(), store.clone(), &config);
         let journal = Journal::new(index.clone(), &config.audit);
         let identity = identity(&config, &index)?;
         let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
@@ -70,6 +77,8 @@ impl App {
             journal,
             store,
             blobs,
+            digester,
+            referrers,
             buffers,
             rates,
             write_refusals,

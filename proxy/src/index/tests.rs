@@ -83,6 +83,7 @@ impl World {
             storage_class: "STANDARD",
             owner: "root",
             conditions: WriteConditions::default(),
+            content_digest: None,
             grace: NOW,
             audit: &[],
         }
