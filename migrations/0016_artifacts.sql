@@ -12,42 +12,51 @@ COMMENT ON COLUMN objects.oci_digest IS 'Digest of the object''s manifest; NULL 
 COMMENT ON COLUMN objects.oci_artifact_type IS 'What the writer says it is (metadata zas-artifact-type); NULL: an object like any other.';
 
 CREATE FUNCTION artifact_media_type(p_text text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT type FROM (SELECT lower(btrim(split_part(p_text, ';', 1)) COLLATE "C")) AS named (type)
-    WHERE type ~ '^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$'
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    v_type text COLLATE "C" := lower(btrim(split_part(p_text, ';', 1)) COLLATE "C");
+BEGIN
+    RETURN CASE
+        WHEN v_type ~ '^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$' THEN v_type
+    END;
+END
 $$;
 COMMENT ON FUNCTION artifact_media_type IS 'A media type without its parameters, in lower case; NULL where it is none (RFC 6838, 4.2).';
-
-CREATE FUNCTION artifact_layer_type(p_content_type text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    -- A layer that calls itself a manifest would be asked for as one, and a foreign layer would not be asked for at all.
-    SELECT CASE
-        WHEN type IS NULL OR type = 'binary/octet-stream' OR type LIKE 'application/vnd.oci.%'
-            OR type LIKE 'application/vnd.docker.%' THEN 'application/octet-stream'
-        ELSE type
-    END
-    FROM artifact_media_type(p_content_type) AS type
-$$;
 
 CREATE FUNCTION artifact_manifest(
     p_content_digest bytea, p_size bigint, p_content_type text, p_title text, p_artifact_type text
 ) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":'
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    v_layer_type text := artifact_media_type(p_content_type);
+BEGIN
+    -- A layer that calls itself a manifest would be asked for as one, and a foreign layer would not be asked for at all.
+    IF v_layer_type IS NULL OR v_layer_type = 'binary/octet-stream'
+        OR starts_with(v_layer_type, 'application/vnd.oci.') OR starts_with(v_layer_type, 'application/vnd.docker.') THEN
+        v_layer_type := 'application/octet-stream';
+    END IF;
+    RETURN '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":'
         || to_json(COALESCE(p_artifact_type, 'application/vnd.zot-artifact-store.object.v1'))
         || ',"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2}'
-        || ',"layers":[{"mediaType":' || to_json(artifact_layer_type(p_content_type))
+        || ',"layers":[{"mediaType":' || to_json(v_layer_type)
         || ',"digest":"sha256:' || encode(p_content_digest, 'hex') || '","size":' || p_size
         || CASE WHEN p_title = '' THEN '' ELSE ',"annotations":{"org.opencontainers.image.title":' || to_json(p_title) || '}' END
-        || '}]}'
+        || '}]}';
+END
 $$;
 COMMENT ON FUNCTION artifact_manifest IS 'The manifest, to the byte. Whoever changes it gives every object another digest, and takes its signatures from it.';
+
+CREATE FUNCTION artifact_title(p_key text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT split_part(p_key, '/', -1)
+$$;
+COMMENT ON FUNCTION artifact_title IS 'What clients call the file: the last part of the key, which is empty for a folder.';
 
 CREATE FUNCTION artifact_manifest_of(p_object objects) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT artifact_manifest(
-        p_object.content_digest, p_object.size, p_object.headers->>'content-type',
-        substring(p_object.key FROM '[^/]*$'), p_object.oci_artifact_type
+        p_object.content_digest, p_object.size, p_object.headers->>'content-type', artifact_title(p_object.key),
+        p_object.oci_artifact_type
     )
 $$;
 COMMENT ON FUNCTION artifact_manifest_of IS 'An object''s manifest; NULL while its content digest is not known.';
@@ -71,7 +80,9 @@ BEGIN
         END IF;
     END IF;
     NEW.oci_artifact_type := artifact_media_type(NEW.metadata->>'zas-artifact-type');
-    NEW.oci_digest := sha256(convert_to(artifact_manifest_of(NEW), 'UTF8'));
+    NEW.oci_digest := sha256(convert_to(artifact_manifest(
+        NEW.content_digest, NEW.size, NEW.headers->>'content-type', artifact_title(NEW.key), NEW.oci_artifact_type
+    ), 'UTF8'));
     RETURN NEW;
 END
 $$;
@@ -168,11 +179,12 @@ COMMENT ON COLUMN referrers.claimed_at IS 'When a sweeper has last taken it upon
 
 CREATE TABLE referrer_blobs (
     referrer_id bigint NOT NULL REFERENCES referrers ON DELETE CASCADE,
+    repository  text COLLATE "C" NOT NULL,
     digest      bytea NOT NULL CHECK (octet_length(digest) = 32),
     size        bigint NOT NULL CHECK (size >= 0),
     PRIMARY KEY (referrer_id, digest)
 );
-CREATE INDEX referrer_blobs_by_digest ON referrer_blobs (digest);
+CREATE INDEX referrer_blobs_by_digest ON referrer_blobs (repository, digest);
 COMMENT ON TABLE referrer_blobs IS 'The blobs that a referrer names: who may read it may read them.';
 
 -- Whoever adds a manifest of a digest and whoever deletes it at the store exclude each other by this.
@@ -212,8 +224,8 @@ BEGIN
     )
     ON CONFLICT (repository, digest, subject) DO UPDATE SET begun_at = clock_timestamp()
     RETURNING id INTO referrer_id;
-    INSERT INTO referrer_blobs (referrer_id, digest, size)
-    SELECT begin_referrer.referrer_id, blob.digest, blob.size FROM unnest(p_blobs, p_blob_sizes) AS blob (digest, size)
+    INSERT INTO referrer_blobs (referrer_id, repository, digest, size)
+    SELECT begin_referrer.referrer_id, v_repository, blob.digest, blob.size FROM unnest(p_blobs, p_blob_sizes) AS blob (digest, size)
     ON CONFLICT DO NOTHING;
     status := 'ok';
 END

@@ -47,6 +47,8 @@ pub struct App {
     pub rates: Rates,
     /// Why S3 writes are refused, one finding a line; empty: they are not.
     pub write_refusals: Vec<String>,
+    /// Why nothing may be attached to S3 objects, one finding a line.
+    pub attach_refusals: Vec<String>,
     /// Whether the index has been prepared.
     pub readiness: Readiness,
 }
@@ -57,6 +59,13 @@ impl App {
     /// # Errors
     /// A value of the configuration cannot be used.
     pub fn new(config: Config, write_refusals: Vec<String>) -> Result<Arc<Self>> {
+        Self::refusing(config, write_refusals, Vec::new())
+    }
+
+    /// As [`Self::new`], and nothing may be attached to S3 objects for the reasons given.
+    /// # Errors
+    /// A value of the configuration cannot be used.
+    pub fn refusing(config: Config, write_refusals: Vec<String>, attach_refusals: Vec<String>) -> Result<Arc<Self>> {
         let index = Index::open(&config.database)?;
         let store = Store::new(&config.store)?;
         let blobs = Blobs::new(index.clone(), store.clone(), config.blobs.clone());
@@ -82,6 +91,7 @@ impl App {
             buffers,
             rates,
             write_refusals,
+            attach_refusals,
             readiness: Readiness::default(),
         }))
     }
@@ -94,6 +104,16 @@ impl App {
             return Ok(());
         }
         Err(Error::from(Code::WritesRefused).with("registry_configuration", self.write_refusals.join("; ")))
+    }
+
+    /// Whether something may be attached to S3 objects.
+    /// # Errors
+    /// `WritesRefused`, as [`Self::check_writes`].
+    pub fn check_attaching(&self) -> Result<()> {
+        if self.attach_refusals.is_empty() {
+            return Ok(());
+        }
+        Err(Error::from(Code::WritesRefused).with("registry_configuration", self.attach_refusals.join("; ")))
     }
 }
 

@@ -47,11 +47,14 @@ impl Service {
         for refusal in &findings.refusals {
             tracing::error!("S3 writes are refused: {refusal}");
         }
+        for refusal in &findings.attaching {
+            tracing::error!("nothing may be attached to S3 objects: {refusal}");
+        }
         if config.access_keys.is_empty() {
             tracing::warn!("no access_keys are configured: nothing but the probes is served");
         }
-        let refusals = findings.refusals.iter().map(ToString::to_string).collect();
-        let app = App::new(config, refusals)?;
+        let texts = |findings: &[Finding]| findings.iter().map(ToString::to_string).collect();
+        let app = App::refusing(config, texts(&findings.refusals), texts(&findings.attaching))?;
         let (keeper, webhooks) = audit_work(&app)?;
         let listener = Listener::bind(&app.config, Arc::new(Gate::new(app.clone()))).map_err(cannot_listen)?;
         let metrics_listener = match &app.config.listen.metrics_address {

@@ -87,13 +87,7 @@ impl Index {
     /// Up to `limit` keys below `prefix` whose objects' manifest has this digest; none where there is no such bucket either.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn artifact_keys(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        digest: &Digest,
-        limit: u32,
-    ) -> Result<ArtifactKeys> {
+    pub async fn artifact_keys(&self, bucket: &str, prefix: &str, digest: &Digest, limit: u32) -> Result<ArtifactKeys> {
         let rows: Vec<(String, Option<String>)> =
             self.fetch_all(|| by_digest(BY_MANIFEST, bucket, prefix, digest, limit)).await?;
         let mut found = ArtifactKeys::default();
@@ -108,8 +102,7 @@ impl Index {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn content_keys(&self, bucket: &str, prefix: &str, digest: &Digest, limit: u32) -> Result<ContentKeys> {
-        let rows: Vec<(String, i64)> =
-            self.fetch_all(|| by_digest(BY_CONTENT, bucket, prefix, digest, limit)).await?;
+        let rows: Vec<(String, i64)> = self.fetch_all(|| by_digest(BY_CONTENT, bucket, prefix, digest, limit)).await?;
         let size = rows.first().map_or(0, |(_, size)| to_u64(*size));
         Ok(ContentKeys { keys: rows.into_iter().map(|(key, _)| key).collect(), size })
     }
@@ -135,9 +128,8 @@ impl Index {
     /// `IndexUnavailable`.
     pub async fn settle_digest(&self, object_id: i64, digest: &Digest) -> Result<Option<Digest>> {
         const SETTLE: &str = "SELECT artifact_settle($1, $2)";
-        let (oci_digest,): (Option<Vec<u8>>,) = self
-            .fetch_one(|| sqlx::query_as(SETTLE).bind(object_id).bind(digest.as_bytes().as_slice()))
-            .await?;
+        let (oci_digest,): (Option<Vec<u8>>,) =
+            self.fetch_one(|| sqlx::query_as(SETTLE).bind(object_id).bind(digest.as_bytes().as_slice())).await?;
         oci_digest.as_deref().map(to_digest).transpose()
     }
 }

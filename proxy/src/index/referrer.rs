@@ -144,13 +144,18 @@ const LIST: &str = concat!(
     ORDER BY r.id LIMIT $5"
 );
 
+/// A blob that very many name is looked for in some of them.
 const BLOB: &str = "
-    SELECT r.repository, max(n.size), array_agg(DISTINCT r.root)
-    FROM buckets b
-    JOIN referrers r ON r.repository = referrer_repository(b.placement_id)
-    JOIN referrer_blobs n ON n.referrer_id = r.id
-    WHERE b.name = $1 AND n.digest = $2 AND r.stored_at IS NOT NULL AND r.condemned_at IS NULL
-    GROUP BY r.repository";
+    SELECT named.repository, max(named.size), array_agg(DISTINCT named.root)
+    FROM (
+        SELECT n.repository, n.size, r.root
+        FROM buckets b
+        JOIN referrer_blobs n ON n.repository = referrer_repository(b.placement_id)
+        JOIN referrers r ON r.id = n.referrer_id
+        WHERE b.name = $1 AND n.digest = $2 AND r.stored_at IS NOT NULL AND r.condemned_at IS NULL
+        LIMIT 1000
+    ) AS named
+    GROUP BY named.repository";
 
 #[derive(sqlx::FromRow)]
 struct ReferrerRow {
@@ -246,9 +251,7 @@ impl Index {
                 let digest = digest.as_bytes().as_slice();
                 self.fetch_optional(|| sqlx::query_as(BY_DIGEST).bind(bucket).bind(digest)).await?
             }
-            ReferrerRef::Tag(tag) => {
-                self.fetch_optional(|| sqlx::query_as(BY_TAG).bind(bucket).bind(tag)).await?
-            }
+            ReferrerRef::Tag(tag) => self.fetch_optional(|| sqlx::query_as(BY_TAG).bind(bucket).bind(tag)).await?,
         };
         row.map(ReferrerRow::into_referrer).transpose()
     }
@@ -283,9 +286,8 @@ impl Index {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn referrer_blob(&self, bucket: &str, digest: &Digest) -> Result<Option<ReferrerBlob>> {
-        let row: Option<(String, i64, Vec<Vec<u8>>)> = self
-            .fetch_optional(|| sqlx::query_as(BLOB).bind(bucket).bind(digest.as_bytes().as_slice()))
-            .await?;
+        let row: Option<(String, i64, Vec<Vec<u8>>)> =
+            self.fetch_optional(|| sqlx::query_as(BLOB).bind(bucket).bind(digest.as_bytes().as_slice())).await?;
         let Some((repository, size, roots)) = row else { return Ok(None) };
         let roots = roots.iter().map(|root| to_digest(root)).collect::<Result<_>>()?;
         Ok(Some(ReferrerBlob { repository, size: to_u64(size), roots }))
@@ -303,9 +305,8 @@ impl Index {
         const CONDEMN: &str = "SELECT status, digests FROM condemn_referrers($1, $2, $3, $4)";
         let records = self.canonical(audit);
         let (digest, tag) = named.parameters();
-        let (status, digests): (String, Option<Vec<Vec<u8>>>) = self
-            .fetch_one(|| sqlx::query_as(CONDEMN).bind(repository).bind(digest).bind(tag).bind(&records))
-            .await?;
+        let (status, digests): (String, Option<Vec<Vec<u8>>>) =
+            self.fetch_one(|| sqlx::query_as(CONDEMN).bind(repository).bind(digest).bind(tag).bind(&records)).await?;
         check(&status)?;
         digests.unwrap_or_default().iter().map(|digest| to_digest(digest)).collect()
     }

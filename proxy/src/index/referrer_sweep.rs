@@ -57,9 +57,8 @@ impl Index {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn claim_condemned_referrers(&self, limit: u32) -> Result<Vec<CondemnedReferrer>> {
-        let rows: Vec<(i64, String, Vec<u8>, bool)> = self
-            .fetch_all(|| sqlx::query_as(CLAIM).bind(i64::from(limit)).bind(seconds(self.reclaim_after)))
-            .await?;
+        let rows: Vec<(i64, String, Vec<u8>, bool)> =
+            self.fetch_all(|| sqlx::query_as(CLAIM).bind(i64::from(limit)).bind(seconds(self.reclaim_after))).await?;
         rows.into_iter()
             .map(|(id, repository, digest, is_named)| {
                 Ok(CondemnedReferrer { id, repository, digest: to_digest(&digest)?, is_named })

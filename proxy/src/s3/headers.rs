@@ -200,11 +200,14 @@ mod tests {
 
     #[test]
     fn an_artifact_type_is_a_media_type_or_refused() {
-        let of = |value: &str| metadata(Some(dto::Metadata::from([("zas-artifact-type".to_owned(), value.to_owned())])));
+        let of =
+            |value: &str| metadata(Some(dto::Metadata::from([("zas-artifact-type".to_owned(), value.to_owned())])));
         for value in ["application/vnd.example.model", "application/spdx+json", "x/y", "Application/X"] {
             assert!(of(value).is_ok(), "{value}");
         }
-        for value in ["", "model", "/", "a/", "/b", "a/b/c", "a/b; c=d", "a b/c", ".a/b", &format!("a/{}", "b".repeat(128))] {
+        for value in
+            ["", "model", "/", "a/", "/b", "a/b/c", "a/b; c=d", "a b/c", ".a/b", &format!("a/{}", "b".repeat(128))]
+        {
             assert_eq!(of(value).unwrap_err().code(), Code::InvalidArgument, "{value}");
         }
     }

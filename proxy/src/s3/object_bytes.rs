@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use http_body::Frame;
 
 use crate::app::App;
-use crate::error::{RequestId, Result};
+use crate::error::{Error, RequestId, Result};
 use crate::gateway::BoxError;
 use crate::index::Object;
 use crate::store::ByteStream;
@@ -37,9 +37,11 @@ pub(crate) fn frames(
     id: RequestId,
     operation: &'static str,
 ) -> impl Stream<Item = Result<Frame<Bytes>, BoxError>> + Send + 'static {
-    bytes
-        .inspect_err(move |error| error.log(id.as_str(), operation))
-        .map(|bytes| bytes.map(Frame::data).map_err(BoxError::from))
+    bytes.inspect_err(move |error| error.log(id.as_str(), operation)).map(|bytes| bytes.map(Frame::data).map_err(boxed))
+}
+
+fn boxed(error: Error) -> BoxError {
+    Box::new(error)
 }
 
 /// Waits for the first bytes.
