@@ -29,7 +29,10 @@ async fn provide_one(visit: &Visit<'_>, home: &str, digest: &Digest, size: u64) 
     match store.head_blob(home, digest).await? {
         Some(found) if found == size => return Ok(()),
         Some(_) => {
-            return Err(Error::new(Code::ManifestInvalid, format!("{digest} has another size than the manifest says.")));
+            return Err(Error::new(
+                Code::ManifestInvalid,
+                format!("{digest} has another size than the manifest says."),
+            ));
         }
         None => {}
     }

@@ -6,7 +6,7 @@
 
 use http::HeaderMap;
 use http::request::Parts;
-use zas_policy::{Action, Resource};
+use zas_policy::{Action, KeyName, Resource};
 
 use super::super::name::Name;
 use super::super::path::Route;
@@ -14,7 +14,7 @@ use super::super::{conditions, principal, scope};
 use super::Folder;
 use crate::app::App;
 use crate::audit::{Api, Facts, Kind, Trail};
-use crate::authz::{Caller, Permit};
+use crate::authz::{Caller, Conditions, Permit};
 use crate::digest::Digest;
 use crate::error::{Code, Error, RequestId, Result};
 use crate::gateway::RequestContext;
@@ -50,7 +50,8 @@ impl<'a> Visit<'a> {
         let name = route.name().ok_or_else(|| Error::internal("a route of objects has a name"))?;
         let folder = Folder::of(name)?;
         let (principal, granted) = principal(&app.identity, &parts.headers).await?;
-        let caller = Caller::new(principal, trail(context, &parts.headers), conditions(route, &parts.headers));
+        let conditions = listed(route, &folder, conditions(route, &parts.headers));
+        let caller = Caller::new(principal, trail(context, &parts.headers), conditions);
         Ok(Self { app, name, folder, caller, request_id: &context.request_id, granted })
     }
 
@@ -159,6 +160,15 @@ impl<'a> Visit<'a> {
             Some(granted) if !scope::covers(granted, action, Some(self.name)) => Err(Code::InsufficientScope.into()),
             _ => Ok(()),
         }
+    }
+}
+
+/// What the same listing by S3 says under the condition keys of policies.
+fn listed(route: &Route, folder: &Folder, conditions: Conditions) -> Conditions {
+    match (route, folder.prefix()) {
+        (Route::Tags { .. }, "") => conditions.with(KeyName::Delimiter, "/"),
+        (Route::Tags { .. }, prefix) => conditions.with(KeyName::Delimiter, "/").with(KeyName::Prefix, prefix),
+        _ => conditions,
     }
 }
 

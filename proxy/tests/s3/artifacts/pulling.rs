@@ -278,7 +278,7 @@ async fn a_bucket_is_never_taken_for_a_place_of_bytes_nor_the_other_way_round() 
     let door = Door::open(&world).await;
     put(&world, "app", "secret bytes").await;
     let pool = world.database.pool().unwrap();
-    let query = "SELECT r.placement_id || '/' || lpad(to_hex(r.shard), 2, '0') FROM repositories r JOIN blobs b ON b.repository_id = r.id";
+    let query = "SELECT r.placement_id || '/' || lpad(to_hex(r.shard::int), 2, '0') FROM repositories r JOIN blobs b ON b.repository_id = r.id";
     let place: String = sqlx::query_scalar(query).fetch_one(&pool).await.unwrap();
     let blob = Digest::of(b"secret bytes");
     // The bytes are there, under this name, at the registry.
