@@ -168,6 +168,14 @@ fn s3_objects_are_artifacts(server: &Endpoint) -> Result<()> {
         clients.cosign(&["verify", "--key", "release.pub", "--insecure-ignore-tlog=true", &image])?;
         clients.cosign_refuses(&["verify", "--key", "stranger.pub", "--insecure-ignore-tlog=true", &image], "")
     });
+    tour.step("what is removed is not discovered any more", || {
+        let found = clients.oras_json(&["discover", "--format", "json", "--artifact-type", "application/vnd.note", &image])?;
+        let note = found.pointer("/referrers/0/digest").and_then(Value::as_str).context("no note")?;
+        clients.oras(&["manifest", "delete", "--force", &format!("{folder}@{note}")])?;
+        let found = clients.oras_json(&["discover", "--format", "json", "--artifact-type", "application/vnd.note", &image])?;
+        ensure!(referrers(&found) == 0, "{found}");
+        Ok(())
+    });
     tour.step("cosign shows what is attached", || {
         let tree = clients.cosign(&["tree", "--experimental-oci11", &image])?;
         ensure!(tree.contains("sigstore.bundle") || tree.contains("signature"), "{tree}");

@@ -37,8 +37,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// When a client that has waited in vain should come back.
 const COME_BACK: Duration = Duration::from_secs(10);
 
-/// Objects that clients may have read, or waiting to be, at once.
+/// Objects that are read, or wait to be, at once.
 const UNDER_WAY: usize = 1024;
+
+/// Objects that are read at once because a client waits: those have readers of their own, so that none waits for the background.
+const FOR_CLIENTS: usize = 2;
 
 /// Finds digests. Cheap to clone; clones share it.
 #[derive(Clone)]
@@ -48,8 +51,17 @@ struct Inner {
     index: Index,
     blobs: Blobs,
     config: config::Artifacts,
-    readers: Semaphore,
+    for_clients: Semaphore,
     under_way: Mutex<HashMap<i64, watch::Receiver<Progress>>>,
+}
+
+/// For whom an object is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// Nobody waits.
+    Background,
+    /// A client waits.
+    Client,
 }
 
 /// How far an object has been read.
@@ -64,16 +76,15 @@ impl Digester {
     /// Reads objects of this index; nothing by itself until [`run`](Self::run).
     #[must_use]
     pub fn new(index: Index, blobs: Blobs, config: &config::Artifacts) -> Self {
-        let readers = Semaphore::new(usize::try_from(config.digest_readers.max(1)).unwrap_or(usize::MAX));
-        let config = config.clone();
-        Self(Arc::new(Inner { index, blobs, config, readers, under_way: Mutex::default() }))
+        let (config, for_clients) = (config.clone(), Semaphore::new(FOR_CLIENTS));
+        Self(Arc::new(Inner { index, blobs, config, for_clients, under_way: Mutex::default() }))
     }
 
     /// Finds the digest of a version, and waits for it for a while; it goes on when the caller does not wait any more.
     /// # Errors
     /// `DigestPending` where it takes longer; what the index or the store fail with.
     pub async fn find(&self, object_id: i64) -> Result<()> {
-        match timeout(PATIENCE, self.read(object_id)).await {
+        match timeout(PATIENCE, self.read(object_id, Reader::Client)).await {
             Ok(end) => end,
             Err(_) => Err(Error::from(Code::DigestPending).retry_after(COME_BACK)),
         }
@@ -107,13 +118,13 @@ impl Digester {
     /// One object of the queue; whether there was one. One that fails comes again, later each time.
     async fn work_off_one(&self) -> Result<bool> {
         let Some(object_id) = self.0.index.claim_undigested(LEASE).await? else { return Ok(false) };
-        self.read(object_id).await?;
+        self.read(object_id, Reader::Background).await?;
         Ok(true)
     }
 
     /// Reads an object to its end, or waits for whoever reads it already.
-    async fn read(&self, object_id: i64) -> Result<()> {
-        let mut progress = self.start(object_id)?;
+    async fn read(&self, object_id: i64, reader: Reader) -> Result<()> {
+        let mut progress = self.start(object_id, reader)?;
         let end = progress.wait_for(|progress| *progress != Progress::UnderWay).await.map(|progress| *progress);
         match end {
             Ok(Progress::Failed(code)) => Err(Error::from(code).detail("the digest of an object could not be found")),
@@ -124,7 +135,7 @@ impl Digester {
     }
 
     /// Begins to read an object, or joins those who wait for it already.
-    fn start(&self, object_id: i64) -> Result<watch::Receiver<Progress>> {
+    fn start(&self, object_id: i64, reader: Reader) -> Result<watch::Receiver<Progress>> {
         let mut under_way = self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(progress) = under_way.get(&object_id) {
             return Ok(progress.clone());
@@ -138,7 +149,7 @@ impl Digester {
         let inner = Arc::clone(&self.0);
         tokio::spawn(async move {
             let entry = Entry { inner: Arc::clone(&inner), object_id };
-            let end = match inner.read_through(object_id).await {
+            let end = match inner.read_through(object_id, reader).await {
                 Ok(()) => Progress::Done,
                 Err(error) => {
                     tracing::warn!(object_id, "the digest of an object could not be found: {}", error.for_log());
@@ -166,14 +177,17 @@ impl Drop for Entry {
 }
 
 impl Inner {
-    async fn read_through(&self, object_id: i64) -> Result<()> {
-        let _reader = self.readers.acquire().await.map_err(Error::internal)?;
+    async fn read_through(&self, object_id: i64, reader: Reader) -> Result<()> {
+        let _place = match reader {
+            Reader::Client => Some(self.for_clients.acquire().await.map_err(Error::internal)?),
+            Reader::Background => None,
+        };
         let Some(object) = self.index.object_version(object_id).await? else { return Ok(()) };
         if object.content_digest.is_some() {
             return Ok(());
         }
         let begun = Instant::now();
-        match self.hash(&object).await {
+        match self.hash(&object, reader).await {
             Ok(digest) => {
                 self.index.settle_digest(object_id, &digest).await?;
                 counter!(names::DIGEST_BYTES).increment(object.head.size);
@@ -190,16 +204,19 @@ impl Inner {
         }
     }
 
-    /// SHA-256 of all bytes of an object, no faster than configured.
-    async fn hash(&self, object: &Object) -> Result<Digest> {
+    /// SHA-256 of all bytes of an object; in the background no faster than configured.
+    async fn hash(&self, object: &Object, reader: Reader) -> Result<Digest> {
         let segments = self.index.segments_of(object, 0..object.head.size).await?;
         let mut bytes = self.blobs.read(segments);
-        let (mut hasher, mut pace) = (Hasher::default(), Pace::new(self.config.digest_rate.as_u64()));
+        let mut hasher = Hasher::default();
+        let mut pace = (reader == Reader::Background).then(|| Pace::new(self.config.digest_rate.as_u64()));
         let mut held = Instant::now();
         while let Some(chunk) = bytes.next().await {
             let chunk = chunk?;
             hasher.update(&chunk);
-            pace.wait(chunk.len() as u64).await;
+            if let Some(pace) = &mut pace {
+                pace.wait(chunk.len() as u64).await;
+            }
             if held.elapsed() >= HOLD {
                 held = Instant::now();
                 self.index.hold_undigested(object.head.id, LEASE).await?;

@@ -13,9 +13,9 @@ pub struct Artifacts {
     /// Whether objects that were uploaded in parts are read once more by themselves, to learn their digest. Otherwise that is done
     /// when an OCI client first asks for one.
     pub digest_in_background: bool,
-    /// Objects that each replica reads at once for that.
+    /// Objects that each replica reads at once in the background.
     pub digest_readers: u32,
-    /// How fast each of them is read, in bytes a second.
+    /// How fast each of them is read, in bytes a second. What a client waits for is read as fast as it comes.
     #[schemars(with = "String")]
     pub digest_rate: ByteSize,
     /// How long what refers to an object (signatures, SBOMs, attestations) is kept when the object is gone: the same bytes put
@@ -30,7 +30,7 @@ impl Default for Artifacts {
         Self {
             digest_in_background: true,
             digest_readers: 2,
-            digest_rate: ByteSize::mib(200),
+            digest_rate: ByteSize::mib(100),
             referrer_retention: Duration::from_secs(30 * 24 * 3600),
         }
     }

@@ -189,6 +189,10 @@ async fn who_may_attach_nothing_sends_no_bytes_and_learns_nothing() {
     assert_eq!(attach(&door, &key, "s3/bucket", &note(&Digest::of(b"nobody").to_string(), "x")).await, (403, 403));
     assert_eq!(attach(&door, &key, "s3/no-such-bucket", &note(&subject, "x")).await, (403, 403));
     assert_eq!(world.faults.requests(zas_registry::Route::UploadStart), before);
+    // Whoever takes it for a registry like others is told what it is.
+    let push = door.ask(Method::PUT, "s3/bucket/manifests/latest").header("content-type", super::IMAGE).body("{}");
+    let reply = Reply::of(push.basic_auth(&key.key.id, Some(key.secret.expose()))).await.expect_error(405, "UNSUPPORTED");
+    assert!(reply.json()["errors"][0]["message"].as_str().unwrap().contains("put and deleted by S3"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
