@@ -284,7 +284,7 @@ fn no_such_key() -> Error {
 ///
 /// # Errors
 /// `InvalidArgument`.
-pub fn check_name(name: &str) -> Result<()> {
+pub(in crate::supply_chain::keys) fn check_name(name: &str) -> Result<()> {
     let is_end = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_middle = |byte: u8| is_end(byte) || b"._-".contains(&byte);
     let ends =
