@@ -93,7 +93,8 @@ BEGIN
     IF p_valid_to <= clock_timestamp() THEN
         RETURN 'ValidityEndsBeforeItBegins';
     END IF;
-    IF EXISTS (SELECT FROM signing_keys WHERE public_key = p_public_key) THEN
+    IF EXISTS (SELECT FROM signing_keys WHERE public_key = p_public_key)
+        OR EXISTS (SELECT FROM trusted_keys WHERE public_key = p_public_key) THEN
         RETURN 'KeyInUse';
     END IF;
     -- Each generation is tried with each signature that nobody else has made.
@@ -227,7 +228,8 @@ BEGIN
     IF p_valid_to <= p_valid_from THEN
         RETURN 'ValidityEndsBeforeItBegins';
     END IF;
-    IF EXISTS (SELECT FROM trusted_keys WHERE fingerprint = p_fingerprint) THEN
+    IF EXISTS (SELECT FROM trusted_keys WHERE fingerprint = p_fingerprint)
+        OR EXISTS (SELECT FROM signing_keys WHERE public_key = p_public_key) THEN
         RETURN 'KeyInUse';
     END IF;
     -- Each of them is tried with each signature that nobody else has made.

@@ -13,6 +13,7 @@ use zas_proxy::supply_chain::verify::{
     Accept, Evidence, Expected, LogPolicy, Refusal, Said, SignerName, TrustedKey, Validity, Verifier, Withdrawn,
 };
 
+use crate::instance::{Instance, dsse_body, signing_time};
 use crate::support::{believing, changed, code, expected, key, outcome, said, signed, trusted, with_root};
 
 const BOTH: [Algorithm; 2] = [Algorithm::EcdsaP256, Algorithm::Ed25519];
@@ -323,4 +324,42 @@ async fn where_a_log_is_required_a_key_alone_is_not_enough() {
     let keys = vec![trusted("release", world.pair.public())];
     let verifier = with_root(keys, Vec::new(), None, LogPolicy::Required);
     assert_eq!(code(outcome(&verifier, &world.bundle, &expected(&world.artifacts, Accept::Signature))), "not_logged");
+}
+
+/// A bundle of the key with an entry of this body in the log.
+fn logged(instance: &Instance, bundle: &[u8], body: &Value) -> Vec<u8> {
+    changed(bundle, |bundle| {
+        bundle["verificationMaterial"]["tlogEntries"] = json!([instance.entry(body, signing_time())]);
+    })
+}
+
+#[tokio::test]
+async fn a_log_entry_must_be_about_this_signature_this_key_and_this_payload() {
+    let (world, instance) = (world().await, Instance::new());
+    let value: Value = serde_json::from_slice(&world.bundle).unwrap();
+    let payload = payload(&value).into_bytes();
+    let signature = STANDARD.decode(value["dsseEnvelope"]["signatures"][0]["sig"].as_str().unwrap()).unwrap();
+    let keys = vec![trusted("release", world.pair.public())];
+    let verifier = with_root(keys, Vec::new(), Some(instance.trust()), LogPolicy::Required);
+    let asked = expected(&world.artifacts, Accept::Signature);
+    let public = world.pair.public().to_pem();
+    let good = logged(&instance, &world.bundle, &dsse_body(&payload, &signature, &public));
+    let verified = outcome(&verifier, &good, &asked).unwrap();
+    assert!(verified.is_logged && verified.times.len() == 1);
+    let again = world.pair.sign(&zas_proxy::supply_chain::dsse::pae("application/vnd.in-toto+json", &payload)).unwrap();
+    for (what, body) in [
+        ("another signature of the same key over the same payload", dsse_body(&payload, &again, &public)),
+        ("another payload", dsse_body(b"another", &signature, &public)),
+        ("another key", dsse_body(&payload, &signature, &key(Algorithm::EcdsaP256).public().to_pem())),
+    ] {
+        let bundle = logged(&instance, &world.bundle, &body);
+        assert_eq!(code(outcome(&verifier, &bundle, &asked)), "log_entry_of_another", "{what}");
+    }
+    // A second entry that nothing proves, beside a good one.
+    let more = changed(&good, |bundle| {
+        let entries = bundle["verificationMaterial"]["tlogEntries"].as_array_mut().unwrap();
+        let other = Instance::new();
+        entries.push(other.entry(&dsse_body(&payload, &signature, &public), signing_time()));
+    });
+    assert_eq!(code(outcome(&verifier, &more, &asked)), "log_entry_unproven");
 }

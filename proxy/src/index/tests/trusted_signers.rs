@@ -13,7 +13,10 @@ fn new<'a>(name: &'a str, signer: &'a TrustedSigner) -> NewTrustedSigner<'a> {
     NewTrustedSigner {
         name,
         signer,
-        public_key: if matches!(signer, TrustedSigner::Key(_)) { b"der" } else { b"" },
+        public_key: match signer {
+            TrustedSigner::Key(fingerprint) => fingerprint.as_bytes(),
+            TrustedSigner::Identity(..) => b"",
+        },
         description: "for tests",
         valid_from: None,
         valid_to: None,
@@ -129,7 +132,33 @@ async fn all_that_is_believed_is_read_at_once_with_the_number_of_changes() {
     let expected = [
         ("ci".to_owned(), Trusted::Identity("https://issuer.example".into(), "x".into()), false, true),
         ("release".to_owned(), Trusted::SigningKey(1, b"ours".to_vec()), false, false),
-        ("vendor".to_owned(), Trusted::Key(b"der".to_vec()), false, false),
+        ("vendor".to_owned(), Trusted::Key("a".repeat(64).into_bytes()), false, false),
     ];
     assert_eq!(entries, expected);
+}
+
+#[tokio::test]
+async fn a_key_of_ours_is_not_trusted_as_somebody_elses_nor_the_other_way_round() {
+    let world = World::new().await;
+    let public = "a".repeat(64);
+    let ours = NewSigningKeyRow {
+        name: "release",
+        usage: "release",
+        exportable: false,
+        description: "",
+        key: NextSigningKeyRow {
+            algorithm: "ed25519",
+            sealed: b"s",
+            ring_key: "one",
+            public_key: public.as_bytes(),
+            valid_to: None,
+            created_by: "user/alice",
+        },
+    };
+    world.index.create_signing_key(ours, &[]).await.unwrap();
+    assert_code(world.index.add_trusted_signer(new("vendor", &key("a")), &[]).await, Code::InvalidRequest);
+    world.index.add_trusted_signer(new("vendor", &key("b")), &[]).await.unwrap();
+    let theirs = "b".repeat(64);
+    let next = NextSigningKeyRow { public_key: theirs.as_bytes(), ..ours.key };
+    assert_code(world.index.rotate_signing_key("release", 2, next, None, &[]).await, Code::InvalidRequest);
 }

@@ -65,6 +65,7 @@ pub fn legacy_layers(manifest: &[u8]) -> Result<Vec<Descriptor>, Malformed> {
 mod tests {
     use super::*;
     use crate::supply_chain::legacy::SIGNATURE;
+    use proptest::prelude::*;
     use serde_json::Value;
 
     fn layer(text: &str) -> Layer {
@@ -106,5 +107,16 @@ mod tests {
     fn the_tag_is_the_one_that_cosign_asks_for() {
         let digest: Digest = format!("sha256:{}", "ab".repeat(32)).parse().unwrap();
         assert_eq!(legacy_tag(&digest, "sig"), format!("sha256-{}.sig", "ab".repeat(32)));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_sent_breaks_the_reader(bytes in any::<Vec<u8>>(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            prop_assert!(legacy_layers(&bytes).is_err());
+            let mut changed = append_legacy(None, &layer("one")).unwrap().manifest;
+            let at = at.index(changed.len());
+            changed[at] = byte;
+            let _ = legacy_layers(&changed);
+        }
     }
 }

@@ -63,6 +63,7 @@ pub fn bundle_layer(manifest: &[u8]) -> Result<Descriptor, Malformed> {
 mod tests {
     use super::*;
     use crate::digest::Digest;
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     fn referrer() -> Value {
@@ -116,6 +117,17 @@ mod tests {
             let mut value = referrer();
             change(&mut value);
             assert!(bundle_layer(value.to_string().as_bytes()).is_err(), "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_sent_breaks_the_reader(bytes in any::<Vec<u8>>(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            prop_assert!(bundle_layer(&bytes).is_err());
+            let mut changed = referrer().to_string().into_bytes();
+            let at = at.index(changed.len());
+            changed[at] = byte;
+            let _ = bundle_layer(&changed);
         }
     }
 }

@@ -26,7 +26,7 @@ impl Verifier {
         let artifact = artifact.ok_or(Refusal::OtherArtifact)?;
         let is_vouched_for = !bundle.log_entries.is_empty() || !bundle.timestamps.is_empty();
         let evidence = is_vouched_for.then(|| bundle.to_sigstore());
-        let vouched = self.vouched(evidence.as_ref(), to_artifact(artifact), &key.key)?;
+        let vouched = self.vouched(evidence.as_ref(), to_artifact(artifact, expected), &key.key)?;
         key.accept(vouched, said, expected)
     }
 
@@ -79,7 +79,7 @@ impl Verifier {
     ) -> Result<(&TrustedKey, Digest), Refusal> {
         let mut refusal = Refusal::OtherArtifact;
         for artifact in candidates(content, expected) {
-            let bytes = expected.bytes.filter(|bytes| Digest::of(bytes) == artifact);
+            let bytes = bytes_of(artifact, expected);
             let signer = self.signer_of(hint, |key| match bytes {
                 Some(bytes) => Some(key.has_signed(bytes, signature)),
                 None => key.has_signed_digest(&artifact, signature),
@@ -105,9 +105,16 @@ pub(super) fn candidates(content: &Content, expected: &Expected<'_>) -> Vec<Dige
     expected.artifacts.iter().filter(is_said).copied().collect()
 }
 
-/// An artifact as `sigstore-verify` has it.
-pub(super) fn to_artifact(digest: Digest) -> Artifact<'static> {
-    Artifact::from(Sha256Hash::from(*digest.as_bytes()))
+/// An artifact as `sigstore-verify` has it: its bytes, where they are at hand.
+pub(super) fn to_artifact<'a>(digest: Digest, expected: &Expected<'a>) -> Artifact<'a> {
+    match bytes_of(digest, expected) {
+        Some(bytes) => Artifact::Blob(bytes),
+        None => Artifact::from(Sha256Hash::from(*digest.as_bytes())),
+    }
+}
+
+fn bytes_of<'a>(digest: Digest, expected: &Expected<'a>) -> Option<&'a [u8]> {
+    expected.bytes.filter(|bytes| Digest::of(bytes) == digest)
 }
 
 impl Said {

@@ -21,7 +21,7 @@ impl Verifier {
         let bundle = bundle.to_sigstore();
         let mut outcome = Err(Refusal::OtherArtifact);
         for artifact in artifacts {
-            outcome = root.check_certificate(&bundle, to_artifact(artifact));
+            outcome = root.check_certificate(&bundle, to_artifact(artifact, expected));
             if outcome.is_ok() {
                 break;
             }

@@ -22,7 +22,7 @@ impl Verifier {
             let said = Said::in_envelope(&envelope, expected)?;
             let artifact = said.artifact(expected).ok_or(Refusal::OtherArtifact)?;
             let content = Content::Envelope(envelope);
-            self.layer(layer, &content, to_artifact(artifact), (&pae, &signature), || Ok(said), expected)
+            self.layer(layer, &content, to_artifact(artifact, expected), (&pae, &signature), || Ok(said), expected)
         }
     }
 

@@ -1,7 +1,7 @@
 //! [`Refusal`]: why a piece of evidence does not count.
 
 use sigstore_verify::bundle::Error as Shape;
-use sigstore_verify::{CertificateError, Error, TransparencyLogError};
+use sigstore_verify::{Error, TransparencyLogError};
 use time::OffsetDateTime;
 
 use super::SignerName;
@@ -76,12 +76,9 @@ pub enum Refusal {
     /// No trusted clock says when it was made; or the one that does is not to be believed.
     #[error("the time of the signature is not proven: {0}")]
     Time(String),
-    /// The certificate was not issued by a trusted authority, or not for this.
+    /// The certificate was not issued by a trusted authority, not for this, or not for the time of the signature.
     #[error("its certificate is not trusted: {0}")]
     Certificate(String),
-    /// The certificate was not good when the signature was made.
-    #[error("its certificate was not good at the time of the signature: {0}")]
-    CertificateTime(String),
     /// The signature is not the certificate's.
     #[error("the signature is not of the key of its certificate")]
     Forged,
@@ -124,7 +121,6 @@ impl Refusal {
             Self::LogEntryUnproven(_) => "log_entry_unproven",
             Self::Time(_) => "time_unproven",
             Self::Certificate(_) => "certificate",
-            Self::CertificateTime(_) => "certificate_time",
             Self::Forged => "forged",
             Self::UnknownIdentity { .. } => "unknown_identity",
             Self::TooMuchEvidence => "too_much_evidence",
@@ -140,14 +136,10 @@ impl From<Error> for Refusal {
             Error::SignatureInvalid(_) => Self::Forged,
             Error::ArtifactMismatch(_) => Self::LogEntryOfAnother(text),
             Error::UnsupportedArtifact(_) => Self::NeedsBytes,
-            Error::Certificate(CertificateError::NotYetValid { .. } | CertificateError::Expired { .. }) => {
-                Self::CertificateTime(text)
-            }
             Error::Certificate(_) | Error::TrustedCertificate(_) => Self::Certificate(text),
             Error::TransparencyLog(TransparencyLogError::EntryMismatch(_)) => Self::LogEntryOfAnother(text),
-            Error::TransparencyLog(TransparencyLogError::IntegratedTime(_)) => Self::CertificateTime(text),
+            Error::TransparencyLog(TransparencyLogError::IntegratedTime(_)) | Error::Timestamp(_) => Self::Time(text),
             Error::TransparencyLog(_) => Self::LogEntryUnproven(text),
-            Error::Timestamp(_) => Self::Time(text),
             Error::Bundle(
                 Shape::MissingInclusionProof(_) | Shape::MissingInclusionPromise(_) | Shape::MissingSigningTimeEvidence,
             ) => Self::NotLogged,

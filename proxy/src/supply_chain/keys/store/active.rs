@@ -41,6 +41,12 @@ impl ActiveKey {
         self.generation
     }
 
+    /// What it may sign.
+    #[must_use]
+    pub const fn usage(&self) -> Usage {
+        self.usage
+    }
+
     /// The public key.
     #[must_use]
     pub fn public_key(&self) -> &PublicKey {
