@@ -1,7 +1,8 @@
 //! [`Bundle`]: a signature with all that is needed to check it (sigstore protobuf-specs, `sigstore_bundle.proto`, v0.3, as JSON).
 //!
 //! Read as strictly as cosign reads it (protojson): a name that is not known, or stands twice, is refused, so that nobody sees more
-//! in a bundle than somebody else. Entries of logs and timestamps have the types of `sigstore-verify`, which checks them.
+//! in a bundle than somebody else. Entries of logs and timestamps have the types of `sigstore-verify`, which checks them; names within
+//! them that are not known are passed over, as everything in them is proven or not.
 //! What does not live here: whether any of it is true (`verify`), and how a bundle lies in a registry (`manifest`).
 
 use serde::{Deserialize, Serialize};

@@ -222,7 +222,8 @@ fn a_trusted_root_that_cannot_be_used_is_refused_before_anything_is_checked_with
     assert!(TrustRoot::from_json("{}", TrustRootOptions::default()).is_err());
 }
 
-/// What a bundle that somebody has changed may say at the most: what the whole one says.
+/// What a bundle that somebody has changed may say at the most: what the whole one says. A promise or a timestamp may be left out by
+/// whoever passes a bundle on, and what is left still has to prove a time.
 fn check_changed(bundle: &[u8]) -> Result<(), TestCaseError> {
     static WHOLE: LazyLock<(Verifier, Verified)> = LazyLock::new(|| {
         let verifier = knowing(vec![person()]);
@@ -233,7 +234,8 @@ fn check_changed(bundle: &[u8]) -> Result<(), TestCaseError> {
     let (verifier, said) = &*WHOLE;
     if let Ok(verified) = outcome(verifier, bundle, &expected(&blob(), Accept::Signature)) {
         prop_assert_eq!((&verified.signer, &verified.identity), (&said.signer, &said.identity));
-        prop_assert_eq!((&verified.times, verified.is_logged), (&said.times, said.is_logged));
+        prop_assert!(verified.is_logged && !verified.times.is_empty());
+        prop_assert!(verified.times.iter().all(|time| said.times.contains(time)), "{:?}", verified.times);
     }
     Ok(())
 }
