@@ -265,7 +265,7 @@ async fn each_piece_of_evidence_has_an_outcome_and_bad_ones_do_no_harm() {
     let world = world().await;
     let good = Evidence::Bundle(world.bundle.clone());
     let bad = Evidence::Bundle(b"{}".to_vec());
-    let mut evidence = vec![bad.clone(); EVIDENCE - 1];
+    let mut evidence = vec![bad; EVIDENCE - 1];
     evidence.extend([good.clone(), good]);
     let outcomes = world.verifier.verify_all(&evidence, &expected(&world.artifacts, Accept::Signature));
     assert_eq!(outcomes.len(), EVIDENCE + 1);

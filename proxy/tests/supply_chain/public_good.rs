@@ -124,9 +124,9 @@ fn a_signature_of_a_key_with_a_log_entry_and_a_timestamp_is_verified_with_both()
     assert!(verified.is_logged);
     assert_eq!(verified.times.len(), 2);
     // The key has expired since, and was good when it signed.
-    let to = Some(verified.times.iter().max().copied().unwrap() + time::Duration::DAY);
-    assert!(to.unwrap() < OffsetDateTime::now_utc());
-    let expired = TrustedKey { validity: Validity { to, ..Validity::default() }, ..key };
+    let to = verified.times.iter().max().copied().unwrap() + time::Duration::DAY;
+    assert!(to < OffsetDateTime::now_utc());
+    let expired = TrustedKey { validity: Validity { to: Some(to), ..Validity::default() }, ..key };
     let verifier = with_root(vec![expired], Vec::new(), Some(root("trusted_root")), LogPolicy::default());
     assert!(outcome(&verifier, &bundle, &expected(&artifact, Accept::Signature)).is_ok());
 }

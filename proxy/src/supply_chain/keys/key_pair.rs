@@ -53,7 +53,7 @@ impl KeyPair {
         let contents = Zeroizing::new(block.into_contents());
         match label.as_str() {
             LABEL => Self::from_pkcs8(&contents),
-            cosign::LABEL | cosign::OLD_LABEL => Self::from_pkcs8(&*cosign::decrypt(&contents, password)?),
+            cosign::LABEL | cosign::OLD_LABEL => Self::from_pkcs8(&cosign::decrypt(&contents, password)?),
             _ => Err(KeyError::Label),
         }
     }
@@ -62,7 +62,7 @@ impl KeyPair {
     /// # Errors
     /// [`KeyError::Failed`].
     pub fn to_cosign_pem(&self, password: &[u8]) -> Result<Zeroizing<String>, KeyError> {
-        let encrypted = cosign::encrypt(&*self.to_pkcs8()?, password)?;
+        let encrypted = cosign::encrypt(&self.to_pkcs8()?, password)?;
         Ok(pem::write_secret(cosign::LABEL, &encrypted))
     }
 
