@@ -110,8 +110,8 @@ impl<'a> World<'a> {
         let index: serde_json::Value =
             serde_json::from_slice(&self.get(&format!("referrers/{}", self.digest())).await?)?;
         let mut bundles = Vec::new();
-        for referrer in index["manifests"].as_array().context("no manifests")? {
-            let digest = referrer["digest"].as_str().context("no digest")?;
+        for referrer in index.get("manifests").and_then(serde_json::Value::as_array).context("no manifests")? {
+            let digest = referrer.get("digest").and_then(serde_json::Value::as_str).context("no digest")?;
             let layer = bundle_layer(&self.get(&format!("manifests/{digest}")).await?)?;
             bundles.push(self.get(&format!("blobs/{}", layer.digest)).await?);
         }
