@@ -421,7 +421,9 @@ async fn a_page_reads_its_own_components_and_no_others() {
                     let filtered = node["Rows Removed by Filter"].as_f64().unwrap_or(0.0);
                     read += (node["Actual Rows"].as_f64().unwrap() + filtered) * node["Actual Loops"].as_f64().unwrap();
                 }
-                assert_ne!(node["Node Type"], "Sort", "{plan:#}");
+                if node["Node Type"] == "Sort" {
+                    assert!(node["Actual Rows"].as_f64().unwrap() <= 21.0, "sorts more than the page: {plan:#}");
+                }
                 nodes.extend(node["Plans"].as_array().into_iter().flatten());
             }
             assert!((1.0..=21.0).contains(&read), "{read} rows for {query:?} behind {after:?}: {plan:#}");

@@ -62,6 +62,8 @@ pub enum Rule {
     PackageUrl,
     /// A value that the specification rules out although the schema lets it through.
     Value,
+    /// The specification rules it out, well-known tools write it all the same, and what is meant is clear.
+    Tolerated,
     /// A text that is longer than what is kept.
     TooLong,
     /// It was stored under the name of another format.
@@ -80,6 +82,7 @@ impl Rule {
             Self::LicenceExpression => "licence_expression",
             Self::PackageUrl => "package_url",
             Self::Value => "value",
+            Self::Tolerated => "tolerated",
             Self::TooLong => "too_long",
             Self::MediaType => "media_type",
         }
@@ -88,7 +91,7 @@ impl Rule {
     /// Whether a document that breaks it is invalid; otherwise the finding is a remark.
     #[must_use]
     pub const fn is_error(self) -> bool {
-        !matches!(self, Self::TooLong | Self::MediaType)
+        !matches!(self, Self::Tolerated | Self::TooLong | Self::MediaType)
     }
 }
 

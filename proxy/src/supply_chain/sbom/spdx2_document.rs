@@ -50,8 +50,9 @@ fn creation(into: &mut Spdx2Document<'_>, info: &Value, report: &mut Report) {
     let at = Pointer::Root.member("creationInfo");
     into.sbom.created = member(info, "created", &at, into.limits, report);
     if let Some(created) = info.get("created").and_then(Value::as_str).filter(|created| !is_time(created)) {
+        let rule = if is_finer_time(created) { Rule::Tolerated } else { Rule::Value };
         let say = || format!("`{}` is no time of the form YYYY-MM-DDThh:mm:ssZ", excerpt(created));
-        report.add(Rule::Value, || at.member("created").place(), say);
+        report.add(rule, || at.member("created").place(), say);
     }
     let list = at.member("creators");
     for (index, creator) in elements(info, "creators") {
@@ -83,6 +84,14 @@ fn is_time(text: &str) -> bool {
     time::PrimitiveDateTime::parse(text, FORMAT).is_ok()
 }
 
+/// With a fraction of a second, as `npm sbom` has it.
+fn is_finer_time(text: &str) -> bool {
+    let fraction = text.split_once('.').and_then(|(time, rest)| Some((time, rest.strip_suffix('Z')?)));
+    fraction.is_some_and(|(time, digits)| {
+        is_time(&format!("{time}Z")) && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +116,9 @@ mod tests {
             [("2026-01-29T18:30:22Z", true), ("2026-01-29T18:30:22+01:00", false), ("2026-13-29T18:30:22Z", false)]
         {
             assert_eq!(is_time(text), good, "{text}");
+        }
+        for (text, finer) in [("2026-01-29T18:30:22.098Z", true), ("2026-01-29T18:30:22.Z", false), ("then.098Z", false)] {
+            assert_eq!(is_finer_time(text), finer, "{text}");
         }
     }
 }
