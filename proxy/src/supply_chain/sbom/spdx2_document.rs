@@ -117,7 +117,9 @@ mod tests {
         {
             assert_eq!(is_time(text), good, "{text}");
         }
-        for (text, finer) in [("2026-01-29T18:30:22.098Z", true), ("2026-01-29T18:30:22.Z", false), ("then.098Z", false)] {
+        for (text, finer) in
+            [("2026-01-29T18:30:22.098Z", true), ("2026-01-29T18:30:22.Z", false), ("then.098Z", false)]
+        {
             assert_eq!(is_finer_time(text), finer, "{text}");
         }
     }
