@@ -38,7 +38,7 @@ impl<C: Collect> Document<C> {
                 continue;
             }
             budget = budget.checked_sub(raw.get().len()).ok_or_else(|| too_large(limits))?;
-            rest.insert(name.to_owned(), top.tree(raw, limits.depth)?);
+            rest.insert(name.to_owned(), top.tree(raw, self.schema.depth(limits))?);
         }
         self.finish(&Value::Object(rest), report)
     }
@@ -51,6 +51,7 @@ impl<C: Collect> Document<C> {
         limits: &Limits,
         report: &mut Report,
     ) -> Result<(), Refusal> {
+        let depth = self.schema.depth(limits);
         let mut index = 0;
         top.each(list, &mut |raw| {
             if report.is_full() {
@@ -59,7 +60,7 @@ impl<C: Collect> Document<C> {
             if raw.get().len() > limits.element_bytes {
                 return Err(too_large(limits));
             }
-            let element = top.tree(raw, limits.depth)?;
+            let element = top.tree(raw, depth)?;
             self.element(name, index, &element, report)?;
             index += 1;
             Ok(())

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::finding::Report;
 use super::format::{CycloneDx, Spdx2};
+use super::limits::Limits;
 use super::pointer::Pointer;
 use super::refusal::Refusal;
 use super::schema_error;
@@ -31,6 +32,10 @@ const HARMLESS: [&str; 10] = [
     "$id",
 ];
 
+/// How deep an element of SPDX 3 may go. An element may stand inside of another one, and each level doubles the work: the
+/// choice of classes is validated once for itself and once for the members that it knows. What is written in practice has four.
+const SPDX3_DEPTH: usize = 6;
+
 /// How far a pattern with look-around may try; the published ones need a few steps a character.
 const BACKTRACK_LIMIT: usize = 100_000;
 
@@ -39,6 +44,7 @@ const BACKTRACK_LIMIT: usize = 100_000;
 pub(super) struct Schema {
     whole: Validator,
     lists: BTreeMap<String, List>,
+    depth: usize,
 }
 
 /// The schema of a list that is taken apart.
@@ -110,6 +116,11 @@ impl Schema {
         static V3_0_1: LazyLock<Result<Schema, String>> =
             LazyLock::new(|| compile_spdx3(include_str!("../../../schemas/sbom/spdx/schema-v3.0.1.json")));
         ready(&V3_0_1)
+    }
+
+    /// How deep a part of a document may go.
+    pub(super) fn depth(&self, limits: &Limits) -> usize {
+        self.depth.min(limits.depth)
     }
 
     /// The schema of a list that is to be taken apart.
@@ -199,7 +210,8 @@ fn compile_spdx3(text: &str) -> Result<Schema, String> {
         }
     }
     let graph = List { elements: Elements::Classes { classes, any }, unique: false };
-    Ok(Schema { whole: parts.build(parts.root.clone())?, lists: BTreeMap::from([("@graph".to_owned(), graph)]) })
+    let lists = BTreeMap::from([("@graph".to_owned(), graph)]);
+    Ok(Schema { whole: parts.build(parts.root.clone())?, lists, depth: SPDX3_DEPTH })
 }
 
 /// A schema and what it refers to.
@@ -229,7 +241,7 @@ impl Parts {
                 lists.insert(name.clone(), List { elements, unique });
             }
         }
-        Ok(Schema { whole: self.build(self.root.clone())?, lists })
+        Ok(Schema { whole: self.build(self.root.clone())?, lists, depth: usize::MAX })
     }
 
     fn validator(&self, fragment: &str) -> Result<Validator, String> {

@@ -41,6 +41,24 @@ fn what_is_nested_too_deeply_is_refused() {
     }
 }
 
+/// Each level doubles what the published schema of SPDX 3 costs.
+#[test]
+fn elements_of_spdx_3_inside_of_one_another_are_refused_beyond_a_few() {
+    let nested = |levels: usize| {
+        let inner = (0..levels).fold("\"https://a.example/x\"".to_owned(), |inner, level| {
+            format!(
+                r#"{{"type":"Relationship","spdxId":"https://a.example/{level}","creationInfo":"_:c","from":{inner},"relationshipType":"other","to":["https://a.example/x"]}}"#
+            )
+        });
+        format!(r#"{{"@context":"https://spdx.org/rdf/3.0.1/spdx-context.jsonld","@graph":[{inner}]}}"#)
+    };
+    assert!(read(nested(3).as_bytes(), None, &Limits::default()).is_ok());
+    for levels in [7, 60] {
+        let refusal = read(nested(levels).as_bytes(), None, &Limits::default()).unwrap_err();
+        assert!(refusal.to_string().contains("nested too deeply"), "{refusal}");
+    }
+}
+
 #[test]
 fn one_large_element_is_refused_before_it_is_a_tree() {
     let large = "x".repeat(5000);
