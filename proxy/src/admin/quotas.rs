@@ -94,7 +94,7 @@ pub(super) struct Quotas {
 /// What a quota shall be: one limit, or both.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewQuota, min_properties = 1)]
+#[schema(as = NewQuota)]
 pub(super) struct QuotaRequest {
     /// Bytes that the bucket may hold; unset: any number.
     #[serde(default, deserialize_with = "given")]
