@@ -47,6 +47,7 @@ pub(super) fn head() -> OpenApi {
 
 /// Adds what holds for every operation.
 pub(super) fn complete(openapi: &mut OpenApi) {
+    openapi.components.iter_mut().for_each(schemas::complete);
     for item in openapi.paths.paths.values_mut() {
         let each = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch, &mut item.head];
         for operation in each.into_iter().flatten() {

@@ -8,6 +8,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode, header};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -22,6 +23,9 @@ use super::{Asks, Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
 use crate::index::{self, BucketQuota, Drift, NewQuota};
+
+/// From here on not every whole number is one of a 64-bit float: 2^53.
+const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// Asks for all quotas.
 pub(super) struct ListQuotas;
@@ -94,7 +98,7 @@ pub(super) struct Quotas {
 /// What a quota shall be: one limit, or both.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewQuota, min_properties = 1)]
+#[schema(as = NewQuota)]
 pub(super) struct QuotaRequest {
     /// Bytes that the bucket may hold; unset: any number.
     #[serde(default, deserialize_with = "given")]
@@ -121,9 +125,12 @@ impl QuotaRequest {
     }
 }
 
-/// What is not limited is left out: null says nothing.
+/// What is not limited is left out: null says nothing. To JSON Schema, which knows one kind of numbers, 7.0 is an integer too.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    u64::deserialize(deserializer).map(Some)
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let whole = |float: &f64| float.fract() == 0.0 && (0.0..MAX_WHOLE).contains(float);
+    let limit = number.as_u64().or_else(|| number.as_f64().filter(whole).map(|float| float as u64));
+    limit.map(Some).ok_or_else(|| D::Error::custom("a limit is a whole number, 0 or more"))
 }
 
 /// By how much a count was wrong; it is right now.

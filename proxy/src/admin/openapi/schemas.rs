@@ -2,13 +2,20 @@
 
 use serde_json::{Value, json};
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
-use utoipa::openapi::{ComponentsBuilder, Ref, RefOr, Schema};
+use utoipa::openapi::{Components, ComponentsBuilder, Ref, RefOr, Schema};
 use zas_policy::{Action, KeyName, Source};
 
 /// Adds the schemas that others refer to.
 pub(super) fn components(components: ComponentsBuilder) -> ComponentsBuilder {
     let schemas = [("PolicyDocument", document()), ("PolicyStatement", statement()), ("PolicyTexts", texts())];
     schemas.into_iter().fold(components, |components, (name, schema)| components.schema(name, read(schema)))
+}
+
+/// Adds what utoipa cannot say of a schema: of `min_properties` it makes `maxProperties`.
+pub(super) fn complete(components: &mut Components) {
+    if let Some(RefOr::T(Schema::Object(quota))) = components.schemas.get_mut("NewQuota") {
+        quota.min_properties = Some(1);
+    }
 }
 
 /// A policy document. Which actions, keys and operators there are, and what a document of its kind must and must not have, the error

@@ -88,6 +88,8 @@ async fn a_quota_that_cannot_be_is_refused_by_field() {
         (json!({"max_objects": beyond}), "max_objects"),
         (json!({"max_bytes": beyond}), "max_bytes"),
         (json!({"max_bytes": -1}), "max_bytes"),
+        (json!({"max_bytes": 1.5}), "max_bytes"),
+        (json!({"max_bytes": null}), "max_bytes"),
         (json!({"max_byte": 1}), "max_byte"),
     ] {
         let (status, error) = world.ask(Method::PUT, QUOTA, Some(body)).await;
