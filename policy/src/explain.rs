@@ -65,6 +65,26 @@ impl PolicySet {
             .collect();
         Explanation { decision: self.decide(request), statements }
     }
+
+    /// Decides whether a role may be taken, as [`Self::decide_trust`] does, and tells what each statement said; `None` where there
+    /// is no such role. Of the policies that are attached to the caller only what denies counts, so that only that is told.
+    #[must_use]
+    pub fn explain_trust(&self, role: &str, request: &Request<'_>) -> Option<Explanation> {
+        let decision = self.decide_trust(role, request)?;
+        let trust = &self.role(role)?.trust;
+        let name = ResourceName::new(request.action, request.resource);
+        let scope = Scope::new(*request, false);
+        let consider = |policy: &Policy, narrows| consider(policy, narrows, &scope, name.as_str());
+        let attached = self.concerning(request.principal, request.resource);
+        let denies =
+            attached.iter().flat_map(|policy| consider(policy, false)).filter(|said| said.effect == Effect::Deny);
+        let statements = consider(trust, false)
+            .into_iter()
+            .chain(denies)
+            .chain(request.narrowed_by.iter().flat_map(|policy| consider(policy, true)))
+            .collect();
+        Some(Explanation { decision, statements })
+    }
 }
 
 fn consider(policy: &Policy, narrows: bool, scope: &Scope<'_>, resource: &str) -> Vec<Considered> {

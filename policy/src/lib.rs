@@ -44,5 +44,5 @@ pub use glob::matches_pattern;
 pub use key::{Key, KeyName, Source};
 pub use parse::MAX_DOCUMENT;
 pub use principal::{Identity, Principal, Session};
-pub use resource::Resource;
+pub use resource::{Resource, UnknownResource};
 pub use set::{PolicySet, PolicySetBuilder, Role, Target};

@@ -7,6 +7,7 @@ mod access_key;
 mod access_keys;
 mod answer;
 mod audit;
+mod bucket_policy;
 mod buckets;
 mod caller;
 mod configuration;
@@ -123,6 +124,12 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(audit::query_audit))
         .routes(routes!(buckets::list_buckets, buckets::create_bucket))
         .routes(routes!(buckets::get_bucket, buckets::delete_bucket))
+        .routes(routes!(
+            bucket_policy::get_bucket_policy,
+            bucket_policy::put_bucket_policy,
+            bucket_policy::delete_bucket_policy
+        ))
+        .routes(routes!(bucket_policy::get_bucket_policy_history))
         .routes(routes!(quotas::list_quotas))
         .routes(routes!(quotas::get_quota, quotas::put_quota, quotas::delete_quota))
         .routes(routes!(quotas::recount_usage))
@@ -146,6 +153,7 @@ fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(my_access_keys::rotate_my_access_key))
         .routes(routes!(roles::list_roles))
         .routes(routes!(roles::get_role, roles::put_role, roles::delete_role))
+        .routes(routes!(roles::get_role_history))
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::get_session, sessions::revoke_session))
         .routes(routes!(sessions::list_revocations, sessions::revoke))

@@ -78,6 +78,7 @@ pub(crate) mod signature {
 pub use budget::{Budget, Taken};
 pub(crate) use host::Domains;
 pub(crate) use names::is_bucket_name;
+pub(crate) use put_bucket_policy::check_reach;
 pub use room::FullBuckets;
 
 /// The name of every operation that exists here.

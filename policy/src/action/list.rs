@@ -280,24 +280,14 @@ actions! {
     PutQuota => Admin, "admin:PutQuota",
     /// Remove a quota.
     DeleteQuota => Admin, "admin:DeleteQuota",
-    /// List buckets with owner, size and state.
-    ListBuckets => Admin, "admin:ListBuckets",
-    /// Read a bucket's owner, size and state.
-    GetBucket => Admin, "admin:GetBucket",
-    /// Create or change a bucket by REST.
-    PutBucket => Admin, "admin:PutBucket",
-    /// Delete a bucket by REST.
-    RemoveBucket => Admin, "admin:DeleteBucket",
     /// Ask why a principal may or may not do something.
     Explain => Admin, "admin:Explain",
     /// List what a principal may do in a bucket.
     GetEffective => Admin, "admin:GetEffective",
     /// Read the audit log.
     QueryAudit => Audit, "audit:Query",
-    /// Export audit records.
+    /// Take audit records away: as lines, as CloudEvents, as OCSF. Besides `audit:Query`.
     ExportAudit => Audit, "audit:Export",
-    /// Have the chain of audit records checked.
-    VerifyAudit => Audit, "audit:Verify",
     /// Take a role, with credentials of one's own.
     AssumeRole => Sts, "sts:AssumeRole",
     /// Take a role, with a token of an issuer.

@@ -11,18 +11,23 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use zas_policy::{
-    Action, Considered, Context, Empty, Found, Grant, Identity, Key, Outcome, Principal, Request, Resource, Source,
+    Action, Considered, Context, Found, Grant, Identity, Key, Kind, Outcome, Policy, Principal, Resource, Session,
+    Source,
 };
 
+use super::access_key::narrowing;
 use super::answer::Answer;
 use super::idempotency::Posted;
 use super::openapi::schemas;
+use super::policies::malformed;
 use super::text::{optional_text, text};
 use super::{Asks, Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
+use crate::identity::principal_of;
 
 /// Asks why.
 pub(super) struct Explain;
@@ -64,26 +69,66 @@ pub(super) struct Who {
     groups: Vec<String>,
     /// Attributes, for the condition keys `jwt:<name>` and `aws:PrincipalTag/<name>`.
     attributes: BTreeMap<String, Vec<String>>,
+    /// The id of an access key that is shown: it says the rest, and the policy that narrows it counts.
+    #[schema(example = "ZASKQ3VJ6XG2N5YTBWLA", max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    #[serde(deserialize_with = "optional_text::<_, 128>")]
+    access_key_id: Option<String>,
+    /// The session that a role was taken for: the role alone counts then, and not the roles, groups and name of who has taken it.
+    session: Option<OfSession>,
+}
+
+/// A session.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfSession {
+    /// The role that was taken.
+    #[serde(deserialize_with = "text::<_, 64>")]
+    #[schema(example = "deploy", max_length = 64, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    role: String,
+    /// The policy that narrows it.
+    #[serde(default)]
+    #[schema(schema_with = schemas::maybe_policy_document)]
+    policy: Option<Value>,
 }
 
 impl Who {
-    fn principal(self) -> Principal {
-        if self.anonymous {
-            return Principal::Anonymous;
+    async fn principal(self, app: &App) -> Result<Principal, Error> {
+        match (self.anonymous, &self.access_key_id) {
+            (true, _) => Ok(Principal::Anonymous),
+            (false, Some(id)) => of_access_key(app, id).await,
+            (false, None) => self.identity().map(Principal::identity),
         }
-        let Self { anonymous: _, name, id, issuer, roles, groups, attributes } = self;
-        Principal::identity(Identity {
-            id,
-            name,
-            issuer,
-            roles,
-            groups,
-            attributes,
-            access_key_id: None,
-            policy: None,
-            session: None,
-        })
     }
+
+    fn identity(self) -> Result<Identity, Error> {
+        let Self { name, id, issuer, mut roles, groups, attributes, session, .. } = self;
+        let session = session.map(|session| session.read(&mut roles)).transpose()?;
+        Ok(Identity { id, name, issuer, roles, groups, attributes, session, ..Identity::default() })
+    }
+}
+
+impl OfSession {
+    /// The session; the roles are that of the session then.
+    fn read(self, roles: &mut Vec<String>) -> Result<Session, Error> {
+        let policy = narrowing(self.policy)?;
+        if let Some(policy) = &policy {
+            let read = Policy::parse(Kind::Session, "session", policy);
+            read.map_err(|error| malformed("principal.session.policy", &error))?;
+        }
+        *roles = vec![self.role];
+        Ok(Session { policy, ..Session::default() })
+    }
+}
+
+/// Who an access key speaks as. Whether it is good for anything now is not asked.
+async fn of_access_key(app: &App, id: &str) -> Result<Principal, Error> {
+    if app.config.access_keys.iter().any(|key| key.id == id) {
+        return Ok(Principal::root(id));
+    }
+    let key = app.index.access_key(id).await?.ok_or_else(|| {
+        Error::new(Code::NoSuchEntity, "There is no such access key.").with("field", "principal.access_key_id")
+    })?;
+    Ok(principal_of(key))
 }
 
 /// What somebody would ask for.
@@ -100,7 +145,7 @@ pub(super) struct Question {
     #[schema(
         example = "arn:aws:s3:::releases/app.tar.gz",
         max_length = 2048,
-        pattern = r"^(\*|(arn:aws:s3:::|arn:zas:oci:::|arn:aws:iam:::role/|arn:zas:admin:::policy/)[^\x00-\x1f\x7f-\x9f]{1,2000})$"
+        pattern = r"^(\*|(arn:aws:s3:::|arn:zas:oci:::|arn:aws:iam:::role/|arn:zas:admin:::(policy|access-key|session)/)[^\x00-\x1f\x7f-\x9f]{1,2000})$"
     )]
     resource: String,
     /// Condition keys of the request and of the artifact, by name. A key that is not given is missing.
@@ -199,44 +244,17 @@ pub(super) async fn explain(
     permitted: Permitted<Explain>,
     Posted { body: question, once }: Posted<Question>,
 ) -> Result<Answer, Refusal> {
-    let explanation = answer(&app, question)?;
+    let explanation = answer(&app, question).await?;
     once.carry_out(&app, &permitted.permit, async |_| Answer::json(StatusCode::OK, &explanation)).await
 }
 
-fn answer(app: &App, question: Question) -> Result<Explanation, Error> {
-    let action = question.action.parse::<Action>();
-    let action =
-        action.map_err(|error| Error::new(Code::InvalidArgument, error.to_string()).with("field", "action"))?;
-    let resource = resource(&question.resource)?;
+async fn answer(app: &App, question: Question) -> Result<Explanation, Error> {
+    let wrong = |field: &'static str, text: String| Error::new(Code::InvalidArgument, text).with("field", field);
+    let action = question.action.parse::<Action>().map_err(|error| wrong("action", error.to_string()))?;
+    let resource = Resource::parse(&question.resource).map_err(|error| wrong("resource", error.to_string()))?;
     let context = Given::parse(question.context)?;
-    let principal = question.principal.principal();
-    let request = Request { principal: &principal, action, resource: &resource, context: &context, narrowed_by: &[] };
-    Ok(app.authority.policies().current()?.explain(&request).into())
-}
-
-fn resource(text: &str) -> Result<Resource, Error> {
-    let name = |start: &str| text.strip_prefix(start).filter(|name| !name.is_empty());
-    if text == "*" {
-        return Ok(Resource::Service);
-    }
-    if let Some(name) = name("arn:aws:s3:::") {
-        return Ok(match name.split_once('/') {
-            Some((bucket, key)) => Resource::object(bucket, key),
-            None => Resource::bucket(name),
-        });
-    }
-    if let Some(name) = name("arn:zas:oci:::") {
-        return Ok(Resource::repository(name));
-    }
-    if let Some(name) = name("arn:aws:iam:::role/") {
-        return Ok(Resource::role(name));
-    }
-    if let Some(name) = name("arn:zas:admin:::policy/") {
-        return Ok(Resource::managed("policy", name));
-    }
-    let text = "The resource is \"*\", arn:aws:s3:::bucket, arn:aws:s3:::bucket/key, arn:zas:oci:::repository, \
-                arn:aws:iam:::role/name or arn:zas:admin:::policy/name.";
-    Err(Error::new(Code::InvalidArgument, text).with("field", "resource"))
+    let principal = question.principal.principal(app).await?;
+    Ok(app.authority.explain(&principal, action, &resource, &context)?.into())
 }
 
 /// Whose rights are asked for.
@@ -244,6 +262,10 @@ fn resource(text: &str) -> Result<Resource, Error> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Whose {
+    /// An access key's id: the rights that it has, in place of those of a user.
+    #[serde(default, deserialize_with = "optional_text::<_, 128>")]
+    #[param(max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    access_key_id: Option<String>,
     /// The user's name; unset: anonymous requests.
     #[serde(default, deserialize_with = "optional_text::<_, 512>")]
     #[param(max_length = 512, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
@@ -276,6 +298,8 @@ pub(super) struct Granted {
     everywhere: bool,
     /// Whether it depends on conditions.
     conditional: bool,
+    /// Whether it stands in the policy of the access key, which only narrows: another statement must give it too.
+    narrows: bool,
     /// By which statement: `policy#sid` or `policy#number`.
     statement: String,
 }
@@ -287,6 +311,7 @@ impl From<Grant> for Granted {
             effect: grant.effect.to_string(),
             everywhere: grant.everywhere,
             conditional: grant.conditional,
+            narrows: grant.narrows,
             statement: grant.statement.to_string(),
         }
     }
@@ -306,13 +331,13 @@ pub(super) async fn effective(
     app.index.bucket(&bucket).await?;
     let list = |text: &str| text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let who = Who {
-        anonymous: whose.user.is_none(),
+        anonymous: whose.user.is_none() && whose.access_key_id.is_none(),
+        access_key_id: whose.access_key_id,
         name: whose.user.unwrap_or_default(),
         roles: list(&whose.roles),
         groups: list(&whose.groups),
         ..Who::default()
     };
-    let set = app.authority.policies().current()?;
-    let grants = set.effective(&who.principal(), &bucket, &Empty, &[]);
+    let grants = app.authority.effective(&who.principal(&app).await?, &bucket)?;
     Ok(Json(Effective { grants: grants.into_iter().map(Granted::from).collect() }))
 }

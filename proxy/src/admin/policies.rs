@@ -117,7 +117,7 @@ pub(super) struct History {
     next: Option<i64>,
 }
 
-/// A change of a policy or of what it is attached to.
+/// A change of a policy, of what it is attached to, or of a role.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Change {
     /// The version that it made.
@@ -286,9 +286,19 @@ pub(super) async fn get_policy_history(
     Path(name): Path<String>,
     page: Result<Query<HistoryPage>, QueryRejection>,
 ) -> Result<Json<History>, Refusal> {
+    history(&app, DocumentKind::Policy, &name, page).await
+}
+
+/// A part of the history of a document.
+pub(super) async fn history(
+    app: &App,
+    kind: DocumentKind,
+    name: &str,
+    page: Result<Query<HistoryPage>, QueryRejection>,
+) -> Result<Json<History>, Refusal> {
     let Query(page) = page?;
     let limit = bounded(page.limit)?;
-    let entries = app.index.policy_history(DocumentKind::Policy, &name, page.before, limit + 1).await?;
+    let entries = app.index.policy_history(kind, name, page.before, limit + 1).await?;
     let (entries, more) = cut(entries, limit);
     let next = entries.last().filter(|_| more).map(|entry| entry.version);
     Ok(Json(History { changes: entries.into_iter().map(Change::from).collect(), next }))

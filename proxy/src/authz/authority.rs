@@ -1,7 +1,10 @@
 //! [`Authority`]: the one place where a yes becomes a [`Permit`], and where a no is recorded.
 
 use smallvec::SmallVec;
-use zas_policy::{Action, Decision, Effect, Policy, PolicySet, Principal, Reason, Request, Resource};
+use zas_policy::{
+    Action, Context, Decision, Effect, Empty, Explanation, Grant, Policy, PolicySet, Principal, Reason, Request,
+    Resource,
+};
 
 use super::conditions::Known;
 use super::narrower::Narrower;
@@ -146,6 +149,42 @@ impl Authority {
     #[must_use]
     pub fn may(&self, caller: &Caller, action: Action, resource: &Resource) -> bool {
         self.decide(caller, action, resource).is_allowed()
+    }
+
+    /// Why the policies that are decided by now would say what they would say to somebody: for whoever looks after policies. To take
+    /// a role is decided by its trust policy, as [`Self::authorize_role`] does it.
+    ///
+    /// # Errors
+    /// `PoliciesUnavailable` where the policies are not known well enough.
+    pub fn explain(
+        &self,
+        principal: &Principal,
+        action: Action,
+        resource: &Resource,
+        context: &dyn Context,
+    ) -> Result<Explanation> {
+        let set = self.policies.current()?;
+        let narrower = self.narrower.of(principal);
+        let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
+        let request = Request { principal, action, resource, context, narrowed_by: &narrowed_by };
+        let takes_a_role = matches!(action, Action::AssumeRole | Action::AssumeRoleWithWebIdentity);
+        Ok(match resource {
+            Resource::Role { name } if takes_a_role => set.explain_trust(name, &request).unwrap_or_else(|| {
+                let decision = Decision::new(Effect::Deny, Reason::NoStatementAllows);
+                Explanation { decision, statements: Vec::new() }
+            }),
+            _ => set.explain(&request),
+        })
+    }
+
+    /// What statements give somebody in a bucket, and take; those of the credential's own policies too.
+    ///
+    /// # Errors
+    /// `PoliciesUnavailable` where the policies are not known well enough.
+    pub fn effective(&self, principal: &Principal, bucket: &str) -> Result<Vec<Grant>> {
+        let narrower = self.narrower.of(principal);
+        let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
+        Ok(self.policies.current()?.effective(principal, bucket, &Empty, &narrowed_by))
     }
 
     fn decide(&self, caller: &Caller, action: Action, resource: &Resource) -> Decision {

@@ -28,6 +28,7 @@ mod trial;
 
 use std::time::Duration;
 
+use zas_policy::Action;
 use zas_proxy::config::{AuditReads, Config};
 use zas_proxy::gateway::Door;
 
@@ -99,4 +100,27 @@ async fn no_token_is_worth_more_than_the_rights_of_who_asked_for_it() {
     let sidecar = sidecar().await;
     let cases = token::cases(&sidecar).await;
     trial::try_all(&sidecar, &operations(&sidecar, Door::Token).await, cases).await;
+}
+
+/// Services of which every action is asked for by some operation: an action that nothing asks for protects nothing.
+const WHOLE: [&str; 4] = ["oci:", "admin:", "audit:", "sts:"];
+
+/// What nobody can be kept from (AWS STS, GetCallerIdentity).
+const NEVER_DENIED: [Action; 1] = [Action::GetCallerIdentity];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_action_that_a_policy_may_name_is_asked_for_by_some_operation() {
+    let sidecar = sidecar().await;
+    let cases = [
+        oci::cases(&sidecar).await,
+        rest::cases(&sidecar).await,
+        sts::cases(&sidecar).await,
+        logout::cases(&sidecar).await,
+        token::cases(&sidecar).await,
+    ];
+    let attempts = cases.iter().flatten().flat_map(|case| &case.refused);
+    let asked: Vec<Action> = attempts.filter_map(|attempt| attempt.denied).collect();
+    let named = Action::ALL.iter().filter(|action| WHOLE.iter().any(|service| action.as_str().starts_with(service)));
+    let idle: Vec<_> = named.filter(|action| !asked.contains(action) && !NEVER_DENIED.contains(action)).collect();
+    assert!(idle.is_empty(), "nothing asks for {idle:?}");
 }
