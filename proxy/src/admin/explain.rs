@@ -78,7 +78,7 @@ pub(super) struct Who {
 }
 
 /// A session.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OfSession {
     /// The role that was taken.
