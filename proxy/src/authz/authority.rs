@@ -74,7 +74,7 @@ impl Authority {
         if decision.reason == Reason::PoliciesAreStale {
             return Err(Code::PoliciesUnavailable.into());
         }
-        if let Some(record) = caller.trail().record(Kind::Denial, principal, action, &resource) {
+        if let Some(record) = caller.record(Kind::Denial, action, &resource) {
             let status = Code::AccessDenied.row().status;
             self.journal.record(record.decided(&decided).answered(status, Some(Code::AccessDenied))).await?;
         }

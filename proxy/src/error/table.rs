@@ -217,6 +217,10 @@ table! {
     BlobUnknown: Validation, 404, "NoSuchKey", "BLOB_UNKNOWN", false, "blob_unknown", "Blob unknown to the registry.";
     /// The manifest is not there.
     ManifestUnknown: Validation, 404, "NoSuchKey", "MANIFEST_UNKNOWN", false, "manifest_unknown", "Manifest unknown to the registry.";
+    /// A manifest that cannot be put as the request says.
+    ManifestInvalid: Validation, 400, "InvalidArgument", "MANIFEST_INVALID", false, "manifest_invalid", "The manifest cannot be put like this.";
+    /// A push that sets more tags than it may.
+    TooManyTags: Validation, 414, "InvalidArgument", "MANIFEST_INVALID", false, "too_many_tags", "The push sets more tags than one may.";
     /// The client sent its body too slowly.
     RequestTimeout: Validation, 400, "RequestTimeout", "BLOB_UPLOAD_INVALID", true, "request_timeout", "Your socket connection to the server was not read from or written to within the timeout period.";
     /// The client left.

@@ -16,6 +16,8 @@ pub(super) struct OnRecord {
     journal: Journal,
     permit: Permit,
     what: Option<String>,
+    /// Set beside the digest that `what` is.
+    tags: Vec<String>,
     stage: Stage,
 }
 
@@ -34,9 +36,16 @@ impl OnRecord {
     /// Writes what must be on record before the request is forwarded.
     /// # Errors
     /// `SlowDown` where that takes too long: the request must not be forwarded then.
-    pub(super) async fn begin(journal: &Journal, permit: &Permit, route: &Route, method: &Method) -> Result<Self> {
+    pub(super) async fn begin(
+        journal: &Journal,
+        permit: &Permit,
+        route: &Route,
+        tags: Vec<String>,
+        method: &Method,
+    ) -> Result<Self> {
+        let tags = if route.digest().is_some() { tags } else { Vec::new() };
         let mut on_record =
-            Self { journal: journal.clone(), permit: permit.clone(), what: what(route), stage: Stage::Nothing };
+            Self { journal: journal.clone(), permit: permit.clone(), what: what(route), tags, stage: Stage::Nothing };
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         if !is_read {
             if let Some(intent) = on_record.record(Kind::Intent) {
@@ -66,7 +75,7 @@ impl OnRecord {
     }
 
     fn record(&self, kind: Kind) -> Option<Record> {
-        let record = self.permit.recorded(kind)?;
+        let record = self.permit.recorded(kind)?.tags(&self.tags);
         Some(match &self.what {
             Some(what) => record.reference(what),
             None => record,
@@ -75,7 +84,7 @@ impl OnRecord {
 }
 
 /// The tag or digest that a request is about.
-fn what(route: &Route) -> Option<String> {
+pub(super) fn what(route: &Route) -> Option<String> {
     match route {
         Route::Manifest { reference, .. } => Some(reference.to_string()),
         Route::Blob { digest, .. } | Route::Referrers { digest, .. } => Some(digest.to_string()),

@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use zas_proxy::config::{AccessKey, Config, RingKey, Secret};
+use zas_proxy::digest::Digest;
 use zas_proxy::postgres::testing::{self, TestDatabase};
 use zas_proxy::service::Service;
 use zas_registry::{Faults, Options, Registry, Route, Server};
@@ -26,6 +27,14 @@ const SECRET: &str = "0123456789abcdef";
 /// Of the two bytes `{}`.
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+/// A manifest; `note` tells manifests apart.
+fn manifest(note: &str) -> String {
+    format!(
+        r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"application/json","digest":"{DIGEST}","size":2}},
+            "layers":[],"annotations":{{"note":"{note}"}}}}"#
+    )
+}
 
 /// A sidecar between a database and a registry.
 struct World {
@@ -275,12 +284,6 @@ async fn a_tag_that_exists_is_moved_only_with_the_right_to_move_tags() {
     let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
     world.ask("PUT", "/-/api/v1/policies/ci-push/attachments?kind=group&name=/build", "").await;
     assert_eq!(world.ask("POST", &format!("/v2/team/app/blobs/uploads/?digest={DIGEST}"), "{}").await.0, 201);
-    let manifest = |note: &str| {
-        format!(
-            r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"application/json","digest":"{DIGEST}","size":2}},
-                "layers":[],"annotations":{{"note":"{note}"}}}}"#
-        )
-    };
     let put = "/v2/team/app/manifests/latest";
     let (status, answer) = world.ask_as(id, secret, "PUT", put, &manifest("one")).await;
     assert_eq!(status, 201, "{answer}");
@@ -288,10 +291,39 @@ async fn a_tag_that_exists_is_moved_only_with_the_right_to_move_tags() {
     assert_eq!(world.ask_as(id, secret, "PUT", put, &manifest("two")).await.0, 403);
     assert_eq!(world.faults.requests(Route::Manifest), before + 1, "only asked whether the tag is there");
     let denial = world.expect("team/app", |record| record["kind"] == "denial").await;
-    assert_eq!(denial["action"], "oci:UpdateTag");
+    assert_eq!((&denial["action"], &denial["reference"]), (&"oci:UpdateTag".into(), &"latest".into()));
     assert_eq!(world.ask_as(id, secret, "DELETE", put, "").await.0, 403);
     assert_eq!(world.ask_as(id, secret, "PUT", "/v2/team/app/manifests/next", &manifest("two")).await.0, 201);
     assert_eq!(world.ask("PUT", put, &manifest("two")).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_push_by_digest_moves_no_tag_without_the_right_to_move_tags_and_its_tags_are_on_record() {
+    let world = World::new().await;
+    let (_, made) = world.ask("POST", "/-/api/v1/access-keys", r#"{"name":"ci","groups":["/build"]}"#).await;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    world.ask("PUT", "/-/api/v1/policies/ci-push/attachments?kind=group&name=/build", "").await;
+    assert_eq!(world.ask("POST", &format!("/v2/team/app/blobs/uploads/?digest={DIGEST}"), "{}").await.0, 201);
+    let (one, two) = (manifest("one"), manifest("two"));
+    let (first, second) = (Digest::of(one.as_bytes()).to_string(), Digest::of(two.as_bytes()).to_string());
+    let push = format!("/v2/team/app/manifests/{first}?tag=latest&tag=v1");
+    let (status, answer) = world.ask_as(id, secret, "PUT", &push, &one).await;
+    assert_eq!(status, 201, "{answer}");
+    for kind in ["intent", "outcome"] {
+        let record = world.expect("team/app", |record| record["kind"] == kind && record["reference"] == first).await;
+        assert_eq!(record["tags"], serde_json::json!(["latest", "v1"]), "{kind}");
+    }
+    let moving = format!("/v2/team/app/manifests/{second}?tag=v2&tag=latest");
+    assert_eq!(world.ask_as(id, secret, "PUT", &moving, &two).await.0, 403);
+    let denial = world.expect("team/app", |record| record["kind"] == "denial").await;
+    assert_eq!((&denial["action"], &denial["reference"]), (&"oci:UpdateTag".into(), &"latest".into()));
+    assert_eq!(world.ask("GET", "/v2/team/app/manifests/latest", "").await, (200, one));
+    for reference in ["v2", &second] {
+        assert_eq!(world.ask("GET", &format!("/v2/team/app/manifests/{reference}"), "").await.0, 404, "{reference}");
+    }
+    assert_eq!(world.ask("PUT", &moving, &two).await.0, 201);
+    assert_eq!(world.ask("GET", "/v2/team/app/manifests/latest", "").await, (200, two));
 }
 
 #[tokio::test]
