@@ -1,8 +1,8 @@
 //! The OCI door: which requests of the distribution API reach the upstream registry, and as what.
 //!
 //! An allow-list in five steps: path and tags are read strictly (`path.rs`, `tags.rs`), the caller is asked for, the policy is asked,
-//! the query is written anew (`query.rs`), header and body are bounded (`request.rs`). What is left is forwarded by the listener; its answer
-//! passes `answer.rs`. `/v2/` and the catalog are answered here. Everything is a function of the request's head.
+//! the query is written anew (`query.rs`), header and body are bounded (`request.rs`). What is left is forwarded by the listener; its
+//! answer passes `answer.rs`. `/v2/` and the catalog are answered here. Everything is a function of the request's head.
 //! What does not live here: moving bytes (`listener`), and S3's view of the same bytes.
 
 mod answer;
@@ -31,7 +31,7 @@ use url::Url;
 use zas_policy::{Action, KeyName, Principal, Resource};
 
 use crate::app::App;
-use crate::audit::{Api, Facts, Trail};
+use crate::audit::{Api, Facts, Kind, Trail};
 use crate::authz::{Authority, Caller, Conditions, Permit};
 use crate::config::Config;
 use crate::error::{Code, Error, Result, oci_json};
@@ -69,13 +69,18 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
     let door = Door { config: &app.config, store: &app.store, identity: &app.identity, authority: &app.authority };
     let tags = tags::of(&route, &parts.method, parts.uri.query().unwrap_or_default())?;
     match door.admit(&route, &tags, parts, context, &span).await? {
-        Admitted::Base => Ok(respond(base(&parts.method), "Base")),
-        Admitted::Catalog(caller) => {
+        Admitted::Base(permit) => {
+            let answer = Ok(base(&parts.method));
+            on_record::answered(&app.journal, &permit, Kind::Login, &answer).await?;
+            Ok(respond(answer?, "Base"))
+        }
+        Admitted::Catalog(permit) => {
             let raw = parts.uri.query().unwrap_or_default();
-            let may_see = |name: &str| app.authority.may(&caller, Action::Pull, &Resource::repository(name));
+            let may_see = |name: &str| app.authority.may(permit.caller(), Action::Pull, &Resource::repository(name));
             let view = View { prefix: &app.config.store.prefix, may_see: &may_see };
-            let answer = catalog::catalog(&app.store, view, &parts.method, raw);
-            Ok(respond(answer.instrument(span).await?, "Catalog"))
+            let answer = catalog::catalog(&app.store, view, &parts.method, raw).instrument(span).await;
+            on_record::answered(&app.journal, &permit, Kind::Operation, &answer).await?;
+            Ok(respond(answer?, "Catalog"))
         }
         Admitted::Forward(permit, mut forward) => {
             // The last thing that is asked: who may not, learns nothing of the registry's health.
@@ -160,8 +165,8 @@ struct Door<'a> {
 /// A request that may be served.
 #[derive(Debug)]
 enum Admitted {
-    Base,
-    Catalog(Box<Caller>),
+    Base(Box<Permit>),
+    Catalog(Box<Permit>),
     Forward(Permit, Box<Forward>),
 }
 
@@ -202,12 +207,16 @@ impl Door<'_> {
                 Ok(Admitted::Forward(permit, Box::new(forward)))
             }
             (_, Some(action)) => {
-                self.authority.authorize(&caller, action, Resource::Service).await?;
+                let permit = self.authority.authorize(&caller, action, Resource::Service).await?;
                 check_scope(action)?;
-                Ok(Admitted::Catalog(Box::new(caller)))
+                Ok(Admitted::Catalog(Box::new(permit)))
             }
             (_, None) if caller.principal().is_anonymous() => Err(Code::Unauthenticated.into()),
-            (_, None) => Ok(Admitted::Base),
+            // To be somebody is enough.
+            (_, None) => {
+                let permit = self.authority.authorize(&caller, Action::GetCallerIdentity, Resource::Service).await?;
+                Ok(Admitted::Base(Box::new(permit)))
+            }
         }
     }
 

@@ -1,13 +1,14 @@
-//! What is on record of a forwarded request: a change's intent before it is forwarded, and what became of it; a read when it
-//! has been answered.
+//! What is on record: of a forwarded request a change's intent before it is forwarded, and what became of it; a read when it
+//! has been answered. Of what is answered here, the answer before the client hears of it.
 
-use http::Method;
+use bytes::Bytes;
+use http::{Method, Response};
 use uuid::Uuid;
 
 use super::path::Route;
 use crate::audit::{Journal, Kind, Record};
 use crate::authz::Permit;
-use crate::error::Result;
+use crate::error::{Result, status_elsewhere};
 use crate::listener::Summary;
 
 /// One request's records.
@@ -81,6 +82,23 @@ impl OnRecord {
             None => record,
         })
     }
+}
+
+/// Puts on record what is answered here: a login, or a read.
+/// # Errors
+/// `SlowDown` where that takes too long: the answer must not be given then.
+pub(super) async fn answered(
+    journal: &Journal,
+    permit: &Permit,
+    kind: Kind,
+    answer: &Result<Response<Bytes>>,
+) -> Result<()> {
+    let Some(record) = permit.recorded(kind) else { return Ok(()) };
+    let record = match answer {
+        Ok(answer) => record.answered(answer.status().as_u16(), None),
+        Err(error) => record.answered(status_elsewhere(error.code()), Some(error.code())),
+    };
+    journal.record(record).await
 }
 
 /// The tag or digest that a request is about.
