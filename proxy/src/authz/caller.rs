@@ -1,5 +1,6 @@
 //! [`Caller`]: who asks, and what is known of the request besides.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use zas_policy::{Action, Principal, Resource};
@@ -47,6 +48,12 @@ impl Caller {
     #[must_use]
     pub const fn trail(&self) -> &Trail {
         &self.trail
+    }
+
+    /// Where the request comes from, as far as that is known.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.trail.facts().and_then(|facts| facts.source_ip)
     }
 
     /// What the request says under the condition keys of policies.
