@@ -107,6 +107,8 @@ table! {
     BearerTokenRejected: Authentication, 401, "InvalidToken", "UNAUTHORIZED", false, "bearer_token_rejected", "The token is not accepted.";
     /// A registry token that is not for this.
     InsufficientScope: Authentication, 401, "AccessDenied", "UNAUTHORIZED", false, "insufficient_scope", "The token is not for this: ask for one with the scope of the challenge.";
+    /// A login that ends before a registry token could be of use.
+    LoginEndsSoon: Authentication, 401, "ExpiredToken", "UNAUTHORIZED", false, "login_ends_soon", "Your login ends in less than a minute. Please log in again.";
     /// A session token that lapsed.
     ExpiredToken: Authentication, 400, "ExpiredToken", "UNAUTHORIZED", false, "expired_token", "The provided token has expired.";
     /// A session whose policy and attributes do not fit into its token.
