@@ -105,6 +105,8 @@ table! {
     UnsupportedSignature: Authentication, 400, "InvalidRequest", "UNAUTHORIZED", false, "unsupported_signature", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
     /// A bearer token (JWT) that is not accepted.
     BearerTokenRejected: Authentication, 401, "InvalidToken", "UNAUTHORIZED", false, "bearer_token_rejected", "The token is not accepted.";
+    /// A bearer token of a key that may have been made since its issuer was last asked.
+    TokenKeyUnknown: Authentication, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "token_key_unknown", "The key of the token is not known yet. Please try again.";
     /// A registry token that is not for this.
     InsufficientScope: Authentication, 401, "AccessDenied", "UNAUTHORIZED", false, "insufficient_scope", "The token is not for this: ask for one with the scope of the challenge.";
     /// A login that ends before a registry token could be of use.
