@@ -62,7 +62,17 @@ impl Permit {
     /// A record of what was permitted, without its outcome; `None` where nothing is to be recorded.
     #[must_use]
     pub fn recorded(&self, kind: Kind) -> Option<Record> {
-        let record = self.caller.trail().record(kind, self.principal(), self.action, &self.resource)?;
-        Some(record.decided(&self.decided))
+        Some(self.caller.record(kind, self.action, &self.resource)?.decided(&self.decided))
+    }
+
+    /// This permit; what it records names the statements of both. For what is one request, and was asked for part by part.
+    #[must_use]
+    pub fn beside(mut self, other: &Self) -> Self {
+        for statement in &other.decided.statements {
+            if !self.decided.statements.contains(statement) {
+                self.decided.statements.push(statement.clone());
+            }
+        }
+        self
     }
 }

@@ -195,7 +195,8 @@ impl Shown {
     }
 }
 
-/// Whether a refusal is for credentials that are wrong, not for such as are missing or late.
+/// Whether a refusal is for credentials that are wrong, not for such as are missing or late. A key that nobody knows yet may be new;
+/// most are made up, so that whoever floods us with them is not listened to either.
 const fn is_wrong_credential(code: Code) -> bool {
     matches!(
         code,
@@ -204,6 +205,7 @@ const fn is_wrong_credential(code: Code) -> bool {
             | Code::SignatureDoesNotMatch
             | Code::InvalidToken
             | Code::BearerTokenRejected
+            | Code::TokenKeyUnknown
     )
 }
 

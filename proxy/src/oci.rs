@@ -1,8 +1,8 @@
 //! The OCI door: which requests of the distribution API reach the upstream registry, and as what.
 //!
-//! An allow-list in five steps: the raw path is read strictly (`path.rs`), the caller is asked for, the policy is asked, the query
-//! is written anew (`query.rs`), header and body are bounded (`request.rs`). What is left is forwarded by the listener; its answer
-//! passes `answer.rs`. `/v2/` and the catalog are answered here. Everything is a function of the request's head.
+//! An allow-list in five steps: path and tags are read strictly (`path.rs`, `tags.rs`), the caller is asked for, the policy is asked,
+//! the query is written anew (`query.rs`), header and body are bounded (`request.rs`). What is left is forwarded by the listener; its
+//! answer passes `answer.rs`. `/v2/` and the catalog are answered here. Everything is a function of the request's head.
 //! What does not live here: moving bytes (`listener`), and S3's view of the same bytes.
 
 mod answer;
@@ -14,6 +14,7 @@ mod path;
 mod query;
 mod request;
 mod scope;
+mod tags;
 mod token;
 mod transfer;
 mod update_tag;
@@ -30,7 +31,7 @@ use url::Url;
 use zas_policy::{Action, KeyName, Principal, Resource};
 
 use crate::app::App;
-use crate::audit::{Api, Facts, Trail};
+use crate::audit::{Api, Facts, Kind, Trail};
 use crate::authz::{Authority, Caller, Conditions, Permit};
 use crate::config::Config;
 use crate::error::{Code, Error, Result, oci_json};
@@ -66,20 +67,26 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
     let span = telemetry::request_span(&parts.method, route.template(), &parts.headers);
     telemetry::record_request_id(&span, &context.request_id);
     let door = Door { config: &app.config, store: &app.store, identity: &app.identity, authority: &app.authority };
-    match door.admit(&route, parts, context, &span).await? {
-        Admitted::Base => Ok(respond(base(&parts.method), "Base")),
-        Admitted::Catalog(caller) => {
+    let tags = tags::of(&route, &parts.method, parts.uri.query().unwrap_or_default())?;
+    match door.admit(&route, &tags, parts, context, &span).await? {
+        Admitted::Base(permit) => {
+            let answer = Ok(base(&parts.method));
+            on_record::answered(&app.journal, &permit, Kind::Login, &answer).await?;
+            Ok(respond(answer?, "Base"))
+        }
+        Admitted::Catalog(permit) => {
             let raw = parts.uri.query().unwrap_or_default();
-            let may_see = |name: &str| app.authority.may(&caller, Action::Pull, &Resource::repository(name));
+            let may_see = |name: &str| app.authority.may(permit.caller(), Action::Pull, &Resource::repository(name));
             let view = View { prefix: &app.config.store.prefix, may_see: &may_see };
-            let answer = catalog::catalog(&app.store, view, &parts.method, raw);
-            Ok(respond(answer.instrument(span).await?, "Catalog"))
+            let answer = catalog::catalog(&app.store, view, &parts.method, raw).instrument(span).await;
+            on_record::answered(&app.journal, &permit, Kind::Operation, &answer).await?;
+            Ok(respond(answer?, "Catalog"))
         }
         Admitted::Forward(permit, mut forward) => {
             // The last thing that is asked: who may not, learns nothing of the registry's health.
             let passage = app.store.pass(request::has_body(&parts.method, &parts.headers))?;
-            update_tag::check(app, &permit, &route, &parts.method).await?;
-            let on_record = OnRecord::begin(&app.journal, &permit, &route, &parts.method).await?;
+            update_tag::check(app, &permit, &route, &tags, parts).await?;
+            let on_record = OnRecord::begin(&app.journal, &permit, &route, tags, &parts.method).await?;
             forward.answer = Some(Arc::new(OciAnswer {
                 name: permitted_name(&route)?.clone(),
                 digest: route.digest().cloned(),
@@ -158,13 +165,20 @@ struct Door<'a> {
 /// A request that may be served.
 #[derive(Debug)]
 enum Admitted {
-    Base,
-    Catalog(Box<Caller>),
+    Base(Box<Permit>),
+    Catalog(Box<Permit>),
     Forward(Permit, Box<Forward>),
 }
 
 impl Door<'_> {
-    async fn admit(&self, route: &Route, parts: &Parts, context: &RequestContext, span: &Span) -> Result<Admitted> {
+    async fn admit(
+        &self,
+        route: &Route,
+        tags: &[String],
+        parts: &Parts,
+        context: &RequestContext,
+        span: &Span,
+    ) -> Result<Admitted> {
         if route.name().is_some_and(|name| self.is_reserved(name)) {
             return Err(Code::NameUnknown.into());
         }
@@ -178,13 +192,13 @@ impl Door<'_> {
             _ => Ok(()),
         };
         let trail = Trail::of(Facts::of(Api::Oci, context, &parts.headers));
-        let caller = Caller::new(principal, trail, conditions(route, &parts.headers));
+        let caller = Caller::new(principal, trail, Conditions::default());
+        let caller = asking_about(caller, route, &parts.headers, tags.first().map(String::as_str));
         match (route.name(), operation.action) {
             (Some(name), Some(action)) => {
-                let resource = Resource::repository(name.as_str());
-                let permit = self.authority.authorize(&caller, action, resource).await?;
+                let permit = self.permit(&caller, action, (route, name), tags, &parts.headers).await?;
                 check_scope(action)?;
-                let mut forward = self.forward(&permit, route, name, parts, granted.as_deref())?;
+                let mut forward = self.forward(&permit, (route, name), tags, parts, granted.as_deref())?;
                 let credentials = self.store.credentials(&parts.method, forward.path_and_query.as_str())?;
                 let changes = request::changes(&parts.headers, credentials, span);
                 forward.remove_request_headers = changes.remove;
@@ -193,21 +207,43 @@ impl Door<'_> {
                 Ok(Admitted::Forward(permit, Box::new(forward)))
             }
             (_, Some(action)) => {
-                self.authority.authorize(&caller, action, Resource::Service).await?;
+                let permit = self.authority.authorize(&caller, action, Resource::Service).await?;
                 check_scope(action)?;
-                Ok(Admitted::Catalog(Box::new(caller)))
+                Ok(Admitted::Catalog(Box::new(permit)))
             }
             (_, None) if caller.principal().is_anonymous() => Err(Code::Unauthenticated.into()),
-            (_, None) => Ok(Admitted::Base),
+            // To be somebody is enough.
+            (_, None) => {
+                let permit = self.authority.authorize(&caller, Action::GetCallerIdentity, Resource::Service).await?;
+                Ok(Admitted::Base(Box::new(permit)))
+            }
         }
+    }
+
+    /// Asks the policy about every tag that the request names, and once where it names none: all of it must be allowed.
+    async fn permit(
+        &self,
+        caller: &Caller,
+        action: Action,
+        (route, name): (&Route, &Name),
+        tags: &[String],
+        headers: &HeaderMap,
+    ) -> Result<Permit> {
+        let resource = Resource::repository(name.as_str());
+        let mut permit = self.authority.authorize(caller, action, resource.clone()).await?;
+        for tag in tags.iter().skip(1) {
+            let caller = asking_about(caller.clone(), route, headers, Some(tag.as_str()));
+            permit = permit.beside(&self.authority.authorize(&caller, action, resource.clone()).await?);
+        }
+        Ok(permit)
     }
 
     /// The request for the upstream: path and query as they were read, and the limits of its kind.
     fn forward(
         &self,
         permit: &Permit,
-        route: &Route,
-        name: &Name,
+        (route, name): (&Route, &Name),
+        tags: &[String],
         parts: &Parts,
         granted: Option<&[Access]>,
     ) -> Result<Forward> {
@@ -224,7 +260,7 @@ impl Door<'_> {
             lacks_scope.set(may && !is_granted);
             may && is_granted
         };
-        let query = query::for_upstream(route, &parts.method, raw, may_mount)?;
+        let query = query::for_upstream(route, &parts.method, raw, tags, may_mount)?;
         if lacks_scope.get() {
             return Err(Code::InsufficientScope.into());
         }
@@ -250,14 +286,20 @@ impl Door<'_> {
     }
 }
 
-/// What the request says under the condition keys of policies.
-fn conditions(route: &Route, headers: &HeaderMap) -> Conditions {
+/// The caller, who asks about one tag of the request, or where it names none about what its path names.
+fn asking_about(caller: Caller, route: &Route, headers: &HeaderMap, tag: Option<&str>) -> Caller {
+    let what = on_record::what(route);
+    caller.with_conditions(conditions(route, headers, tag)).about(tag.or(what.as_deref()))
+}
+
+/// What the request says under the condition keys of policies. To push by digest and set a tag beside it is to push by tag.
+fn conditions(route: &Route, headers: &HeaderMap, tag: Option<&str>) -> Conditions {
     let conditions = Conditions::of(headers);
-    let Route::Manifest { reference, .. } = route else { return conditions };
+    let Route::Manifest { .. } = route else { return conditions };
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let conditions = match reference {
-        Reference::Tag(tag) => conditions.with(KeyName::ReferenceType, "tag").with(KeyName::Tag, tag.as_str()),
-        Reference::Digest(_) => conditions.with(KeyName::ReferenceType, "digest"),
+    let conditions = match tag {
+        Some(tag) => conditions.with(KeyName::ReferenceType, "tag").with(KeyName::Tag, tag),
+        None => conditions.with(KeyName::ReferenceType, "digest"),
     };
     match media_type {
         Some(media_type) => conditions.with(KeyName::MediaType, media_type),

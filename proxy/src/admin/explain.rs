@@ -35,6 +35,7 @@ pub(super) struct Explain;
 impl Asks for Explain {
     const NAME: &'static str = "ExplainAuthorization";
     const ACTION: Option<Action> = Some(Action::Explain);
+    const ONLY_READS: bool = true;
 }
 
 /// Asks what somebody may do in a bucket.

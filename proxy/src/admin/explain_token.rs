@@ -25,6 +25,7 @@ pub(super) struct ExplainToken;
 impl Asks for ExplainToken {
     const NAME: &'static str = "ExplainToken";
     const ACTION: Option<Action> = Some(Action::Explain);
+    const ONLY_READS: bool = true;
 }
 
 /// A token.

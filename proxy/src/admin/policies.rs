@@ -318,6 +318,9 @@ pub(super) async fn expected_document(
 /// Puts a document, unless it is only tried; the version that it has then, 0 where it was tried. This replica decides by it at once.
 pub(super) async fn put_document(app: &App, new: NewDocument<'_>, options: &PutOptions) -> Result<i64, Error> {
     if options.dry_run {
+        for record in new.audit {
+            app.journal.record(record.clone().note("dry_run: nothing was changed".to_owned())).await?;
+        }
         return Ok(0);
     }
     let version = app.index.put_policy_document(new).await?;

@@ -25,6 +25,9 @@ const KEY_BYTES: usize = 1024;
 /// Most statements that a record names.
 const STATEMENTS: usize = 16;
 
+/// Most tags that a record names: as many as one push may set.
+const TAGS: usize = 46;
+
 /// What kind of event a record tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -143,6 +146,8 @@ pub struct Record {
     statements: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
     #[serde(serialize_with = "instant")]
     time: OffsetDateTime,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,6 +190,7 @@ impl Record {
             source_ip: None,
             statements: Vec::new(),
             status: None,
+            tags: Vec::new(),
             time,
             tls: None,
             user_agent: None,
@@ -276,6 +282,13 @@ impl Record {
     #[must_use]
     pub fn reference(mut self, reference: &str) -> Self {
         self.reference = Some(cut(reference, KEY_BYTES));
+        self
+    }
+
+    /// Says which tags are set, where the reference is a digest.
+    #[must_use]
+    pub fn tags(mut self, tags: &[String]) -> Self {
+        self.tags = tags.iter().take(TAGS).map(|tag| cut(tag, NAME_BYTES)).collect();
         self
     }
 
@@ -407,6 +420,7 @@ mod tests {
             .bytes(1, 2)
             .took(Duration::from_millis(3))
             .of_intent(Uuid::nil())
+            .tags(&["v1".to_owned()])
             .lost(4)
             .note("n".to_owned())
     }

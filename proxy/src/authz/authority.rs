@@ -29,7 +29,7 @@ impl Authority {
         Self { journal, policies, narrower: Narrower::default(), rates: None }
     }
 
-    /// Counts what it allows.
+    /// Counts what it allows and what it denies.
     #[must_use]
     pub fn with_rates(mut self, rates: Rates) -> Self {
         self.rates = Some(rates);
@@ -46,7 +46,8 @@ impl Authority {
     ///
     /// # Errors
     /// [`Code::Unauthenticated`] where nobody asked, [`Code::AccessDenied`] where the policy says no; both carry the reason.
-    /// `PoliciesUnavailable` where the policies are not known well enough; `SlowDown` where the refusal cannot be recorded in time.
+    /// `PoliciesUnavailable` where the policies are not known well enough; `SlowDown` where the refusal cannot be recorded in time;
+    /// `RateExceeded` where the caller has asked too often, for what it may do or for what it may not.
     pub async fn authorize(&self, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
         let decision = self.decide(caller, action, &resource);
         self.conclude(caller, action, resource, &decision).await
@@ -65,7 +66,7 @@ impl Authority {
         let principal = caller.principal();
         if decided.allowed {
             if let Some(rates) = &self.rates {
-                rates.check_principal(principal, action)?;
+                rates.check_principal(principal, caller.address(), action)?;
             }
             tracing::trace!(%principal, %action, %resource, reason = %decision.reason, "allowed");
             return Ok(Permit { caller: caller.clone(), action, resource, decided });
@@ -77,18 +78,29 @@ impl Authority {
         if decision.reason == Reason::PoliciesAreStale {
             return Err(Code::PoliciesUnavailable.into());
         }
-        if let Some(record) = caller.trail().record(Kind::Denial, principal, action, &resource) {
+        self.count_denial(caller)?;
+        if let Some(record) = caller.record(Kind::Denial, action, &resource) {
             let status = Code::AccessDenied.row().status;
             self.journal.record(record.decided(&decided).answered(status, Some(Code::AccessDenied))).await?;
         }
         Err(refusal(Code::AccessDenied, action, &resource, decision))
     }
 
+    /// Each denial has its record, so that somebody who asks for nothing else would fill the log: beyond the rate they are told to
+    /// wait, which is counted and not recorded.
+    fn count_denial(&self, caller: &Caller) -> Result<()> {
+        match &self.rates {
+            Some(rates) => rates.check_denial(caller.principal(), caller.address()),
+            None => Ok(()),
+        }
+    }
+
     /// A no to somebody whom the policy lets, for a rule that no policy can lift: on record like every other.
     ///
     /// # Errors
-    /// `SlowDown` where the refusal cannot be recorded in time.
+    /// `SlowDown` where the refusal cannot be recorded in time; `RateExceeded` as [`Self::authorize`].
     pub async fn refuse(&self, permit: &Permit, why: &'static str) -> Result<Error> {
+        self.count_denial(permit.caller())?;
         if let Some(record) = permit.recorded(Kind::Denial) {
             let status = Code::AccessDenied.row().status;
             let record = record.decided(&Decided::default()).answered(status, Some(Code::AccessDenied));

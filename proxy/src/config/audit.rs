@@ -63,8 +63,10 @@ pub struct AuditWebhook {
     /// `jsonl`, `cloudevents` or `ocsf`.
     #[serde(default)]
     pub format: AuditFormat,
-    /// Signs each body: `X-Zas-Signature: sha256=<hex HMAC-SHA256>`.
+    /// Signs each body: `X-Zas-Signature: sha256=<hex HMAC-SHA256>`. Give this or `secret_file`; with neither nothing is signed.
     pub secret: Option<Secret>,
+    /// A file that holds the secret, such as a mounted Kubernetes secret; white space around it is ignored.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// How a record is written for others.

@@ -105,8 +105,12 @@ table! {
     UnsupportedSignature: Authentication, 400, "InvalidRequest", "UNAUTHORIZED", false, "unsupported_signature", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
     /// A bearer token (JWT) that is not accepted.
     BearerTokenRejected: Authentication, 401, "InvalidToken", "UNAUTHORIZED", false, "bearer_token_rejected", "The token is not accepted.";
+    /// A bearer token of a key that may have been made since its issuer was last asked.
+    TokenKeyUnknown: Authentication, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "token_key_unknown", "The key of the token is not known yet. Please try again.";
     /// A registry token that is not for this.
     InsufficientScope: Authentication, 401, "AccessDenied", "UNAUTHORIZED", false, "insufficient_scope", "The token is not for this: ask for one with the scope of the challenge.";
+    /// A login that ends before a registry token could be of use.
+    LoginEndsSoon: Authentication, 401, "ExpiredToken", "UNAUTHORIZED", false, "login_ends_soon", "Your login ends in less than a minute. Please log in again.";
     /// A session token that lapsed.
     ExpiredToken: Authentication, 400, "ExpiredToken", "UNAUTHORIZED", false, "expired_token", "The provided token has expired.";
     /// A session whose policy and attributes do not fit into its token.
@@ -217,6 +221,10 @@ table! {
     BlobUnknown: Validation, 404, "NoSuchKey", "BLOB_UNKNOWN", false, "blob_unknown", "Blob unknown to the registry.";
     /// The manifest is not there.
     ManifestUnknown: Validation, 404, "NoSuchKey", "MANIFEST_UNKNOWN", false, "manifest_unknown", "Manifest unknown to the registry.";
+    /// A manifest that cannot be put as the request says.
+    ManifestInvalid: Validation, 400, "InvalidArgument", "MANIFEST_INVALID", false, "manifest_invalid", "The manifest cannot be put like this.";
+    /// A push that sets more tags than it may.
+    TooManyTags: Validation, 414, "InvalidArgument", "MANIFEST_INVALID", false, "too_many_tags", "The push sets more tags than one may.";
     /// The client sent its body too slowly.
     RequestTimeout: Validation, 400, "RequestTimeout", "BLOB_UPLOAD_INVALID", true, "request_timeout", "Your socket connection to the server was not read from or written to within the timeout period.";
     /// The client left.

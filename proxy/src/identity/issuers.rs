@@ -93,7 +93,8 @@ impl Issuers {
     /// Who a token speaks of.
     ///
     /// # Errors
-    /// `BearerTokenRejected`; `IssuerUnavailable` where the key it names cannot be asked for now.
+    /// `BearerTokenRejected`; `TokenKeyUnknown` where the key it names may be new, `IssuerUnavailable` where it cannot be asked for
+    /// now.
     pub async fn verify(&self, text: &str) -> Result<Arc<Bearer>> {
         let key = token_key(text);
         let now = OffsetDateTime::now_utc().unix_timestamp();

@@ -1,13 +1,14 @@
-//! What is on record of a forwarded request: a change's intent before it is forwarded, and what became of it; a read when it
-//! has been answered.
+//! What is on record: of a forwarded request a change's intent before it is forwarded, and what became of it; a read when it
+//! has been answered. Of what is answered here, the answer before the client hears of it.
 
-use http::Method;
+use bytes::Bytes;
+use http::{Method, Response};
 use uuid::Uuid;
 
 use super::path::Route;
 use crate::audit::{Journal, Kind, Record};
 use crate::authz::Permit;
-use crate::error::Result;
+use crate::error::{Result, status_elsewhere};
 use crate::listener::Summary;
 
 /// One request's records.
@@ -16,6 +17,8 @@ pub(super) struct OnRecord {
     journal: Journal,
     permit: Permit,
     what: Option<String>,
+    /// Set beside the digest that `what` is.
+    tags: Vec<String>,
     stage: Stage,
 }
 
@@ -34,9 +37,16 @@ impl OnRecord {
     /// Writes what must be on record before the request is forwarded.
     /// # Errors
     /// `SlowDown` where that takes too long: the request must not be forwarded then.
-    pub(super) async fn begin(journal: &Journal, permit: &Permit, route: &Route, method: &Method) -> Result<Self> {
+    pub(super) async fn begin(
+        journal: &Journal,
+        permit: &Permit,
+        route: &Route,
+        tags: Vec<String>,
+        method: &Method,
+    ) -> Result<Self> {
+        let tags = if route.digest().is_some() { tags } else { Vec::new() };
         let mut on_record =
-            Self { journal: journal.clone(), permit: permit.clone(), what: what(route), stage: Stage::Nothing };
+            Self { journal: journal.clone(), permit: permit.clone(), what: what(route), tags, stage: Stage::Nothing };
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         if !is_read {
             if let Some(intent) = on_record.record(Kind::Intent) {
@@ -66,7 +76,7 @@ impl OnRecord {
     }
 
     fn record(&self, kind: Kind) -> Option<Record> {
-        let record = self.permit.recorded(kind)?;
+        let record = self.permit.recorded(kind)?.tags(&self.tags);
         Some(match &self.what {
             Some(what) => record.reference(what),
             None => record,
@@ -74,8 +84,25 @@ impl OnRecord {
     }
 }
 
+/// Puts on record what is answered here: a login, or a read.
+/// # Errors
+/// `SlowDown` where that takes too long: the answer must not be given then.
+pub(super) async fn answered(
+    journal: &Journal,
+    permit: &Permit,
+    kind: Kind,
+    answer: &Result<Response<Bytes>>,
+) -> Result<()> {
+    let Some(record) = permit.recorded(kind) else { return Ok(()) };
+    let record = match answer {
+        Ok(answer) => record.answered(answer.status().as_u16(), None),
+        Err(error) => record.answered(status_elsewhere(error.code()), Some(error.code())),
+    };
+    journal.record(record).await
+}
+
 /// The tag or digest that a request is about.
-fn what(route: &Route) -> Option<String> {
+pub(super) fn what(route: &Route) -> Option<String> {
     match route {
         Route::Manifest { reference, .. } => Some(reference.to_string()),
         Route::Blob { digest, .. } | Route::Referrers { digest, .. } => Some(digest.to_string()),

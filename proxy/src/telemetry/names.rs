@@ -41,7 +41,7 @@ metrics! {
     REQUEST_SECONDS: Histogram "zas_request_duration_seconds" ["door", "operation"] "Seconds from the end of a request's header to the end of its answer.";
     IN_FLIGHT: Gauge "zas_requests_in_flight" [] "Requests that are being served.";
     ERRORS: Counter "zas_errors_total" ["kind", "code"] "Errors told to clients, by kind and code of the error table.";
-    RATE_EXCEEDED: Counter "zas_rate_exceeded_total" ["rate"] "Requests that were more than an address or a principal may ask for, by rate (failures, tokens, lists, reads, writes).";
+    RATE_EXCEEDED: Counter "zas_rate_exceeded_total" ["rate"] "Requests that were more than an address or a principal may ask for, by rate (failures, tokens, denials, lists, reads, writes).";
     REQUESTS_REFUSED: Counter "zas_requests_refused_total" ["reason"] "Bytes of clients that never became a request, by reason.";
 
     // --- connections

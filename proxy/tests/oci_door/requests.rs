@@ -49,6 +49,9 @@ async fn nothing_of_a_refused_request_reaches_the_registry() {
         ("GET", "/v2/a/manifests/sha256:xyz", "", "", 404),
         ("PUT", "/v2/a/manifests/sha256:xyz", upload, "abc", 400),
         ("PUT", "/v2/a/manifests/.x", upload, "abc", 400),
+        ("PUT", "/v2/a/manifests/latest?tag=v1", upload, "abc", 400),
+        ("PUT", &format!("/v2/a/manifests/{DIGEST}?tag=v1&tag=.."), upload, "abc", 400),
+        ("PUT", &format!("/v2/a/manifests/{DIGEST}?{}", "tag=v1&".repeat(47)), upload, "abc", 414),
         ("GET", "/v2/a/manifests/latest", upload, "abc", 400),
         ("PUT", "/v2/a/manifests/latest", "content-length: 4194305\r\n", "", 413),
         ("PATCH", "/v2/a/blobs/uploads/x", "content-length: 99999999999999\r\n", "", 413),
@@ -103,6 +106,20 @@ async fn the_registry_sees_the_request_that_was_checked_and_nothing_about_the_cl
     assert!(!seen.contains(&STANDARD.encode(format!("AKIA:{SECRET}"))), "{seen}");
     assert!(lower.contains("0af7651916cd43dd8448eb211c80319c"), "{seen}");
     assert!(has_field(&seen, "accept"), "{seen}");
+}
+
+#[tokio::test]
+async fn tags_beside_a_digest_reach_the_registry_as_they_were_checked_and_it_says_which_it_has_set() {
+    let upstream =
+        Upstream::start("HTTP/1.1 201 Created\r\noci-tag: v1\r\noci-tag: latest\r\ncontent-length: 0\r\n\r\n").await;
+    let sidecar = Sidecar::start(&upstream).await;
+    let target = format!("/v2/a/manifests/{DIGEST}?tag=v1&other=x&t%61g=latest&tag=v1");
+    let answer = sidecar.ask("PUT", &target, "content-length: 2\r\n", "{}").await;
+    assert_eq!(status(&answer), 201, "{answer}");
+    let answer = answer.to_lowercase();
+    assert!(answer.contains("oci-tag: v1\r\n") && answer.contains("oci-tag: latest\r\n"), "{answer}");
+    let [seen] = <[String; 1]>::try_from(upstream.seen()).unwrap();
+    assert!(seen.starts_with(&format!("PUT /v2/a/manifests/{DIGEST}?tag=v1&tag=latest HTTP/1.1\r\n")), "{seen}");
 }
 
 #[tokio::test]

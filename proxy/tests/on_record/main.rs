@@ -15,7 +15,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
-use zas_proxy::config::{AccessKey, Config, RingKey, Secret};
+use zas_proxy::config::{AccessKey, AuditReads, Config, RingKey, Secret};
+use zas_proxy::digest::Digest;
 use zas_proxy::postgres::testing::{self, TestDatabase};
 use zas_proxy::service::Service;
 use zas_registry::{Faults, Options, Registry, Route, Server};
@@ -26,6 +27,14 @@ const SECRET: &str = "0123456789abcdef";
 /// Of the two bytes `{}`.
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+/// A manifest; `note` tells manifests apart.
+fn manifest(note: &str) -> String {
+    format!(
+        r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"application/json","digest":"{DIGEST}","size":2}},
+            "layers":[],"annotations":{{"note":"{note}"}}}}"#
+    )
+}
 
 /// A sidecar between a database and a registry.
 struct World {
@@ -275,12 +284,6 @@ async fn a_tag_that_exists_is_moved_only_with_the_right_to_move_tags() {
     let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
     world.ask("PUT", "/-/api/v1/policies/ci-push/attachments?kind=group&name=/build", "").await;
     assert_eq!(world.ask("POST", &format!("/v2/team/app/blobs/uploads/?digest={DIGEST}"), "{}").await.0, 201);
-    let manifest = |note: &str| {
-        format!(
-            r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"application/json","digest":"{DIGEST}","size":2}},
-                "layers":[],"annotations":{{"note":"{note}"}}}}"#
-        )
-    };
     let put = "/v2/team/app/manifests/latest";
     let (status, answer) = world.ask_as(id, secret, "PUT", put, &manifest("one")).await;
     assert_eq!(status, 201, "{answer}");
@@ -288,10 +291,39 @@ async fn a_tag_that_exists_is_moved_only_with_the_right_to_move_tags() {
     assert_eq!(world.ask_as(id, secret, "PUT", put, &manifest("two")).await.0, 403);
     assert_eq!(world.faults.requests(Route::Manifest), before + 1, "only asked whether the tag is there");
     let denial = world.expect("team/app", |record| record["kind"] == "denial").await;
-    assert_eq!(denial["action"], "oci:UpdateTag");
+    assert_eq!((&denial["action"], &denial["reference"]), (&"oci:UpdateTag".into(), &"latest".into()));
     assert_eq!(world.ask_as(id, secret, "DELETE", put, "").await.0, 403);
     assert_eq!(world.ask_as(id, secret, "PUT", "/v2/team/app/manifests/next", &manifest("two")).await.0, 201);
     assert_eq!(world.ask("PUT", put, &manifest("two")).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_push_by_digest_moves_no_tag_without_the_right_to_move_tags_and_its_tags_are_on_record() {
+    let world = World::new().await;
+    let (_, made) = world.ask("POST", "/-/api/v1/access-keys", r#"{"name":"ci","groups":["/build"]}"#).await;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    world.ask("PUT", "/-/api/v1/policies/ci-push/attachments?kind=group&name=/build", "").await;
+    assert_eq!(world.ask("POST", &format!("/v2/team/app/blobs/uploads/?digest={DIGEST}"), "{}").await.0, 201);
+    let (one, two) = (manifest("one"), manifest("two"));
+    let (first, second) = (Digest::of(one.as_bytes()).to_string(), Digest::of(two.as_bytes()).to_string());
+    let push = format!("/v2/team/app/manifests/{first}?tag=latest&tag=v1");
+    let (status, answer) = world.ask_as(id, secret, "PUT", &push, &one).await;
+    assert_eq!(status, 201, "{answer}");
+    for kind in ["intent", "outcome"] {
+        let record = world.expect("team/app", |record| record["kind"] == kind && record["reference"] == first).await;
+        assert_eq!(record["tags"], serde_json::json!(["latest", "v1"]), "{kind}");
+    }
+    let moving = format!("/v2/team/app/manifests/{second}?tag=v2&tag=latest");
+    assert_eq!(world.ask_as(id, secret, "PUT", &moving, &two).await.0, 403);
+    let denial = world.expect("team/app", |record| record["kind"] == "denial").await;
+    assert_eq!((&denial["action"], &denial["reference"]), (&"oci:UpdateTag".into(), &"latest".into()));
+    assert_eq!(world.ask("GET", "/v2/team/app/manifests/latest", "").await, (200, one));
+    for reference in ["v2", &second] {
+        assert_eq!(world.ask("GET", &format!("/v2/team/app/manifests/{reference}"), "").await.0, 404, "{reference}");
+    }
+    assert_eq!(world.ask("PUT", &moving, &two).await.0, 201);
+    assert_eq!(world.ask("GET", "/v2/team/app/manifests/latest", "").await, (200, two));
 }
 
 #[tokio::test]
@@ -321,6 +353,47 @@ async fn wrong_credentials_are_on_record_at_every_door_and_missing_ones_are_not(
 }
 
 #[tokio::test]
+async fn logins_lists_of_repositories_and_questions_are_on_record() {
+    let world = World::with(|config| config.audit.reads = AuditReads::Strict).await;
+    let question = r#"{"principal":{"name":"alice"},"action":"s3:GetObject","resource":"*"}"#;
+    for (method, target, body, kind, action) in [
+        ("GET", "/v2/", "", "login", "sts:GetCallerIdentity"),
+        ("HEAD", "/v2/", "", "login", "sts:GetCallerIdentity"),
+        ("GET", "/-/token?service=zot-artifact-store", "", "token", "sts:GetCallerIdentity"),
+        ("GET", "/v2/_catalog", "", "operation", "oci:Catalog"),
+        ("GET", "/-/metrics", "", "operation", "admin:ReadMetrics"),
+        ("POST", "/-/api/v1/authorize/explain", question, "operation", "admin:Explain"),
+        ("POST", "/-/api/v1/tokens/explain", r#"{"token":"not-a-token-of-anybody"}"#, "operation", "admin:Explain"),
+    ] {
+        let before = world.records_of_kind(kind).await.len();
+        assert_eq!(world.ask(method, target, body).await.0, 200, "{target}");
+        let records = world.records_of_kind(kind).await;
+        assert_eq!(records.len(), before + 1, "{method} {target}: {records:#?}");
+        let record = records.last().unwrap();
+        assert_eq!((&record["principal"], &record["action"]), (&"root/AKIA".into(), &action.into()), "{target}");
+        assert_eq!((&record["decision"], &record["source_ip"]), (&"allow".into(), &"127.0.0.1".into()), "{target}");
+        assert!(!record.to_string().contains("not-a-token"), "{record}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_and_a_list_whose_records_cannot_be_committed_are_refused_where_reads_are_strict() {
+    let world = World::with(|config| {
+        config.audit.reads = AuditReads::Strict;
+        config.audit.queue_timeout = Duration::from_millis(500);
+    })
+    .await;
+    let rule = "ALTER TABLE audit_event ADD CONSTRAINT no CHECK (kind NOT IN ('login', 'operation')) NOT VALID";
+    world.sql(rule).await;
+    for target in ["/v2/", "/v2/_catalog"] {
+        let (status, body) = world.ask("GET", target, "").await;
+        assert_eq!(status, 503, "{target}: {body}");
+    }
+    world.sql("ALTER TABLE audit_event DROP CONSTRAINT no").await;
+    assert_eq!(world.ask("GET", "/v2/", "").await.0, 200);
+}
+
+#[tokio::test]
 async fn an_address_that_shows_too_many_wrong_credentials_is_not_listened_to_for_a_while() {
     let world = World::with(|config| config.rates.failures_per_minute = 3).await;
     for _ in 0..7 {
@@ -332,6 +405,36 @@ async fn an_address_that_shows_too_many_wrong_credentials_is_not_listened_to_for
     }
     assert_eq!(world.ask("GET", "/-/livez", "").await.0, 200);
     assert!(world.records_of_kind("login").await.len() <= 7);
+}
+
+#[tokio::test]
+async fn whoever_asks_too_often_for_what_they_may_not_do_is_told_to_wait_and_does_not_fill_the_log() {
+    let world = World::with(|config| config.rates.denials_per_minute = 3).await;
+    let mut keys = Vec::new();
+    for name in ["ci", "other"] {
+        let (_, made) = world.ask("POST", "/-/api/v1/access-keys", &format!(r#"{{"name":"{name}"}}"#)).await;
+        let made: Value = serde_json::from_str(&made).unwrap();
+        keys.push((made["id"].as_str().unwrap().to_owned(), made["secret"].as_str().unwrap().to_owned()));
+    }
+    let [(id, secret), (other, others)] = <[(String, String); 2]>::try_from(keys).unwrap();
+    let mut statuses = Vec::new();
+    for _ in 0..30 {
+        statuses.push(world.ask_as(&id, &secret, "GET", "/v2/team/app/tags/list", "").await.0);
+    }
+    let denied = statuses.iter().filter(|status| **status == 403).count();
+    assert_eq!(statuses[..6], [403; 6], "the rate, twice at once: {statuses:?}");
+    assert!(statuses[6..].contains(&429) && statuses[6..].iter().all(|one| matches!(one, 403 | 429)), "{statuses:?}");
+    let waiting = async {
+        while world.records_of_kind("denial").await.len() < denied {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+    // What one may do, and others, go on; what was too much left no record.
+    assert_eq!(world.ask_as(&id, &secret, "GET", "/-/api/v1/whoami", "").await.0, 200);
+    assert_eq!(world.ask_as(&other, &others, "GET", "/v2/team/app/tags/list", "").await.0, 403);
+    world.expect("team/app", |record| record["principal"] == "user/service/other").await;
+    assert_eq!(world.records_of_kind("denial").await.len(), denied + 1);
 }
 
 #[tokio::test]

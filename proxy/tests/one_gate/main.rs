@@ -3,7 +3,7 @@
 //! What operations there are the code says (`operations.rs`), so that a new one without a case fails here. Each is tried by nobody, by
 //! somebody without rights, and by somebody with every right but the one that is needed; each must be refused as the door's protocol
 //! refuses, be on record where it is known who asked, reach the registry with nothing, and leave the index as it was. Then somebody
-//! with just that right does it.
+//! with just that right does it, and that is on record too.
 
 #![expect(
     clippy::unwrap_used,
@@ -45,7 +45,7 @@ const FOR_EVERYBODY: &[(&str, &str)] = &[
     ("GET /-/api/openapi.json", "the description of the API is the same for every installation"),
 ];
 
-/// A sidecar that commits a refusal's record before it answers, and does nothing by itself.
+/// A sidecar that commits the record of a refusal or a read before it answers, and does nothing by itself.
 async fn sidecar() -> Sidecar {
     Sidecar::start(|config: &mut Config| {
         config.audit.reads = AuditReads::Strict;

@@ -160,6 +160,7 @@ impl Cases<'_> {
         for (method, path, query, body, action, success) in [
             (Method::GET, "/policies/{policy}", "", &Value::Null, Action::GetPolicy, 200),
             (Method::PUT, "/policies/{policy}", "", &policy, Action::PutPolicy, 200),
+            (Method::PUT, "/policies/{policy}", "?dry_run=true", &policy, Action::PutPolicy, 200),
             (Method::DELETE, "/policies/{policy}", "", &Value::Null, Action::DeletePolicy, 204),
             (Method::GET, "/policies/{policy}/history", "", &Value::Null, Action::GetPolicy, 200),
             (Method::GET, "/policies/{policy}/attachments", "", &Value::Null, Action::GetPolicy, 200),

@@ -32,7 +32,24 @@ pub(crate) async fn try_all(sidecar: &Sidecar, operations: &BTreeSet<String>, ca
         let is_forwarded = sidecar.registry.total_requests() > before.requests || !case.is_forwarded;
         let is_done = answer.status == case.success && (case.is_done)(&answer) && is_forwarded;
         assert!(is_done, "{} by {:?}: {answer:?}", case.operation, case.allowed);
+        assert_on_record(sidecar, case, &answer).await;
     }
+}
+
+/// What was done left a record of who has done it, committed before they heard of it.
+async fn assert_on_record(sidecar: &Sidecar, case: &Case, answer: &Answer) {
+    let records = sidecar.records(answer.header("x-request-id")).await;
+    let tells = |record: &Value| match &case.allowed {
+        Who::Person { name, .. } => {
+            record["kind"] != "denial"
+                && record["decision"] == "allow"
+                && record["principal"] == format!("user/{name}")
+                && record["action"].is_string()
+        }
+        // An issuer asks, and no principal.
+        Who::Nobody | Who::Holder { .. } => record["kind"] == "operation" && record["issuer"].is_string(),
+    };
+    assert!(records.iter().any(tells), "{} left no record: {records:?}", case.operation);
 }
 
 /// Policies for everybody of all cases, read at once.
