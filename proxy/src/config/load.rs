@@ -246,6 +246,9 @@ fn check_audit(audit: &super::Audit) -> Result<(), ConfigError> {
     if audit.retention < std::time::Duration::from_secs(2 * 24 * 3600) {
         return Err(ConfigError::invalid("audit.retention", "must be at least 2 days"));
     }
+    if audit.reconcile_after < std::time::Duration::from_secs(1) {
+        return Err(ConfigError::invalid("audit.reconcile_after", "must be at least 1 second"));
+    }
     let mut names = std::collections::HashSet::new();
     match audit.webhooks.iter().position(|webhook| !names.insert(webhook.name.as_str())) {
         Some(i) => Err(ConfigError::invalid(format!("audit.webhooks[{i}].name"), "is there twice")),

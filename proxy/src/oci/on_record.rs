@@ -2,9 +2,11 @@
 //! has been answered.
 
 use http::Method;
+use http::request::Parts;
 use uuid::Uuid;
 
 use super::path::Route;
+use super::query;
 use crate::audit::{Journal, Kind, Record};
 use crate::authz::Permit;
 use crate::error::Result;
@@ -16,6 +18,8 @@ pub(super) struct OnRecord {
     journal: Journal,
     permit: Permit,
     what: Option<String>,
+    /// The bytes that an upload is to end as, where the request says so.
+    digest: Option<String>,
     stage: Stage,
 }
 
@@ -34,12 +38,21 @@ impl OnRecord {
     /// Writes what must be on record before the request is forwarded.
     /// # Errors
     /// `SlowDown` where that takes too long: the request must not be forwarded then.
-    pub(super) async fn begin(journal: &Journal, permit: &Permit, route: &Route, method: &Method) -> Result<Self> {
-        let mut on_record =
-            Self { journal: journal.clone(), permit: permit.clone(), what: what(route), stage: Stage::Nothing };
-        let is_read = matches!(*method, Method::GET | Method::HEAD);
+    pub(super) async fn begin(journal: &Journal, permit: &Permit, route: &Route, parts: &Parts) -> Result<Self> {
+        let digest = query::named_digest(route, parts.uri.query().unwrap_or_default());
+        let mut on_record = Self {
+            journal: journal.clone(),
+            permit: permit.clone(),
+            what: what(route),
+            digest: digest.map(|digest| digest.to_string()),
+            stage: Stage::Nothing,
+        };
+        let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         if !is_read {
             if let Some(intent) = on_record.record(Kind::Intent) {
+                // What was asked for, closer than the right that it needs: for whoever must find out later whether it was done.
+                let operation = route.operation(&parts.method).map_or("Unknown", |operation| operation.label);
+                let intent = intent.note(operation.to_owned());
                 let id = intent.id();
                 journal.intent(intent).await?;
                 on_record.stage = Stage::Intended(id);
@@ -67,8 +80,12 @@ impl OnRecord {
 
     fn record(&self, kind: Kind) -> Option<Record> {
         let record = self.permit.recorded(kind)?;
-        Some(match &self.what {
+        let record = match &self.what {
             Some(what) => record.reference(what),
+            None => record,
+        };
+        Some(match &self.digest {
+            Some(digest) => record.digest(digest),
             None => record,
         })
     }
