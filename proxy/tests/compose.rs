@@ -62,7 +62,10 @@ fn the_sidecar_serves_as_a_user_that_owns_nothing_and_another_one_migrates() {
     let user = url::Url::parse(config.database.url.expose()).unwrap().username().to_owned();
     assert!(!config.database.migrate);
     let roles = inlined(&text, "roles");
-    assert!(roles.contains(&format!("CREATE USER {user} PASSWORD")) && roles.contains("IN ROLE zas_service"), "{roles}");
+    assert!(
+        roles.contains(&format!("CREATE USER {user} PASSWORD")) && roles.contains("IN ROLE zas_service"),
+        "{roles}"
+    );
     let (_, migrates) = text.split_once("command: [\"migrate\"").unwrap();
     let owner = migrates.lines().find_map(|line| line.trim().strip_prefix("ZAS_DATABASE__URL: ")).unwrap();
     assert_ne!(url::Url::parse(owner).unwrap().username(), user);

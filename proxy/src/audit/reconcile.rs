@@ -149,7 +149,9 @@ mod tests {
             let record = record(note);
             assert!(matches!(subject(&record), Some(("team/app", Subject::Blob(_)))), "{note}");
         }
-        for nothing in [record("UploadChunk"), record("DeleteBlob"), json!({"note": "StartUpload", "resource": "a"}), json!({})] {
+        for nothing in
+            [record("UploadChunk"), record("DeleteBlob"), json!({"note": "StartUpload", "resource": "a"}), json!({})]
+        {
             assert!(subject(&nothing).is_none(), "{nothing}");
         }
     }

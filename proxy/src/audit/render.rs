@@ -178,7 +178,8 @@ mod tests {
             ("oci:Delete", Absent, 1),
         ] {
             let record = Record::new(Kind::Outcome).action(action).reconciled(outcome);
-            let event = AuditEvent { record: record.canonical(Uuid::nil()), status: None, ..event(Kind::Outcome, action, 0) };
+            let event =
+                AuditEvent { record: record.canonical(Uuid::nil()), status: None, ..event(Kind::Outcome, action, 0) };
             assert_eq!(rendered(&event, AuditFormat::Ocsf)["status_id"], status_id, "{action} {outcome:?}");
         }
     }

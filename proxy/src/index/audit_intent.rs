@@ -31,9 +31,8 @@ impl Index {
         lease: Duration,
     ) -> Result<Option<OpenIntent>> {
         const CLAIM: &str = "SELECT id, record FROM audit_claim_intent($1, $2, $3)";
-        let claimed = self.fetch_optional(|| {
-            sqlx::query_as(CLAIM).bind(seconds(age)).bind(seconds(silence)).bind(seconds(lease))
-        });
+        let claimed = self
+            .fetch_optional(|| sqlx::query_as(CLAIM).bind(seconds(age)).bind(seconds(silence)).bind(seconds(lease)));
         Ok(claimed.await?)
     }
 
@@ -43,9 +42,8 @@ impl Index {
     pub async fn settle_audit_intent(&self, outcome: &Record) -> Result<bool> {
         let intent = outcome.intent().ok_or_else(|| Error::internal("an outcome names its intent"))?;
         let text = outcome.canonical(self.writer);
-        let (settled,): (bool,) = self
-            .fetch_one(|| sqlx::query_as("SELECT audit_settle_intent($1, $2)").bind(intent).bind(&text))
-            .await?;
+        let (settled,): (bool,) =
+            self.fetch_one(|| sqlx::query_as("SELECT audit_settle_intent($1, $2)").bind(intent).bind(&text)).await?;
         if settled {
             metrics::counter!(names::AUDIT_RECORDS, "kind" => outcome.kind().as_str()).increment(1);
         }

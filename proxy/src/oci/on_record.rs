@@ -10,6 +10,7 @@ use super::query;
 use crate::audit::{Journal, Kind, Record};
 use crate::authz::Permit;
 use crate::error::Result;
+use crate::failpoint::Failpoint;
 use crate::listener::Summary;
 
 /// One request's records.
@@ -49,6 +50,7 @@ impl OnRecord {
         };
         let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         if !is_read {
+            Failpoint::OciAuthorized.reached();
             if let Some(intent) = on_record.record(Kind::Intent) {
                 // What was asked for, closer than the right that it needs: for whoever must find out later whether it was done.
                 let operation = route.operation(&parts.method).map_or("Unknown", |operation| operation.label);
@@ -57,6 +59,7 @@ impl OnRecord {
                 journal.intent(intent).await?;
                 on_record.stage = Stage::Intended(id);
             }
+            Failpoint::OciIntended.reached();
         } else if journal.is_strict()
             && let Some(read) = on_record.record(Kind::Operation)
         {
@@ -66,8 +69,16 @@ impl OnRecord {
         Ok(on_record)
     }
 
+    /// Whether it is a change.
+    pub(super) const fn is_change(&self) -> bool {
+        matches!(self.stage, Stage::Intended(_))
+    }
+
     /// Writes how it went. Nobody waits for it: what finds no room in the queue is counted, and on record as a gap.
     pub(super) fn ended(&self, summary: &Summary) {
+        if self.is_change() {
+            Failpoint::OciUnrecorded.reached();
+        }
         let record = match self.stage {
             Stage::Intended(intent) => self.record(Kind::Outcome).map(|record| record.of_intent(intent)),
             Stage::Nothing => self.record(Kind::Operation),

@@ -252,7 +252,8 @@ mod tests {
 
     #[test]
     fn an_upload_names_the_content_that_it_is_to_end_as() {
-        let named = |path: &str, raw: &str| named_digest(&Route::parse(path).unwrap(), raw).map(|digest| digest.to_string());
+        let named =
+            |path: &str, raw: &str| named_digest(&Route::parse(path).unwrap(), raw).map(|digest| digest.to_string());
         for (path, raw) in [
             ("/v2/a/blobs/uploads/", format!("digest={DIGEST}")),
             ("/v2/a/blobs/uploads/", format!("mount={DIGEST}&from=readable")),

@@ -42,7 +42,8 @@ impl World {
 
     /// The outcomes on record of an intent.
     async fn outcomes(&self, intent: &Record) -> Vec<Value> {
-        let query = "SELECT record FROM audit_event WHERE kind = 'outcome' AND record::json->>'intent' = $1 ORDER BY time, id";
+        let query =
+            "SELECT record FROM audit_event WHERE kind = 'outcome' AND record::json->>'intent' = $1 ORDER BY time, id";
         let texts: Vec<String> = sqlx::query_scalar(query)
             .bind(intent.id().to_string())
             .fetch_all(&self.database.pool().unwrap())
@@ -107,14 +108,12 @@ async fn what_cannot_be_looked_for_is_unknown_for_good() {
 #[tokio::test]
 async fn many_replicas_settle_each_intent_once() {
     let world = World::new().await;
-    let intents: Vec<Record> =
-        (0..20).map(|i| intent("PushManifest", Action::Push, Some(&format!("v{i}")))).collect();
+    let intents: Vec<Record> = (0..20).map(|i| intent("PushManifest", Action::Push, Some(&format!("v{i}")))).collect();
     for intent in &intents {
         world.begin(intent).await;
     }
-    let replicas: Vec<Reconciler> = (0..4)
-        .map(|_| Reconciler::new(world.database.index().unwrap(), world.store.clone(), Duration::ZERO))
-        .collect();
+    let replicas: Vec<Reconciler> =
+        (0..4).map(|_| Reconciler::new(world.database.index().unwrap(), world.store.clone(), Duration::ZERO)).collect();
     let settled = futures::future::join_all(replicas.iter().map(Reconciler::round)).await;
     assert_eq!(settled.into_iter().map(Result::unwrap).sum::<usize>(), 20);
     for intent in &intents {

@@ -11,7 +11,8 @@ async fn may(world: &World, table: &str, right: &str) -> bool {
 #[tokio::test]
 async fn the_service_may_read_and_write_every_table_but_those_of_the_audit_log() {
     let world = World::new().await;
-    let tables = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')
+    let tables =
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')
                   AND NOT relispartition AND relname NOT LIKE 'audit%' AND relname <> '_sqlx_migrations'";
     let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&world.database.pool().unwrap()).await.unwrap();
     assert!(tables.len() > 20, "{tables:?}");
@@ -29,7 +30,8 @@ async fn the_service_may_read_and_write_every_table_but_those_of_the_audit_log()
 #[tokio::test]
 async fn the_service_changes_and_deletes_nothing_of_the_audit_log() {
     let world = World::new().await;
-    let tables = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')
+    let tables =
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')
                   AND relname LIKE 'audit%'";
     let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&world.database.pool().unwrap()).await.unwrap();
     assert!(tables.len() > 20, "the days are among them: {tables:?}");
