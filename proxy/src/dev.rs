@@ -7,6 +7,7 @@
 mod banner;
 mod certificate;
 pub mod child;
+mod configuration;
 mod credentials;
 mod folder;
 mod keycloak;
@@ -107,6 +108,7 @@ async fn start(mut config: Config, options: &Options, say: &impl Fn(String)) -> 
     config.identity.issuers.extend(keycloak.iter().map(|keycloak| keycloak.issuer.clone()));
     let issuer = config.identity.issuers.first().map(|issuer| issuer.url.clone());
 
+    configuration::write(&folder, &config)?;
     let service = Service::start(config).await.map_err(|error| anyhow::anyhow!(error.for_operator()))?;
     let banner =
         banner::text(service.address(), &root, &folder.path(credentials::FILE), trust.as_deref(), issuer.as_deref());

@@ -6,6 +6,7 @@
 
 mod access_key;
 mod audit;
+mod audit_intent;
 mod audit_read;
 mod audited;
 mod bucket;
@@ -38,6 +39,7 @@ mod upload_target;
 
 pub use access_key::{AccessKeyChange, AccessKeyPage, AccountKind, NewAccessKey, NextAccessKey, StoredAccessKey};
 pub use audit::{AuditCheckpoint, AuditHead, AuditState, MovedHead};
+pub use audit_intent::OpenIntent;
 pub use audit_read::{AuditEvent, AuditFilter, AuditPlace, AuditSeal, AuditTombstone};
 pub use bucket::{Bucket, BucketPage, NewBucket};
 pub use copy::CopySource;

@@ -12,6 +12,7 @@ pub mod config;
 pub mod dev;
 pub mod digest;
 pub mod error;
+pub mod failpoint;
 pub mod gateway;
 pub mod identity;
 pub mod index;

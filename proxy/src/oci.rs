@@ -86,7 +86,7 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
             // The last thing that is asked: who may not, learns nothing of the registry's health.
             let passage = app.store.pass(request::has_body(&parts.method, &parts.headers))?;
             update_tag::check(app, &permit, &route, &tags, parts).await?;
-            let on_record = OnRecord::begin(&app.journal, &permit, &route, tags, &parts.method).await?;
+            let on_record = OnRecord::begin(&app.journal, &permit, &route, tags, parts).await?;
             forward.answer = Some(Arc::new(OciAnswer {
                 name: permitted_name(&route)?.clone(),
                 digest: route.digest().cloned(),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin;
 use crate::app::App;
-use crate::audit::{Keeper, Webhook};
+use crate::audit::{Keeper, Reconciler, Webhook};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gateway::Gate;
@@ -252,13 +252,16 @@ async fn audit(app: Arc<App>, keeper: Keeper, webhooks: Vec<Webhook>, drained: C
         () = app.readiness.wait_for_index() => {}
         () = drained.cancelled() => return,
     }
+    let after = app.config.audit.reconcile_after;
+    let reconciler = Reconciler::new(app.index.clone(), app.store.clone(), after);
+    let reconciling = reconciler.run(drained.clone());
     let written = CancellationToken::new();
     let writing = async {
         app.journal.run(drained).await;
         written.cancel();
     };
     let telling = futures::future::join_all(webhooks.into_iter().map(|webhook| webhook.run(written.clone())));
-    tokio::join!(writing, keeper.run(written.clone()), telling);
+    tokio::join!(writing, reconciling, keeper.run(written.clone()), telling);
 }
 
 #[cfg(test)]

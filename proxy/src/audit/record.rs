@@ -3,10 +3,12 @@
 //! A record is made of the fields below and of nothing else: no header, query or body gets in, so that no secret can.
 //! Every text is cut at a bound, so that a client cannot grow the log at will.
 
+mod recorded;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
@@ -70,8 +72,20 @@ impl Kind {
     }
 }
 
-/// Which API was used.
+/// What the registry said of a change whose process was gone before it could say what became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reconciled {
+    /// What the change was about is there.
+    Found,
+    /// It is not there.
+    Absent,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// Which API was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Api {
     /// Amazon S3.
@@ -129,6 +143,8 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Reconciled>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     principal_id: Option<String>,
@@ -181,6 +197,7 @@ impl Record {
             kind,
             lost: None,
             note: None,
+            outcome: None,
             principal: None,
             principal_id: None,
             reference: None,
@@ -353,6 +370,13 @@ impl Record {
         self
     }
 
+    /// Says what the registry said in place of a process that was gone.
+    #[must_use]
+    pub const fn reconciled(mut self, outcome: Reconciled) -> Self {
+        self.outcome = Some(outcome);
+        self
+    }
+
     /// Says how many records were lost.
     pub(crate) const fn lost(mut self, lost: u64) -> Self {
         self.lost = Some(lost);
@@ -423,6 +447,7 @@ mod tests {
             .tags(&["v1".to_owned()])
             .lost(4)
             .note("n".to_owned())
+            .reconciled(Reconciled::Found)
     }
 
     #[test]

@@ -256,6 +256,9 @@ fn check_audit(audit: &super::Audit) -> Result<(), ConfigError> {
     if let Some(i) = audit.webhooks.iter().position(|webhook| webhook.secret.as_ref().is_some_and(Secret::is_empty)) {
         return Err(ConfigError::invalid(format!("audit.webhooks[{i}].secret"), "must not be empty"));
     }
+    if audit.reconcile_after < std::time::Duration::from_secs(1) {
+        return Err(ConfigError::invalid("audit.reconcile_after", "must be at least 1 second"));
+    }
     let mut names = std::collections::HashSet::new();
     match audit.webhooks.iter().position(|webhook| !names.insert(webhook.name.as_str())) {
         Some(i) => Err(ConfigError::invalid(format!("audit.webhooks[{i}].name"), "is there twice")),

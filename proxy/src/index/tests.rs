@@ -10,6 +10,7 @@ mod places;
 mod policies;
 mod quotas;
 mod schema;
+mod service_role;
 mod sweeping;
 mod units;
 mod uploads;

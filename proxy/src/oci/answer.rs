@@ -11,6 +11,7 @@ use super::on_record::OnRecord;
 use super::path::Route;
 use super::transfer::Transfer;
 use crate::error::{Code, Error, Result};
+use crate::failpoint::Failpoint;
 use crate::listener::{Answer, HeaderChanges, Summary};
 use crate::store::Passage;
 use crate::telemetry;
@@ -63,6 +64,9 @@ impl Answer for OciAnswer {
     /// `UpstreamUnavailable` where the registry failed, refused *our* credentials, or sends the client elsewhere, where
     /// we would not protect it.
     fn changes(&self, status: StatusCode, headers: &HeaderMap) -> Result<HeaderChanges> {
+        if self.on_record.as_ref().is_some_and(OnRecord::is_change) {
+            Failpoint::OciAnswered.reached();
+        }
         telemetry::record_status(&self.span, status);
         if let Some(passage) = self.take_passage() {
             passage.answered(status);

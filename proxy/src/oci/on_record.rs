@@ -2,13 +2,16 @@
 //! has been answered. Of what is answered here, the answer before the client hears of it.
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Response};
 use uuid::Uuid;
 
 use super::path::Route;
+use super::query;
 use crate::audit::{Journal, Kind, Record};
 use crate::authz::Permit;
 use crate::error::{Result, status_elsewhere};
+use crate::failpoint::Failpoint;
 use crate::listener::Summary;
 
 /// One request's records.
@@ -19,6 +22,8 @@ pub(super) struct OnRecord {
     what: Option<String>,
     /// Set beside the digest that `what` is.
     tags: Vec<String>,
+    /// The bytes that an upload is to end as, where the request says so.
+    digest: Option<String>,
     stage: Stage,
 }
 
@@ -42,18 +47,29 @@ impl OnRecord {
         permit: &Permit,
         route: &Route,
         tags: Vec<String>,
-        method: &Method,
+        parts: &Parts,
     ) -> Result<Self> {
-        let tags = if route.digest().is_some() { tags } else { Vec::new() };
-        let mut on_record =
-            Self { journal: journal.clone(), permit: permit.clone(), what: what(route), tags, stage: Stage::Nothing };
-        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        let digest = query::named_digest(route, parts.uri.query().unwrap_or_default());
+        let mut on_record = Self {
+            journal: journal.clone(),
+            permit: permit.clone(),
+            what: what(route),
+            tags: if route.digest().is_some() { tags } else { Vec::new() },
+            digest: digest.map(|digest| digest.to_string()),
+            stage: Stage::Nothing,
+        };
+        let is_read = matches!(parts.method, Method::GET | Method::HEAD);
         if !is_read {
+            Failpoint::OciAuthorized.reached();
             if let Some(intent) = on_record.record(Kind::Intent) {
+                // What was asked for, closer than the right that it needs: for whoever must find out later whether it was done.
+                let operation = route.operation(&parts.method).map_or("Unknown", |operation| operation.label);
+                let intent = intent.note(operation.to_owned());
                 let id = intent.id();
                 journal.intent(intent).await?;
                 on_record.stage = Stage::Intended(id);
             }
+            Failpoint::OciIntended.reached();
         } else if journal.is_strict()
             && let Some(read) = on_record.record(Kind::Operation)
         {
@@ -63,8 +79,16 @@ impl OnRecord {
         Ok(on_record)
     }
 
+    /// Whether it is a change.
+    pub(super) const fn is_change(&self) -> bool {
+        matches!(self.stage, Stage::Intended(_))
+    }
+
     /// Writes how it went. Nobody waits for it: what finds no room in the queue is counted, and on record as a gap.
     pub(super) fn ended(&self, summary: &Summary) {
+        if self.is_change() {
+            Failpoint::OciUnrecorded.reached();
+        }
         let record = match self.stage {
             Stage::Intended(intent) => self.record(Kind::Outcome).map(|record| record.of_intent(intent)),
             Stage::Nothing => self.record(Kind::Operation),
@@ -77,8 +101,12 @@ impl OnRecord {
 
     fn record(&self, kind: Kind) -> Option<Record> {
         let record = self.permit.recorded(kind)?.tags(&self.tags);
-        Some(match &self.what {
+        let record = match &self.what {
             Some(what) => record.reference(what),
+            None => record,
+        };
+        Some(match &self.digest {
+            Some(digest) => record.digest(digest),
             None => record,
         })
     }

@@ -57,6 +57,17 @@ pub(super) fn mount_source(route: &Route, raw: &str) -> Option<Name> {
     Name::parse(&query.take("from").ok()??)
 }
 
+/// The content that an upload, or a mount, is to end as.
+pub(super) fn named_digest(route: &Route, raw: &str) -> Option<ContentDigest> {
+    let names: &[&'static str] = match route {
+        Route::Uploads { .. } => &["digest", "mount"],
+        Route::Upload { .. } => &["digest"],
+        _ => return None,
+    };
+    let mut query = Query::read(raw).ok()?;
+    names.iter().copied().find_map(|name| ContentDigest::parse(&query.take(name).ok()??))
+}
+
 fn start_upload(
     query: &mut Query,
     out: &mut Serializer<'_, String>,
@@ -240,6 +251,26 @@ mod tests {
             assert!(query(Method::GET, "/v2/a/tags/list", &format!("n={n}")).is_err(), "{n}");
         }
         assert_eq!(query(Method::GET, "/v2/a/tags/list", "n=0").unwrap(), "n=0");
+    }
+
+    #[test]
+    fn an_upload_names_the_content_that_it_is_to_end_as() {
+        let named =
+            |path: &str, raw: &str| named_digest(&Route::parse(path).unwrap(), raw).map(|digest| digest.to_string());
+        for (path, raw) in [
+            ("/v2/a/blobs/uploads/", format!("digest={DIGEST}")),
+            ("/v2/a/blobs/uploads/", format!("mount={DIGEST}&from=readable")),
+            ("/v2/a/blobs/uploads/x", format!("_state=y&digest={DIGEST}")),
+        ] {
+            assert_eq!(named(path, &raw).as_deref(), Some(DIGEST), "{path}?{raw}");
+        }
+        for (path, raw) in [
+            ("/v2/a/blobs/uploads/", String::new()),
+            ("/v2/a/blobs/uploads/x", format!("mount={DIGEST}")),
+            ("/v2/a/manifests/x", format!("digest={DIGEST}")),
+        ] {
+            assert_eq!(named(path, &raw), None, "{path}?{raw}");
+        }
     }
 
     #[test]

@@ -6,6 +6,14 @@
     reason = "a helper of a test that panics is a test that fails; clippy sees only test functions as tests"
 )]
 
+#[path = "../support/ask.rs"]
+mod ask;
+mod service_role;
+#[path = "../support/sidecar.rs"]
+mod sidecar;
+#[path = "../support/signing.rs"]
+mod signing;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -1,0 +1,68 @@
+//! A record that is made of another one, as it stands in the log: the outcome of an intent whose process is gone.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Kind, Record};
+
+impl Record {
+    /// An outcome of an intent by its canonical form: who asked, for what, on what; the moment is now. `None` where the text is
+    /// no record.
+    #[must_use]
+    pub(crate) fn outcome_of(intent: &Value) -> Option<Self> {
+        let text = |name: &str| intent.get(name).and_then(Value::as_str).map(str::to_owned);
+        let id = Uuid::parse_str(intent.get("id")?.as_str()?).ok()?;
+        let api = intent.get("api").and_then(|api| serde_json::from_value(api.clone()).ok());
+        let outcome = Self {
+            access_key_id: text("access_key_id"),
+            action: text("action"),
+            api,
+            digest: text("digest"),
+            issuer: text("issuer"),
+            note: text("note"),
+            principal: text("principal"),
+            principal_id: text("principal_id"),
+            reference: text("reference"),
+            request_id: text("request_id"),
+            resource: text("resource"),
+            session: text("session"),
+            ..Self::new(Kind::Outcome)
+        };
+        Some(outcome.of_intent(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{Api, Reconciled};
+    use zas_policy::{Principal, Resource};
+
+    #[test]
+    fn an_outcome_says_of_whom_and_of_what_it_is_and_has_a_time_and_an_id_of_its_own() {
+        let intent = Record::new(Kind::Intent)
+            .principal(&Principal::root("AKIA"))
+            .api(Api::Oci)
+            .action("oci:Push")
+            .on(&Resource::repository("team/app"))
+            .reference("v1")
+            .note("PushManifest".to_owned())
+            .request("r");
+        let canonical: Value = serde_json::from_str(&intent.canonical(Uuid::nil())).unwrap();
+        let outcome = Record::outcome_of(&canonical).unwrap().reconciled(Reconciled::Absent);
+        assert_eq!((outcome.kind(), outcome.intent()), (Kind::Outcome, Some(intent.id())));
+        assert!(outcome.id() != intent.id() && outcome.time() >= intent.time());
+        let text: Value = serde_json::from_str(&outcome.canonical(Uuid::nil())).unwrap();
+        for name in ["access_key_id", "action", "api", "note", "principal", "reference", "request_id", "resource"] {
+            assert_eq!(text[name], canonical[name], "{name}");
+        }
+        assert_eq!(text["outcome"], "absent");
+    }
+
+    #[test]
+    fn what_is_no_record_has_no_outcome() {
+        for text in ["null", "{}", r#"{"id": "x"}"#, "[]"] {
+            assert_eq!(Record::outcome_of(&serde_json::from_str(text).unwrap()), None, "{text}");
+        }
+    }
+}
