@@ -6,6 +6,7 @@
 //! What does not live here: anything that asks the network or the disk whether a value works.
 
 mod access_keys;
+mod artifacts;
 mod audit;
 mod authorization;
 mod blobs;
@@ -23,6 +24,7 @@ mod store;
 mod telemetry;
 
 pub use access_keys::{AccessKey, Secret};
+pub use artifacts::Artifacts;
 pub use audit::{Audit, AuditFormat, AuditReads, AuditWebhook};
 pub use authorization::Authorization;
 pub use blobs::Blobs;
@@ -61,6 +63,8 @@ pub struct Config {
     pub s3: S3,
     /// The life of blobs between upload and deletion.
     pub blobs: Blobs,
+    /// S3 objects as OCI artifacts, and what refers to them.
+    pub artifacts: Artifacts,
     /// Who may be known.
     pub identity: Identity,
     /// How well policies must be known.

@@ -54,7 +54,7 @@ pub(super) async fn put_object(
         grace: app.config.blobs.sweep_grace,
         audit: record.as_slice(),
     };
-    app.index.commit_object(object).await?;
+    let committed = app.index.commit_object(object).await?;
 
     let content_type = kept.get("content-type").map_or(headers::DEFAULT_CONTENT_TYPE, String::as_str);
     telemetry::upload(&Item::object(bucket, content_type), stored.size, begun.elapsed());
@@ -63,5 +63,6 @@ pub(super) async fn put_object(
         e_tag: Some(headers::etag(&stored.etag)),
         ..Default::default()
     };
-    Ok(S3Response::new(headers::with_checksums!(output, &stored.checksums)))
+    let output = headers::with_checksums!(output, &stored.checksums);
+    Ok(S3Response::with_headers(output, headers::oci_digest(committed.oci_digest.as_ref())))
 }

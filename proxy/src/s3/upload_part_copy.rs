@@ -10,7 +10,6 @@ use super::access::Source;
 use super::body::Hashes;
 use super::checksum::{Algorithm, Expected};
 use super::dispatch::extension;
-use super::get_object::segments;
 use super::{conditions, headers, multipart};
 use crate::app::App;
 use crate::authz::Permit;
@@ -64,7 +63,7 @@ async fn copy(
             format!("The specified copy source is larger than the maximum allowable size for a copy source: {limit}"),
         ));
     }
-    let segments = segments(app, &object, range).await?;
+    let segments = app.index.segments_of(&object, range).await?;
     let (etag, checksums) = match known(&object.head, size, algorithm) {
         Some(known) => known,
         None => hashed(app, segments.clone(), algorithm).await?,
