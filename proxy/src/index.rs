@@ -5,6 +5,7 @@
 //! What does not live here: bytes (`store`), the life of blobs (`blobs`), S3 texts and limits (`s3`).
 
 mod access_key;
+mod artifact;
 mod audit;
 mod audit_read;
 mod audited;
@@ -26,6 +27,8 @@ mod pin;
 mod policy;
 mod pool;
 mod quota;
+mod referrer;
+mod referrer_sweep;
 mod revocation;
 mod role_session;
 mod schema;
@@ -37,6 +40,7 @@ mod upload;
 mod upload_target;
 
 pub use access_key::{AccessKeyChange, AccessKeyPage, AccountKind, NewAccessKey, NextAccessKey, StoredAccessKey};
+pub use artifact::{Artifact, ArtifactKeys, ContentKeys};
 pub use audit::{AuditCheckpoint, AuditHead, AuditState, MovedHead};
 pub use audit_read::{AuditEvent, AuditFilter, AuditPlace, AuditSeal, AuditTombstone};
 pub use bucket::{Bucket, BucketPage, NewBucket};
@@ -54,6 +58,8 @@ pub use part::{NewPart, Part, PartPage};
 pub use pin::{PinRequest, PinnedBlob};
 pub use policy::{Attachment, DocumentKind, HistoryEntry, NewDocument, PolicyData, PolicyDocument};
 pub use quota::{BucketQuota, Drift, NewQuota, Quota, Usage};
+pub use referrer::{NewReferrer, Referrer, ReferrerBlob, ReferrerPage, ReferrerRef};
+pub use referrer_sweep::CondemnedReferrer;
 pub use revocation::{Logout, Revocation, RevocationKind, RevocationPlace};
 pub use role_session::{NewRoleSession, RoleSession};
 pub use schema::{check_schema, migrate};

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod artifacts;
 pub mod audit;
 pub mod authz;
 pub mod blobs;

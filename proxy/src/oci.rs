@@ -2,10 +2,12 @@
 //!
 //! An allow-list in five steps: the raw path is read strictly (`path.rs`), the caller is asked for, the policy is asked, the query
 //! is written anew (`query.rs`), header and body are bounded (`request.rs`). What is left is forwarded by the listener; its answer
-//! passes `answer.rs`. `/v2/` and the catalog are answered here. Everything is a function of the request's head.
+//! passes `answer.rs`. `/v2/` and the catalog are answered here, and so is everything below `s3/`: S3 objects as OCI artifacts
+//! (`artifact.rs`). All else is a function of the request's head.
 //! What does not live here: moving bytes (`listener`), and S3's view of the same bytes.
 
 mod answer;
+mod artifact;
 mod catalog;
 mod challenge;
 mod name;
@@ -46,6 +48,7 @@ use on_record::OnRecord;
 use request::BodyLimit;
 use transfer::Transfer;
 
+pub use artifact::serve;
 pub use challenge::TOKEN_PATH;
 pub use name::{ContentDigest, Name, Reference};
 pub use path::{Operation, Route};
@@ -65,6 +68,9 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
     let route = Route::parse(parts.uri.path()).map_err(|error| for_method(error, &parts.method))?;
     let span = telemetry::request_span(&parts.method, route.template(), &parts.headers);
     telemetry::record_request_id(&span, &context.request_id);
+    if route.name().is_some_and(artifact::owns) {
+        return Box::pin(artifact::route(app, parts, context, &route, span)).await;
+    }
     let door = Door { config: &app.config, store: &app.store, identity: &app.identity, authority: &app.authority };
     match door.admit(&route, parts, context, &span).await? {
         Admitted::Base => Ok(respond(base(&parts.method), "Base")),
@@ -83,6 +89,7 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
             forward.answer = Some(Arc::new(OciAnswer {
                 name: permitted_name(&route)?.clone(),
                 digest: route.digest().cloned(),
+                home: permitted_name(&route)?.clone(),
                 upstream: door.upstream()?,
                 span,
                 transfer: Transfer::of(&route, parts),

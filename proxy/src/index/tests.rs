@@ -1,5 +1,6 @@
 //! The index against a real Postgres; each test has a database of its own.
 
+mod artifacts;
 mod audit;
 mod buckets;
 mod concurrency;
@@ -85,6 +86,7 @@ impl World {
             storage_class: "STANDARD",
             owner: "root",
             conditions: WriteConditions::default(),
+            content_digest: None,
             grace: NOW,
             audit: &[],
         }

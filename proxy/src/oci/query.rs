@@ -152,7 +152,8 @@ impl Query {
         ContentDigest::parse(&text).map(Some).ok_or_else(wrong)
     }
 
-    fn take_all(&mut self, name: &str) -> Vec<String> {
+    /// A parameter that may be there several times.
+    pub(super) fn take_all(&mut self, name: &str) -> Vec<String> {
         let (taken, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0).into_iter().partition(|(n, _)| n == name);
         self.0 = left;
         taken.into_iter().map(|(_, value)| value).collect()

@@ -55,10 +55,13 @@ pub(super) async fn put_object(
         grace: app.config.blobs.sweep_grace,
         audit: record.as_slice(),
     };
-    if let Err(error) = app.index.commit_object(object).await {
-        room::refused(app, bucket, stored.blob.as_ref(), &error).await;
-        return Err(error);
-    }
+    let committed = match app.index.commit_object(object).await {
+        Ok(committed) => committed,
+        Err(error) => {
+            room::refused(app, bucket, stored.blob.as_ref(), &error).await;
+            return Err(error);
+        }
+    };
 
     let content_type = kept.get("content-type").map_or(headers::DEFAULT_CONTENT_TYPE, String::as_str);
     telemetry::upload(&Item::object(bucket, content_type), stored.size, begun.elapsed());
@@ -67,5 +70,6 @@ pub(super) async fn put_object(
         e_tag: Some(headers::etag(&stored.etag)),
         ..Default::default()
     };
-    Ok(S3Response::new(headers::with_checksums!(output, &stored.checksums)))
+    let output = headers::with_checksums!(output, &stored.checksums);
+    Ok(S3Response::with_headers(output, headers::oci_digest(committed.oci_digest.as_ref())))
 }
