@@ -26,6 +26,8 @@ pub enum Tool {
     Oras,
     /// The OCI client `crane`.
     Crane,
+    /// The signer `cosign`.
+    Cosign,
     /// The S3 client `rclone`.
     Rclone,
     /// The S3 server `minio`, for comparing speed; no test needs it.
@@ -38,11 +40,12 @@ pub enum Tool {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Registry,
         Self::Conformance,
         Self::Oras,
         Self::Crane,
+        Self::Cosign,
         Self::Rclone,
         Self::Minio,
         Self::Python,
@@ -57,6 +60,7 @@ impl Tool {
             Self::Conformance => "conformance",
             Self::Oras => "oras",
             Self::Crane => "crane",
+            Self::Cosign => "cosign",
             Self::Rclone => "rclone",
             Self::Minio => "minio",
             Self::Python => "python",
@@ -97,6 +101,7 @@ pub fn provide(tool: Tool) -> Result<PathBuf, ToolError> {
         Tool::Conformance => go::provide(&cache, &go::CONFORMANCE),
         Tool::Oras => go::provide(&cache, &go::ORAS),
         Tool::Crane => go::provide(&cache, &go::CRANE),
+        Tool::Cosign => go::provide(&cache, &go::COSIGN),
         Tool::Rclone => go::provide(&cache, &go::RCLONE),
         Tool::Minio => go::provide(&cache, &go::MINIO),
         Tool::Python | Tool::AwsCli => python::provide(&cache, tool.name()),

@@ -27,7 +27,10 @@ mod revocation;
 mod role_session;
 mod schema;
 mod session;
+mod signing_key;
 mod sweep;
+mod trust;
+mod trusted_signer;
 mod types;
 mod upload;
 mod upload_target;
@@ -51,7 +54,14 @@ pub use revocation::{Revocation, RevocationKind};
 pub use role_session::{NewRoleSession, RoleSession};
 pub use schema::{check_schema, migrate};
 pub use session::StoreSession;
+pub use signing_key::{
+    NewSigningKeyRow, NextSigningKeyRow, SigningKeyChange, SigningKeyPage, SigningKeyState, StoredSigningKey,
+};
 pub use sweep::{DuePin, SweepGuard};
+pub use trust::{TrustData, TrustEntry, Trusted};
+pub use trusted_signer::{
+    NewTrustedSigner, StoredTrustedSigner, TrustedSigner, TrustedSignerChange, TrustedSignerPage,
+};
 pub use types::{BlobRef, ChecksumType, Checksums, Headers, Metadata, Placement, Repository, Segment, Segments, slice};
 pub use upload::{NewUpload, Upload};
 pub use upload_target::UploadTarget;

@@ -36,6 +36,9 @@ pub(super) const ORAS: GoTool = GoTool { name: "oras", package: "oras.land/oras/
 pub(super) const CRANE: GoTool =
     GoTool { name: "crane", package: "github.com/google/go-containerregistry/cmd/crane", version: "v0.22.1" };
 
+pub(super) const COSIGN: GoTool =
+    GoTool { name: "cosign", package: "github.com/sigstore/cosign/v3/cmd/cosign", version: "v3.1.3" };
+
 pub(super) const RCLONE: GoTool = GoTool { name: "rclone", package: "github.com/rclone/rclone", version: "v1.76.0" };
 
 // The module's last release tags are older than its module path allows: this is its newest commit.
@@ -72,7 +75,7 @@ mod tests {
 
     #[test]
     fn every_version_is_a_concrete_one_and_every_name_is_what_go_install_makes() {
-        for tool in [REGISTRY, CONFORMANCE, ORAS, CRANE, RCLONE, MINIO] {
+        for tool in [REGISTRY, CONFORMANCE, ORAS, CRANE, COSIGN, RCLONE, MINIO] {
             assert!(tool.version.starts_with('v') && tool.version.contains('.'), "{tool:?}");
             assert!(tool.package.ends_with(&format!("/{}", tool.name)), "{tool:?}");
         }

@@ -27,6 +27,8 @@ pub enum Purpose {
     SessionToken,
     /// Tokens of the registry.
     RegistryToken,
+    /// Private keys that sign artifacts.
+    SigningKey,
 }
 
 impl Purpose {
@@ -35,6 +37,7 @@ impl Purpose {
             Self::AccessKey => b"access key",
             Self::SessionToken => b"session token",
             Self::RegistryToken => b"registry token",
+            Self::SigningKey => b"signing key",
         }
     }
 }

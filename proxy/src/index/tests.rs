@@ -9,7 +9,9 @@ mod outage;
 mod places;
 mod policies;
 mod schema;
+mod signing_keys;
 mod sweeping;
+mod trusted_signers;
 mod uploads;
 
 use std::collections::BTreeMap;
