@@ -33,7 +33,10 @@ mod revocation;
 mod role_session;
 mod schema;
 mod session;
+mod signing_key;
 mod sweep;
+mod trust;
+mod trusted_signer;
 mod types;
 mod unit;
 mod upload;
@@ -64,7 +67,14 @@ pub use revocation::{Logout, Revocation, RevocationKind, RevocationPlace};
 pub use role_session::{NewRoleSession, RoleSession};
 pub use schema::{check_schema, migrate};
 pub use session::StoreSession;
+pub use signing_key::{
+    NewSigningKeyRow, NextSigningKeyRow, SigningKeyChange, SigningKeyPage, SigningKeyState, StoredSigningKey,
+};
 pub use sweep::{DuePin, SweepGuard};
+pub use trust::{TrustData, TrustEntry, Trusted};
+pub use trusted_signer::{
+    NewTrustedSigner, StoredTrustedSigner, TrustedSigner, TrustedSignerChange, TrustedSignerPage,
+};
 pub use types::{BlobRef, ChecksumType, Checksums, Headers, Metadata, Placement, Repository, Segment, Segments, slice};
 pub use unit::Unit;
 pub use upload::{NewUpload, Upload};

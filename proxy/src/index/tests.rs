@@ -11,7 +11,9 @@ mod places;
 mod policies;
 mod quotas;
 mod schema;
+mod signing_keys;
 mod sweeping;
+mod trusted_signers;
 mod units;
 mod uploads;
 
