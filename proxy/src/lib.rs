@@ -25,4 +25,5 @@ pub mod s3;
 pub mod service;
 pub mod store;
 pub mod sts;
+pub mod supply_chain;
 pub mod telemetry;

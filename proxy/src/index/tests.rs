@@ -8,6 +8,7 @@ mod objects;
 mod outage;
 mod places;
 mod policies;
+mod sboms;
 mod schema;
 mod sweeping;
 mod uploads;
