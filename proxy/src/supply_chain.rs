@@ -1,8 +1,9 @@
-//! Signatures over artifacts: made, written down, and checked.
+//! The supply chain: what is said about an artifact besides its bytes, who says it, and whether that holds.
 //!
-//! From the bytes up: [`statement`] (what is said of which artifact), [`dsse`] (who says it), [`bundle`] (a signature with all
+//! Signatures, from the bytes up: [`statement`] (what is said of which artifact), [`dsse`] (who says it), [`bundle`] (a signature with all
 //! that is needed to check it), [`legacy`] (how cosign signed before bundles), [`manifest`] (how either lies in a registry),
 //! [`keys`] (what we sign with), [`mod@sign`] (all of it put together) and [`verify`] (who has signed, and why not).
+//! Contents: [`sbom`] reads and checks bills of materials, [`licence`] evaluates what they say about licences.
 //! All but the store of keys is pure: bytes in, bytes or a reason out, without network or database. The present is an argument; only
 //! `sigstore-verify` looks at the clock, for log entries of the future.
 //! What does not live here: routes, who may ask (`authz`), the rows (`index/`), where referrers are kept, and what a verdict is
@@ -13,9 +14,11 @@ pub mod dsse;
 mod encoding;
 pub mod keys;
 pub mod legacy;
+pub mod licence;
 pub mod limits;
 mod malformed;
 pub mod manifest;
+pub mod sbom;
 pub mod sign;
 pub mod statement;
 #[cfg(test)]

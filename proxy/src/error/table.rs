@@ -244,6 +244,13 @@ table! {
     /// A gate that the artifact does not pass.
     GateNotMet: SupplyChain, 403, "AccessDenied", "DENIED", false, "gate_not_met", "The artifact does not meet a supply-chain rule.";
 
+    /// A bill of materials that breaks its schema or the rules of its specification.
+    SbomInvalid: SupplyChain, 400, "InvalidRequest", "MANIFEST_INVALID", false, "sbom_invalid", "The SBOM is not valid.";
+    /// A bill of materials in a format or version that is not read.
+    SbomUnsupported: SupplyChain, 415, "InvalidRequest", "UNSUPPORTED", false, "sbom_unsupported", "The SBOM is in no format that is read here.";
+    /// A bill of materials above a limit.
+    SbomTooLarge: SupplyChain, 413, "EntityTooLarge", "SIZE_INVALID", false, "sbom_too_large", "The SBOM exceeds a limit on what is read.";
+
     // --- storage
     /// The upstream registry did not do its part in time.
     UpstreamUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "upstream_unavailable", "The storage behind this service is not available. Please try again.";

@@ -10,6 +10,7 @@ mod outage;
 mod places;
 mod policies;
 mod quotas;
+mod sboms;
 mod schema;
 mod signing_keys;
 mod sweeping;
