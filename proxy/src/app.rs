@@ -14,6 +14,7 @@ use crate::identity::{
 };
 use crate::index::Index;
 use crate::index::notify::Feed;
+use crate::oci::Unnamed;
 use crate::rates::Rates;
 use crate::readiness::Readiness;
 use crate::s3::{Budget, FullBuckets};
@@ -44,6 +45,8 @@ pub struct App {
     pub digester: Digester,
     /// The end of what refers to objects.
     pub referrers: Referrers,
+    /// Bytes that were sent for what refers to objects, and that nothing names yet.
+    pub unnamed: Unnamed,
     /// Memory for bodies that are held whole before they are stored.
     pub buffers: Budget,
     /// Buckets that have no room, as far as was seen lately.
@@ -95,6 +98,7 @@ impl App {
             blobs,
             digester,
             referrers,
+            unnamed: Unnamed::new(),
             buffers,
             full_buckets: FullBuckets::new(),
             rates,

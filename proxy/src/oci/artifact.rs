@@ -15,6 +15,7 @@ mod manifest;
 mod referrer;
 mod referrers;
 mod tags;
+mod unnamed;
 mod upload;
 mod visit;
 
@@ -40,6 +41,8 @@ use folder::Folder;
 use visit::Visit;
 
 pub(super) use folder::owns;
+pub(super) use unnamed::Ahead;
+pub use unnamed::Unnamed;
 
 /// Docker's name for the digest of what is sent.
 const CONTENT_DIGEST: &str = "docker-content-digest";

@@ -5,6 +5,7 @@ mod legacy;
 mod lifetime;
 mod listings;
 mod pulling;
+mod quotas;
 mod rights;
 
 use std::net::SocketAddr;

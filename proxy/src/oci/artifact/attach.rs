@@ -24,7 +24,7 @@ use crate::authz::Permit;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::gateway::{Body, BoxError};
-use crate::index::NewReferrer;
+use crate::index::{NewReferrer, held_bytes};
 use crate::listener::BodyError;
 use crate::telemetry::names;
 
@@ -124,12 +124,24 @@ impl Pushed<'_> {
             )
         })?;
         let home = visit.app.index.referrer_repository(bucket).await.map_err(as_repository)?;
+        self.expect_room(&referrer, &subject).await?;
         layers::provide(visit, &home, &referrer.blobs).await?;
         self.store(&home, &permit, &referrer, subject, root).await?;
         for kind in &referrer.kinds {
             counter!(names::REFERRERS_ATTACHED, "kind" => kind.as_str()).increment(1);
         }
         self.answer(referrer.subject.as_ref())
+    }
+
+    /// Refuses what is too large, or has no room as things are now, before anything is looked for at the registry.
+    async fn expect_room(&self, referrer: &Referrer, subject: &Digest) -> Result<()> {
+        let (app, held) = (self.visit.app, held_bytes(self.bytes.len() as u64, &referrer.blobs));
+        let most = app.config.artifacts.referrer_bytes.as_u64();
+        if held > most {
+            let text = "What refers to an object may not be so large, its blobs included.";
+            return Err(Error::new(Code::BlobTooLarge, text).with("limit_bytes", most));
+        }
+        app.index.expect_room_for_referrer(self.visit.folder.bucket(), Some((&self.digest, subject)), held).await
     }
 
     async fn store(
@@ -156,6 +168,7 @@ impl Pushed<'_> {
             annotations: &referrer.annotations,
             blobs: &referrer.blobs,
             owner: &permit.principal().to_string(),
+            most: app.config.artifacts.referrers_per_object,
         };
         let stored = async {
             let id = app.index.begin_referrer(&new).await?;
@@ -168,6 +181,9 @@ impl Pushed<'_> {
             && let Some(failed) = on_record.outcome(error.row().status, Some(error.code()))
         {
             app.journal.offer(failed);
+        }
+        if result.is_ok() {
+            app.unnamed.named(new.bucket, held_bytes(0, &referrer.blobs));
         }
         result
     }
