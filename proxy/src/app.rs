@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::admin::Answers;
+use crate::artifacts::{Digester, Referrers};
 use crate::audit::Journal;
 use crate::authz::{Authority, Policies};
 use crate::blobs::Blobs;
@@ -13,6 +14,7 @@ use crate::identity::{
 };
 use crate::index::Index;
 use crate::index::notify::Feed;
+use crate::oci::Unnamed;
 use crate::rates::Rates;
 use crate::readiness::Readiness;
 use crate::s3::{Budget, FullBuckets};
@@ -39,6 +41,12 @@ pub struct App {
     pub store: Store,
     /// The life of blobs.
     pub blobs: Blobs,
+    /// Digests of objects that came in parts.
+    pub digester: Digester,
+    /// The end of what refers to objects.
+    pub referrers: Referrers,
+    /// Bytes that were sent for what refers to objects, and that nothing names yet.
+    pub unnamed: Unnamed,
     /// Memory for bodies that are held whole before they are stored.
     pub buffers: Budget,
     /// Buckets that have no room, as far as was seen lately.
@@ -47,6 +55,8 @@ pub struct App {
     pub rates: Rates,
     /// Why S3 writes are refused, one finding a line; empty: they are not.
     pub write_refusals: Vec<String>,
+    /// Why nothing may be attached to S3 objects, one finding a line.
+    pub attach_refusals: Vec<String>,
     /// Whether the index has been prepared.
     pub readiness: Readiness,
 }
@@ -57,9 +67,18 @@ impl App {
     /// # Errors
     /// A value of the configuration cannot be used.
     pub fn new(config: Config, write_refusals: Vec<String>) -> Result<Arc<Self>> {
+        Self::refusing(config, write_refusals, Vec::new())
+    }
+
+    /// As [`Self::new`], and nothing may be attached to S3 objects for the reasons given.
+    /// # Errors
+    /// A value of the configuration cannot be used.
+    pub fn refusing(config: Config, write_refusals: Vec<String>, attach_refusals: Vec<String>) -> Result<Arc<Self>> {
         let index = Index::open(&config.database)?;
         let store = Store::new(&config.store)?;
         let blobs = Blobs::new(index.clone(), store.clone(), config.blobs.clone());
+        let digester = Digester::new(index.clone(), blobs.clone(), &config.artifacts);
+        let referrers = Referrers::new(index.clone(), store.clone(), &config);
         let journal = Journal::new(index.clone(), &config.audit);
         let identity = identity(&config, &index)?;
         let answers = Answers::new(&config)?;
@@ -77,10 +96,14 @@ impl App {
             answers,
             store,
             blobs,
+            digester,
+            referrers,
+            unnamed: Unnamed::new(),
             buffers,
             full_buckets: FullBuckets::new(),
             rates,
             write_refusals,
+            attach_refusals,
             readiness: Readiness::default(),
         }))
     }
@@ -93,6 +116,16 @@ impl App {
             return Ok(());
         }
         Err(Error::from(Code::WritesRefused).with("registry_configuration", self.write_refusals.join("; ")))
+    }
+
+    /// Whether something may be attached to S3 objects.
+    /// # Errors
+    /// `WritesRefused`, as [`Self::check_writes`].
+    pub fn check_attaching(&self) -> Result<()> {
+        if self.attach_refusals.is_empty() {
+            return Ok(());
+        }
+        Err(Error::from(Code::WritesRefused).with("registry_configuration", self.attach_refusals.join("; ")))
     }
 }
 

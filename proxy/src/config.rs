@@ -6,6 +6,7 @@
 //! What does not live here: anything that asks the network or the disk whether a value works.
 
 mod access_keys;
+mod artifacts;
 mod audit;
 mod authorization;
 mod blobs;
@@ -26,6 +27,7 @@ mod store;
 mod telemetry;
 
 pub use access_keys::{AccessKey, Secret};
+pub use artifacts::Artifacts;
 pub use audit::{Audit, AuditFormat, AuditReads, AuditWebhook};
 pub use authorization::Authorization;
 pub use blobs::Blobs;
@@ -67,6 +69,8 @@ pub struct Config {
     pub s3: S3,
     /// The life of blobs between upload and deletion.
     pub blobs: Blobs,
+    /// S3 objects as OCI artifacts, and what refers to them.
+    pub artifacts: Artifacts,
     /// Who may be known.
     pub identity: Identity,
     /// Answers that are given again.

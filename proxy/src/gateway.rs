@@ -259,7 +259,8 @@ impl Gateway for Gate {
             Door::Sts => "sts",
             Door::Token => "token",
             Door::Logout => "logout",
-            Door::S3 | Door::Oci => "s3",
+            Door::Oci => "oci",
+            Door::S3 => "s3",
         };
         let context = request.extensions().get::<RequestContext>().cloned();
         let shown = Shown::of(request.headers());
@@ -273,7 +274,8 @@ impl Gateway for Gate {
                 Door::Sts => sts::call(self.sts.clone(), request).await,
                 Door::Token => oci::issue_token(Arc::clone(&self.app), request).await,
                 Door::Logout => logout::call(&self.app, request).await,
-                Door::S3 | Door::Oci => self.serve_s3(request).await,
+                Door::Oci => oci::serve(Arc::clone(&self.app), request).await,
+                Door::S3 => self.serve_s3(request).await,
             };
             telemetry::record_status(&tracing::Span::current(), response.status());
             if let (Some(context), Some(code)) = (&context, response.extensions().get::<Code>()) {

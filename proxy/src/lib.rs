@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod artifacts;
 pub mod audit;
 pub mod authz;
 pub mod blobs;
@@ -27,4 +28,5 @@ pub mod s3;
 pub mod service;
 pub mod store;
 pub mod sts;
+pub mod supply_chain;
 pub mod telemetry;

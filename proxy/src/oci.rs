@@ -2,10 +2,12 @@
 //!
 //! An allow-list in five steps: path and tags are read strictly (`path.rs`, `tags.rs`), the caller is asked for, the policy is asked,
 //! the query is written anew (`query.rs`), header and body are bounded (`request.rs`). What is left is forwarded by the listener; its
-//! answer passes `answer.rs`. `/v2/` and the catalog are answered here. Everything is a function of the request's head.
+//! answer passes `answer.rs`. `/v2/` and the catalog are answered here, and so is everything below `s3/`: S3 objects as OCI artifacts
+//! (`artifact.rs`). All else is a function of the request's head.
 //! What does not live here: moving bytes (`listener`), and S3's view of the same bytes.
 
 mod answer;
+mod artifact;
 mod catalog;
 mod challenge;
 mod name;
@@ -47,6 +49,7 @@ use on_record::OnRecord;
 use request::BodyLimit;
 use transfer::Transfer;
 
+pub use artifact::{Unnamed, serve};
 pub use challenge::TOKEN_PATH;
 pub use name::{ContentDigest, Name, Reference};
 pub use path::{Operation, Route};
@@ -66,6 +69,9 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
     let route = Route::parse(parts.uri.path()).map_err(|error| for_method(error, &parts.method))?;
     let span = telemetry::request_span(&parts.method, route.template(), &parts.headers);
     telemetry::record_request_id(&span, &context.request_id);
+    if route.name().is_some_and(artifact::owns) {
+        return Box::pin(artifact::route(app, parts, context, &route, span)).await;
+    }
     let door = Door { config: &app.config, store: &app.store, identity: &app.identity, authority: &app.authority };
     let tags = tags::of(&route, &parts.method, parts.uri.query().unwrap_or_default())?;
     match door.admit(&route, &tags, parts, context, &span).await? {
@@ -90,11 +96,13 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
             forward.answer = Some(Arc::new(OciAnswer {
                 name: permitted_name(&route)?.clone(),
                 digest: route.digest().cloned(),
+                home: permitted_name(&route)?.clone(),
                 upstream: door.upstream()?,
                 span,
                 transfer: Transfer::of(&route, parts),
                 passage: Mutex::new(Some(passage)),
                 on_record: Some(on_record),
+                ahead: None,
             }));
             let request_id = context.request_id.as_str();
             tracing::trace!(request_id, action = %permit.action(), resource = %permit.resource(), "forwarded");

@@ -39,10 +39,11 @@ mod list_parts;
 mod listing;
 mod multipart;
 mod names;
+pub(crate) mod object_bytes;
 mod operation;
 mod put_bucket_policy;
 mod put_object;
-mod range;
+pub(crate) mod range;
 mod room;
 mod signer;
 #[cfg(test)]

@@ -50,11 +50,14 @@ impl Service {
         for refusal in &findings.refusals {
             tracing::error!("S3 writes are refused: {refusal}");
         }
+        for refusal in &findings.attaching {
+            tracing::error!("nothing may be attached to S3 objects: {refusal}");
+        }
         if config.access_keys.is_empty() {
             tracing::warn!("no access_keys are configured: nothing but the probes is served");
         }
-        let refusals = findings.refusals.iter().map(ToString::to_string).collect();
-        let app = App::new(config, refusals)?;
+        let texts = |findings: &[Finding]| findings.iter().map(ToString::to_string).collect();
+        let app = App::refusing(config, texts(&findings.refusals), texts(&findings.attaching))?;
         let (keeper, webhooks) = audit_work(&app)?;
         let directories = Directory::of(&app.config.identity.issuers, &app.index, app.identity.revocations())?;
         let listener = Listener::bind(&app.config, Arc::new(Gate::new(app.clone()))).map_err(cannot_listen)?;
@@ -88,6 +91,7 @@ impl Service {
         let mut work = JoinSet::new();
         work.spawn(prepare_index(self.app.clone(), stop.clone()));
         work.spawn(sweep(self.app.clone(), stop.clone()));
+        work.spawn(look_after_artifacts(self.app.clone(), stop.clone()));
         work.spawn(follow_changes(self.app.clone(), stop.clone()));
         work.spawn(watch_directories(self.app.clone(), self.directories, stop.clone()));
         // Audit goes on until the last request is answered, and then writes what is left.
@@ -107,7 +111,7 @@ impl Service {
         let clean_ups = tokio::time::timeout(WORK_LIMIT, self.app.blobs.wait_for_clean_ups());
         let (work, clean_ups) = tokio::join!(tokio::time::timeout(WORK_LIMIT, work.join_all()), clean_ups);
         if work.is_err() {
-            tracing::warn!("the sweeper or the audit log did not stop in time");
+            tracing::warn!("background work or the audit log did not stop in time");
         }
         if clean_ups.is_err() {
             tracing::warn!("upload sessions are left to the sweeper: they were not cancelled in time");
@@ -193,6 +197,15 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
         () = stop.cancelled() => return,
     }
     tokio::join!(app.blobs.run_sweeper(stop.clone()), admin::forget_answers(&app.index, stop));
+}
+
+/// Finds digests of objects that came in parts, and looks after what refers to objects, once the index is there.
+async fn look_after_artifacts(app: Arc<App>, stop: CancellationToken) {
+    tokio::select! {
+        () = app.readiness.wait_for_index() => {}
+        () = stop.cancelled() => return,
+    }
+    tokio::join!(app.digester.run(stop.clone()), app.referrers.run(stop));
 }
 
 /// Hears what other replicas change, once the index is there.

@@ -214,6 +214,10 @@ actions! {
     GetAttestation => Supply, "supply:GetAttestation",
     /// Remove an attestation.
     DeleteAttestation => Supply, "supply:DeleteAttestation",
+    /// Attach something else to an artifact.
+    Attach => Supply, "supply:Attach",
+    /// Remove something else that is attached to an artifact.
+    Detach => Supply, "supply:Detach",
     /// Have an artifact searched for vulnerabilities.
     Scan => Supply, "supply:Scan",
     /// Read what was found in an artifact.

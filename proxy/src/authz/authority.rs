@@ -109,6 +109,53 @@ impl Authority {
         Ok(Error::new(Code::AccessDenied, why))
     }
 
+    /// Asks whether one of several actions is allowed somewhere in a bucket: for what is sent ahead before it is known to which
+    /// object it belongs. The permit is about the bucket; whoever goes by it asks again when the object is known.
+    ///
+    /// Conditions are not looked at, for they may depend on the object.
+    ///
+    /// # Errors
+    /// As [`Self::authorize`].
+    pub async fn authorize_somewhere(&self, caller: &Caller, actions: &[Action], bucket: &str) -> Result<Permit> {
+        let first = actions.first().copied().ok_or_else(|| Error::internal("no action is asked for"))?;
+        let set = self.policies.current();
+        let principal = caller.principal();
+        if let (Principal::Identity(_) | Principal::Anonymous, Ok(set)) = (principal, &set) {
+            for action in actions.iter().copied() {
+                if let Some(decision) = self.somewhere(set, caller, action, bucket) {
+                    return self.conclude(caller, action, Resource::bucket(bucket), &decision).await;
+                }
+            }
+        }
+        // Root; and a refusal, which is put in words and on record there.
+        self.authorize(caller, first, Resource::bucket(bucket)).await
+    }
+
+    /// A decision that allows, where some statement gives the action in the bucket and none takes it everywhere.
+    fn somewhere(&self, set: &PolicySet, caller: &Caller, action: Action, bucket: &str) -> Option<Decision> {
+        let context = Known { conditions: caller.conditions(), facts: caller.trail().facts() };
+        let narrower = self.narrower.of(caller.principal());
+        let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
+        let grants = set.effective(caller.principal(), bucket, &context, &narrowed_by);
+        let of_action: Vec<_> = grants.into_iter().filter(|grant| grant.action == action).collect();
+        if of_action.iter().any(|grant| grant.effect == Effect::Deny && grant.everywhere && !grant.conditional) {
+            return None;
+        }
+        let given = |narrows: bool, policy: Option<&str>| {
+            of_action.iter().find(|grant| {
+                grant.effect == Effect::Allow
+                    && grant.narrows == narrows
+                    && policy.is_none_or(|policy| grant.statement.policy.as_ref() == policy)
+            })
+        };
+        let mut decision = Decision::new(Effect::Allow, Reason::StatementAllows);
+        decision.statements.push(given(false, None)?.statement.clone());
+        for policy in narrowed_by {
+            decision.statements.push(given(true, Some(policy.name()))?.statement.clone());
+        }
+        Some(decision)
+    }
+
     /// Asks whether a role may be taken, as [`Self::authorize`] asks for everything else; with no role named, for the one role that
     /// may be.
     ///

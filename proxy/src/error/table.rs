@@ -221,10 +221,14 @@ table! {
     BlobUnknown: Validation, 404, "NoSuchKey", "BLOB_UNKNOWN", false, "blob_unknown", "Blob unknown to the registry.";
     /// The manifest is not there.
     ManifestUnknown: Validation, 404, "NoSuchKey", "MANIFEST_UNKNOWN", false, "manifest_unknown", "Manifest unknown to the registry.";
-    /// A manifest that cannot be put as the request says.
-    ManifestInvalid: Validation, 400, "InvalidArgument", "MANIFEST_INVALID", false, "manifest_invalid", "The manifest cannot be put like this.";
+    /// A manifest that cannot be read, says something that does not hold, or cannot be put as the request says.
+    ManifestInvalid: Validation, 400, "InvalidRequest", "MANIFEST_INVALID", false, "manifest_invalid", "The manifest is not valid.";
     /// A push that sets more tags than it may.
     TooManyTags: Validation, 414, "InvalidArgument", "MANIFEST_INVALID", false, "too_many_tags", "The push sets more tags than one may.";
+    /// A manifest names a blob that was not pushed.
+    ManifestBlobUnknown: Validation, 404, "NoSuchKey", "MANIFEST_BLOB_UNKNOWN", false, "manifest_blob_unknown", "The manifest references a blob that is not known here.";
+    /// A push to where only S3 puts something.
+    PutByS3: Validation, 405, "MethodNotAllowed", "UNSUPPORTED", false, "put_by_s3", "Objects are put and deleted by S3. What refers to one (a signature, an SBOM, an attestation) may be pushed here: a manifest with a subject, by its digest.";
     /// The client sent its body too slowly.
     RequestTimeout: Validation, 400, "RequestTimeout", "BLOB_UPLOAD_INVALID", true, "request_timeout", "Your socket connection to the server was not read from or written to within the timeout period.";
     /// The client left.
@@ -246,6 +250,13 @@ table! {
     /// A gate that the artifact does not pass.
     GateNotMet: SupplyChain, 403, "AccessDenied", "DENIED", false, "gate_not_met", "The artifact does not meet a supply-chain rule.";
 
+    /// A bill of materials that breaks its schema or the rules of its specification.
+    SbomInvalid: SupplyChain, 400, "InvalidRequest", "MANIFEST_INVALID", false, "sbom_invalid", "The SBOM is not valid.";
+    /// A bill of materials in a format or version that is not read.
+    SbomUnsupported: SupplyChain, 415, "InvalidRequest", "UNSUPPORTED", false, "sbom_unsupported", "The SBOM is in no format that is read here.";
+    /// A bill of materials above a limit.
+    SbomTooLarge: SupplyChain, 413, "EntityTooLarge", "SIZE_INVALID", false, "sbom_too_large", "The SBOM exceeds a limit on what is read.";
+
     // --- storage
     /// The upstream registry did not do its part in time.
     UpstreamUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "upstream_unavailable", "The storage behind this service is not available. Please try again.";
@@ -255,6 +266,8 @@ table! {
     PoliciesUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "policies_unavailable", "The policies of this service are not known at the moment. Please try again.";
     /// The keys of a token's issuer cannot be had.
     IssuerUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "issuer_unavailable", "The keys of the token's issuer are not available at the moment. Please try again.";
+    /// The digest of an object that came in parts is being computed.
+    DigestPending: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "digest_pending", "The digest of this object is being computed. Please try again.";
     /// S3 writes are refused because the upstream's configuration would lose them.
     WritesRefused: Storage, 503, "ServiceUnavailable", "DENIED", true, "writes_refused", "Writes are refused until the registry's configuration is safe for them.";
 

@@ -22,9 +22,11 @@ pub const ACCESS_KEYS: &str = "zas_access_keys";
 pub const POLICIES: &str = "zas_policies";
 /// Something was revoked; the payload is `kind:value`, cut to what Postgres takes.
 pub const REVOCATIONS: &str = "zas_revocations";
+/// Who signs and whose signatures are believed was changed; no payload.
+pub const TRUST: &str = "zas_trust";
 
 /// Everything that is listened to.
-const CHANNELS: [&str; 3] = [ACCESS_KEYS, POLICIES, REVOCATIONS];
+const CHANNELS: [&str; 4] = [ACCESS_KEYS, POLICIES, REVOCATIONS, TRUST];
 
 /// Notices that a subscriber may be behind; one that is further behind is told [`Notice::Resync`] in their place.
 const BACKLOG: usize = 1024;

@@ -1,5 +1,6 @@
 //! The index against a real Postgres; each test has a database of its own.
 
+mod artifacts;
 mod audit;
 mod buckets;
 mod concurrency;
@@ -9,9 +10,12 @@ mod outage;
 mod places;
 mod policies;
 mod quotas;
+mod sboms;
 mod schema;
 mod service_role;
+mod signing_keys;
 mod sweeping;
+mod trusted_signers;
 mod units;
 mod uploads;
 
@@ -86,6 +90,7 @@ impl World {
             storage_class: "STANDARD",
             owner: "root",
             conditions: WriteConditions::default(),
+            content_digest: None,
             grace: NOW,
             audit: &[],
         }

@@ -58,10 +58,13 @@ pub(super) async fn put_object(
         audit: record.as_slice(),
     };
     Failpoint::S3Uncommitted.reached();
-    if let Err(error) = app.index.commit_object(object).await {
-        room::refused(app, bucket, stored.blob.as_ref(), &error).await;
-        return Err(error);
-    }
+    let committed = match app.index.commit_object(object).await {
+        Ok(committed) => committed,
+        Err(error) => {
+            room::refused(app, bucket, stored.blob.as_ref(), &error).await;
+            return Err(error);
+        }
+    };
     Failpoint::S3Committed.reached();
 
     let content_type = kept.get("content-type").map_or(headers::DEFAULT_CONTENT_TYPE, String::as_str);
@@ -71,5 +74,6 @@ pub(super) async fn put_object(
         e_tag: Some(headers::etag(&stored.etag)),
         ..Default::default()
     };
-    Ok(S3Response::new(headers::with_checksums!(output, &stored.checksums)))
+    let output = headers::with_checksums!(output, &stored.checksums);
+    Ok(S3Response::with_headers(output, headers::oci_digest(committed.oci_digest.as_ref())))
 }

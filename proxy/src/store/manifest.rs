@@ -27,7 +27,7 @@ impl Store {
     /// Stores a manifest under a tag or its digest. Where the registry keeps no list of referrers, the manifest is
     /// entered in its subject's list by us.
     /// # Errors
-    /// `UpstreamUnavailable`, `ManifestTooLarge`; `InternalError` where the registry refuses.
+    /// `UpstreamUnavailable`, `ManifestTooLarge`, `ManifestInvalid`; `InternalError` where the registry refuses otherwise.
     pub async fn put_manifest(
         &self,
         repository: &str,
@@ -102,6 +102,9 @@ impl Inner {
                 Ok(response.headers().contains_key("oci-subject"))
             }
             StatusCode::PAYLOAD_TOO_LARGE => Err(Code::ManifestTooLarge.into()),
+            StatusCode::BAD_REQUEST => {
+                Err(Error::from(Code::ManifestInvalid).source(response::refused(response, "put_manifest").await))
+            }
             _ => Err(response::refused(response, "put_manifest").await),
         }
     }

@@ -75,6 +75,12 @@ metrics! {
     SWEEP_UPLOADS: Counter "zas_sweep_uploads_total" [] "Abandoned multipart uploads that were given up.";
     SWEEP_SECONDS: Histogram "zas_sweep_duration_seconds" [] "Seconds that one round of the sweeper took.";
 
+    // --- artifacts
+    DIGEST_BYTES: Counter "zas_digest_read_bytes_total" [] "Bytes of objects that were read once more to learn their digest.";
+    DIGEST_SECONDS: Histogram "zas_digest_read_duration_seconds" [] "Seconds that it took to read such an object.";
+    REFERRERS_ATTACHED: Counter "zas_referrers_attached_total" ["kind"] "Referrers that were attached to objects, by kind (signature, sbom, attestation, other).";
+    REFERRERS_DELETED: Counter "zas_referrers_deleted_total" [] "Referrers that went, with their bucket, after their object or because they were removed.";
+
     // --- policies
     POLICY_REVISION: Gauge "zas_policy_revision" [] "Number of changes that the policies known here include.";
 

@@ -49,8 +49,8 @@ impl Gateway for OciOnly {
         })
     }
 
-    async fn serve(&self, _: Request<Body>) -> Response<Body> {
-        unreachable!("the OCI door serves nothing by itself")
+    async fn serve(&self, request: Request<Body>) -> Response<Body> {
+        oci::serve(Arc::clone(&self.0), request).await
     }
 
     fn ended(&self, _: &Summary) {}

@@ -26,16 +26,8 @@ async fn nothing_of_a_refused_request_reaches_the_registry() {
         ("GET", "/v2/a\\b/tags/list", "", "", 404),
         ("GET", "/v2/a%00/tags/list", "", "", 404),
         // Repositories that are not for clients.
-        ("GET", "/v2/s3/default/00/tags/list", "", "", 404),
-        (
-            "HEAD",
-            "/v2/s3/default/00/blobs/sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            "",
-            "",
-            404,
-        ),
-        ("POST", "/v2/s3/default/00/blobs/uploads/", upload, "abc", 404),
         ("PUT", "/v2/s3/manifests/latest", upload, "abc", 404),
+        ("GET", "/v2/s3/1/tags/list", "", "", 404),
         ("DELETE", "/v2/zas/x/manifests/latest", "", "", 404),
         ("PUT", "/v2/a/blobs/manifests/latest", upload, "abc", 404),
         // Methods that a route does not have, names, numbers, digests and sizes out of bounds.
@@ -67,6 +59,35 @@ async fn nothing_of_a_refused_request_reaches_the_registry() {
         assert_eq!(status(&answer), expected, "{method} {target}: {answer}");
         assert!(upstream.seen().is_empty(), "{method} {target} reached the registry: {:?}", upstream.seen());
     }
+}
+
+/// They are answered from the index, which is not there, or from the bucket's own repository, which only the index knows.
+#[tokio::test]
+async fn names_of_objects_never_reach_the_registry_as_they_are() {
+    let upstream = Upstream::start(OK).await;
+    let sidecar = Sidecar::start(&upstream).await;
+    let (upload, blob) = ("content-length: 3\r\n", format!("/v2/s3/default/00/blobs/{DIGEST}"));
+    let manifest = format!("/v2/s3/default/00/manifests/{DIGEST}");
+    for (method, target, fields, body) in [
+        ("GET", "/v2/s3/default/00/tags/list", "", ""),
+        ("GET", "/v2/s3/default/00/manifests/latest", "", ""),
+        ("GET", &manifest, "", ""),
+        ("PUT", &manifest, upload, "abc"),
+        ("DELETE", &manifest, "", ""),
+        ("GET", &blob, "", ""),
+        ("HEAD", &blob, "", ""),
+        ("POST", "/v2/s3/default/00/blobs/uploads/", upload, "abc"),
+        ("PATCH", "/v2/s3/default/00/blobs/uploads/1", upload, "abc"),
+        ("DELETE", "/v2/s3/default/00/blobs/uploads/1", "", ""),
+        ("GET", &format!("/v2/s3/default/00/referrers/{DIGEST}"), "", ""),
+    ] {
+        let answer = sidecar.ask(method, target, fields, body).await;
+        assert!(status(&answer) >= 400, "{method} {target}: {answer}");
+        assert!(upstream.seen().is_empty(), "{method} {target} reached the registry: {:?}", upstream.seen());
+    }
+    let refused = sidecar.ask("DELETE", &blob, "", "").await;
+    assert_eq!(status(&refused), 405, "{refused}");
+    assert!(refused.contains("UNSUPPORTED"), "{refused}");
 }
 
 #[tokio::test]
