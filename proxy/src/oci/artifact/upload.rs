@@ -47,7 +47,7 @@ pub(super) async fn route(
     forward.set_request_headers = changes.set;
     // The last thing that is asked: who may not, learns nothing of the registry's health.
     let passage = app.store.pass(request::has_body(&parts.method, &parts.headers))?;
-    let on_record = OnRecord::begin(&app.journal, &permit, route, &parts.method).await?;
+    let on_record = OnRecord::begin(&app.journal, &permit, route, Vec::new(), parts).await?;
     forward.answer = Some(Arc::new(OciAnswer {
         name: visit.name.clone(),
         digest: route.digest().cloned(),
@@ -68,7 +68,7 @@ fn forward(app: &App, parts: &Parts, route: &Route, home: &Name) -> Result<Forwa
     limit.bytes = limit.bytes.min(app.config.artifacts.referrer_bytes.as_u64());
     limit.check(&parts.headers)?;
     // Nothing is mounted: what is asked for is pushed, and a blob of an object is provided with the manifest.
-    let query = query::for_upstream(route, &parts.method, parts.uri.query().unwrap_or_default(), |_| false)?;
+    let query = query::for_upstream(route, &parts.method, parts.uri.query().unwrap_or_default(), &[], |_| false)?;
     let target = route.within(home.clone()).to_string();
     let target = if query.is_empty() { target } else { format!("{target}?{query}") };
     let target = PathAndQuery::try_from(target).map_err(|error| Error::internal("the target").source(error))?;

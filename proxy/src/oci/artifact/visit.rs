@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http::request::Parts;
 use zas_policy::{Action, KeyName, Resource};
 
-use super::super::name::Name;
+use super::super::name::{Name, Reference};
 use super::super::path::Route;
 use super::super::{conditions, principal, scope};
 use super::Folder;
@@ -51,7 +51,7 @@ impl<'a> Visit<'a> {
         let name = route.name().ok_or_else(|| Error::internal("a route of objects has a name"))?;
         let folder = Folder::of(name)?;
         let (principal, granted) = principal(&app.identity, &parts.headers).await?;
-        let conditions = listed(route, &folder, conditions(route, &parts.headers));
+        let conditions = listed(route, &folder, conditions(route, &parts.headers, tag(route)));
         let caller = Caller::new(principal, trail(context, &parts.headers), conditions);
         Ok(Self { app, name, folder, caller, request_id: &context.request_id, granted })
     }
@@ -184,6 +184,14 @@ impl<'a> Visit<'a> {
             Some(granted) if !scope::covers(granted, action, Some(self.name)) => Err(Code::InsufficientScope.into()),
             _ => Ok(()),
         }
+    }
+}
+
+/// The tag that the path names.
+fn tag(route: &Route) -> Option<&str> {
+    match route {
+        Route::Manifest { reference: Reference::Tag(tag), .. } => Some(tag),
+        _ => None,
     }
 }
 
