@@ -1,4 +1,6 @@
-//! List of attacks on tokens, and what issuers do at their worst.
+//! List of attacks on tokens, and what issuers do at their worst; and workloads (`tests/ci.rs`).
+
+mod ci;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
