@@ -128,10 +128,13 @@ impl Rates {
     /// Counts something that a principal may not do, who asks from this address.
     ///
     /// # Errors
-    /// `RateExceeded`: it asks so often for what it may not do that not each refusal can have its record.
+    /// `DeniedTooOften`: it asks so often for what it may not do that not each refusal can have its record.
     pub fn check_denial(&self, principal: &Principal, address: Option<IpAddr>) -> Result<()> {
         let rate = &self.shared.denials;
-        rate.check(self.key_of(principal, address)).map_err(|wait| exceeded(rate.name, wait))
+        rate.check(self.key_of(principal, address)).map_err(|wait| {
+            metrics::counter!(names::RATE_EXCEEDED, "rate" => rate.name).increment(1);
+            Error::from(Code::DeniedTooOften).retry_after(wait)
+        })
     }
 
     /// What a principal is counted by.
@@ -262,7 +265,7 @@ mod tests {
         let put = |who: &Principal| rates.check_principal(who, Some(ip("192.0.2.1")), Action::PutObject);
         assert_eq!((0..20).filter(|_| denied(&alice).is_ok()).count(), 6, "the rate, twice at once");
         let error = denied(&alice).unwrap_err();
-        assert_eq!((error.code(), error.retry_after_seconds() >= Some(1)), (Code::RateExceeded, true));
+        assert_eq!((error.code(), error.retry_after_seconds() >= Some(1)), (Code::DeniedTooOften, true));
         put(&alice).unwrap();
         denied(&bob).unwrap();
         while put(&bob).is_ok() {}

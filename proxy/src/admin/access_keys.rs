@@ -160,7 +160,9 @@ pub(super) async fn change_access_key(
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(update) = body?;
     let key = known(&app, &id).await?;
-    change(&app, &permitted.permit, &key, &headers, &update, None).await
+    // A person's may be made to end sooner: only the person makes it good for longer.
+    let no_later = key.expires_at.filter(|_| key.account_kind == AccountKind::Person);
+    change(&app, &permitted.permit, &key, &headers, &update, no_later).await
 }
 
 /// Delete an access key. On every replica it holds within five seconds.

@@ -72,11 +72,12 @@ impl Authority {
             return Ok(Permit { caller: caller.clone(), action, resource, decided });
         }
         tracing::debug!(%principal, %action, %resource, reason = %decision.reason, "denied");
-        if principal.is_anonymous() {
-            return Err(refusal(Code::Unauthenticated, action, &resource, decision));
-        }
         if decision.reason == Reason::PoliciesAreStale {
             return Err(Code::PoliciesUnavailable.into());
+        }
+        // Neither counted nor on record: clients of the registry ask so first, to be told how to log in.
+        if principal.is_anonymous() {
+            return Err(refusal(Code::Unauthenticated, action, &resource, decision));
         }
         self.count_denial(caller)?;
         if let Some(record) = caller.record(Kind::Denial, action, &resource) {

@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use zas_policy::{Kind, Policy, PolicySet, Role, Target};
 
 use crate::config::Authorization;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::index::notify::{Feed, POLICIES};
 use crate::index::{DocumentKind, Index, PolicyData, PolicyDocument};
 use crate::telemetry::names;
@@ -32,6 +33,8 @@ struct Shared {
     born: Instant,
     /// Milliseconds after `born`, plus one, at which the snapshot was last known to be the latest; 0: never.
     confirmed: AtomicU64,
+    /// One at a time: of two that read, the one that began earlier must not put an older snapshot in the place of a later one.
+    refreshing: Mutex<()>,
     config: Authorization,
 }
 
@@ -51,6 +54,7 @@ impl Policies {
             snapshot: ArcSwap::from_pointee(snapshot),
             born: Instant::now(),
             confirmed: AtomicU64::new(0),
+            refreshing: Mutex::new(()),
             config: config.clone(),
         };
         Self { shared: Arc::new(shared) }
@@ -106,13 +110,17 @@ impl Policies {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn refresh(&self, index: &Index) -> Result<()> {
+        let _turn = self.shared.refreshing.lock().await;
         let asked = Instant::now();
         let known = self.shared.snapshot.load().revision;
         if index.policy_revision().await? != known {
             let data = index.policy_data().await?;
-            tracing::info!(revision = data.revision, documents = data.documents.len(), "policies were read");
-            self.shared.snapshot.store(Arc::new(Snapshot { revision: data.revision, set: compile(&data) }));
-            metrics::gauge!(names::POLICY_REVISION).set(approximate(data.revision));
+            let revision = data.revision;
+            tracing::info!(revision, documents = data.documents.len(), "policies were read");
+            // Very many take so long that other requests would wait for it.
+            let set = tokio::task::spawn_blocking(move || compile(&data)).await.map_err(Error::internal)?;
+            self.shared.snapshot.store(Arc::new(Snapshot { revision, set }));
+            metrics::gauge!(names::POLICY_REVISION).set(approximate(revision));
         }
         let millis = asked.saturating_duration_since(self.shared.born).as_millis();
         let millis = u64::try_from(millis).unwrap_or(u64::MAX - 1);

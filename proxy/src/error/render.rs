@@ -82,7 +82,7 @@ pub fn our_json(error: &Error, request_id: &RequestId) -> Response<Bytes> {
 /// (RFC 9110, section 15.5.14), where S3 has statuses of its own.
 pub(crate) const fn status_elsewhere(code: Code) -> u16 {
     match code {
-        Code::RateExceeded => 429,
+        Code::RateExceeded | Code::DeniedTooOften => 429,
         Code::EntityTooLarge | Code::MaxMessageLengthExceeded => 413,
         _ => code.row().status,
     }

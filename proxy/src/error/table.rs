@@ -105,6 +105,8 @@ table! {
     UnsupportedSignature: Authentication, 400, "InvalidRequest", "UNAUTHORIZED", false, "unsupported_signature", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
     /// A bearer token (JWT) that is not accepted.
     BearerTokenRejected: Authentication, 401, "InvalidToken", "UNAUTHORIZED", false, "bearer_token_rejected", "The token is not accepted.";
+    /// A bearer token that was good and has expired: whoever shows it does not guess, but comes late.
+    BearerTokenExpired: Authentication, 401, "InvalidToken", "UNAUTHORIZED", false, "bearer_token_expired", "The token has expired.";
     /// A bearer token of a key that may have been made since its issuer was last asked.
     TokenKeyUnknown: Authentication, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "token_key_unknown", "The key of the token is not known yet. Please try again.";
     /// A registry token that is not for this.
@@ -276,6 +278,8 @@ table! {
     SlowDown: Validation, 503, "SlowDown", "TOOMANYREQUESTS", true, "slow_down", "Please reduce your request rate.";
     /// More than one address or one principal may ask for; 429 but for S3, which has 503.
     RateExceeded: Validation, 503, "SlowDown", "TOOMANYREQUESTS", true, "rate_exceeded", "Please reduce your request rate.";
+    /// More refusals than one principal may cause: beyond them not each can have its record; 429 but for S3, which has 503.
+    DeniedTooOften: Validation, 503, "SlowDown", "TOOMANYREQUESTS", true, "denied_too_often", "You ask too often for what you may not do. Please reduce your request rate.";
     /// The process is about to end.
     ShuttingDown: Validation, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "shutting_down", "The service is shutting down. Please try again.";
     /// A fault of ours.

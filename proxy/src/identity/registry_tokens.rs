@@ -193,7 +193,7 @@ impl RegistryTokens {
         let bytes = self.ring.open(start, &sealed).map_err(|_| rejected())?;
         let content: Sealed = ciborium::from_reader(bytes.as_slice()).map_err(|_| rejected())?;
         if content.expires_at <= now.unix_timestamp() {
-            return Err(Error::new(Code::BearerTokenRejected, "The token has expired."));
+            return Err(Code::BearerTokenExpired.into());
         }
         Ok(content)
     }

@@ -292,8 +292,7 @@ async fn metadata(State((url, shared)): State<AppState>, headers: HeaderMap) -> 
         return (StatusCode::UNAUTHORIZED, Json(Value::Null));
     }
     let keys_at = lock(&shared.keys_at).clone().unwrap_or_else(|| format!("{url}/keys"));
-    let issuer =
-        if shared.names_another.load(Ordering::Relaxed) { "https://other.example".to_owned() } else { url };
+    let issuer = if shared.names_another.load(Ordering::Relaxed) { "https://other.example".to_owned() } else { url };
     // As GitHub and Kubernetes tell it: there is nowhere to log in.
     let metadata = json!({
         "issuer": issuer, "jwks_uri": keys_at, "response_types_supported": ["id_token"], "subject_types_supported": ["public"],

@@ -39,12 +39,17 @@ pub(crate) async fn try_all(sidecar: &Sidecar, operations: &BTreeSet<String>, ca
 /// What was done left a record of who has done it, committed before they heard of it.
 async fn assert_on_record(sidecar: &Sidecar, case: &Case, answer: &Answer) {
     let records = sidecar.records(answer.header("x-request-id")).await;
+    // What it needs, each of which somebody lacked before.
+    let needed: Vec<String> =
+        case.refused.iter().filter_map(|attempt| Some(attempt.denied?.as_str().to_owned())).collect();
     let tells = |record: &Value| match &case.allowed {
         Who::Person { name, .. } => {
             record["kind"] != "denial"
                 && record["decision"] == "allow"
                 && record["principal"] == format!("user/{name}")
-                && record["action"].is_string()
+                && record["action"]
+                    .as_str()
+                    .is_some_and(|action| needed.is_empty() || needed.iter().any(|one| one == action))
         }
         // An issuer asks, and no principal.
         Who::Nobody | Who::Holder { .. } => record["kind"] == "operation" && record["issuer"].is_string(),

@@ -215,7 +215,8 @@ pub(super) fn as_repository(error: Error) -> Error {
 
 fn unless_denied(permit: Result<Option<Permit>>) -> Result<Option<Permit>> {
     match permit {
-        Err(error) if error.code() == Code::AccessDenied => Ok(None),
+        // Too many of them too: what is not there would not be answered otherwise.
+        Err(error) if matches!(error.code(), Code::AccessDenied | Code::DeniedTooOften) => Ok(None),
         // Told by `nothing`, once everything was looked at.
         Err(error) if error.code() == Code::Unauthenticated => Ok(None),
         permit => permit,
