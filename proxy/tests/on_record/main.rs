@@ -8,6 +8,8 @@
 
 #[path = "../support/ask.rs"]
 mod ask;
+mod logins;
+mod rates;
 mod service_role;
 #[path = "../support/sidecar.rs"]
 mod sidecar;
@@ -23,7 +25,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
-use zas_proxy::config::{AccessKey, AuditReads, Config, RingKey, Secret};
+use zas_proxy::config::{AccessKey, Config, RingKey, Secret};
 use zas_proxy::digest::Digest;
 use zas_proxy::postgres::testing::{self, TestDatabase};
 use zas_proxy::service::Service;
@@ -332,131 +334,4 @@ async fn a_push_by_digest_moves_no_tag_without_the_right_to_move_tags_and_its_ta
     }
     assert_eq!(world.ask("PUT", &moving, &two).await.0, 201);
     assert_eq!(world.ask("GET", "/v2/team/app/manifests/latest", "").await, (200, two));
-}
-
-#[tokio::test]
-async fn wrong_credentials_are_on_record_at_every_door_and_missing_ones_are_not() {
-    let world = World::new().await;
-    let mut failed = 0;
-    for target in ["/v2/", "/-/api/v1/whoami", "/-/token"] {
-        assert_eq!(world.ask_as("AKIA", "a-wrong-secret", "GET", target, "").await.0, 401, "{target}");
-        failed += 1;
-    }
-    let forged = "GET /bucket HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: Bearer e.e.e\r\n\r\n";
-    assert_eq!(world.send(forged).await, 401);
-    failed += 1;
-    assert_eq!(world.send("GET /v2/ HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await, 401);
-    let waiting = async {
-        while world.records_of_kind("login").await.len() < failed {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
-    let records = world.records_of_kind("login").await;
-    assert_eq!(records.len(), failed, "{records:#?}");
-    for record in &records {
-        assert_eq!((&record["decision"], &record["source_ip"]), (&"deny".into(), &"127.0.0.1".into()), "{record}");
-        assert!(!record.to_string().contains("a-wrong-secret"));
-    }
-}
-
-#[tokio::test]
-async fn logins_lists_of_repositories_and_questions_are_on_record() {
-    let world = World::with(|config| config.audit.reads = AuditReads::Strict).await;
-    let question = r#"{"principal":{"name":"alice"},"action":"s3:GetObject","resource":"*"}"#;
-    for (method, target, body, kind, action) in [
-        ("GET", "/v2/", "", "login", "sts:GetCallerIdentity"),
-        ("HEAD", "/v2/", "", "login", "sts:GetCallerIdentity"),
-        ("GET", "/-/token?service=zot-artifact-store", "", "token", "sts:GetCallerIdentity"),
-        ("GET", "/v2/_catalog", "", "operation", "oci:Catalog"),
-        ("GET", "/-/metrics", "", "operation", "admin:ReadMetrics"),
-        ("POST", "/-/api/v1/authorize/explain", question, "operation", "admin:Explain"),
-        ("POST", "/-/api/v1/tokens/explain", r#"{"token":"not-a-token-of-anybody"}"#, "operation", "admin:Explain"),
-    ] {
-        let before = world.records_of_kind(kind).await.len();
-        assert_eq!(world.ask(method, target, body).await.0, 200, "{target}");
-        let records = world.records_of_kind(kind).await;
-        assert_eq!(records.len(), before + 1, "{method} {target}: {records:#?}");
-        let record = records.last().unwrap();
-        assert_eq!((&record["principal"], &record["action"]), (&"root/AKIA".into(), &action.into()), "{target}");
-        assert_eq!((&record["decision"], &record["source_ip"]), (&"allow".into(), &"127.0.0.1".into()), "{target}");
-        assert!(!record.to_string().contains("not-a-token"), "{record}");
-    }
-}
-
-#[tokio::test]
-async fn a_login_and_a_list_whose_records_cannot_be_committed_are_refused_where_reads_are_strict() {
-    let world = World::with(|config| {
-        config.audit.reads = AuditReads::Strict;
-        config.audit.queue_timeout = Duration::from_millis(500);
-    })
-    .await;
-    let rule = "ALTER TABLE audit_event ADD CONSTRAINT no CHECK (kind NOT IN ('login', 'operation')) NOT VALID";
-    world.sql(rule).await;
-    for target in ["/v2/", "/v2/_catalog"] {
-        let (status, body) = world.ask("GET", target, "").await;
-        assert_eq!(status, 503, "{target}: {body}");
-    }
-    world.sql("ALTER TABLE audit_event DROP CONSTRAINT no").await;
-    assert_eq!(world.ask("GET", "/v2/", "").await.0, 200);
-}
-
-#[tokio::test]
-async fn an_address_that_shows_too_many_wrong_credentials_is_not_listened_to_for_a_while() {
-    let world = World::with(|config| config.rates.failures_per_minute = 3).await;
-    for _ in 0..7 {
-        assert_eq!(world.ask_as("AKIA", "a-wrong-secret", "GET", "/v2/", "").await.0, 401);
-    }
-    // With the right ones too: what is counted is the address.
-    for (target, status) in [("/v2/", 429), ("/-/api/v1/whoami", 429), ("/-/token", 429), ("/bucket", 503)] {
-        assert_eq!(world.ask("GET", target, "").await.0, status, "{target}");
-    }
-    assert_eq!(world.ask("GET", "/-/livez", "").await.0, 200);
-    assert!(world.records_of_kind("login").await.len() <= 7);
-}
-
-#[tokio::test]
-async fn whoever_asks_too_often_for_what_they_may_not_do_is_told_to_wait_and_does_not_fill_the_log() {
-    let world = World::with(|config| config.rates.denials_per_minute = 3).await;
-    let mut keys = Vec::new();
-    for name in ["ci", "other"] {
-        let (_, made) = world.ask("POST", "/-/api/v1/access-keys", &format!(r#"{{"name":"{name}"}}"#)).await;
-        let made: Value = serde_json::from_str(&made).unwrap();
-        keys.push((made["id"].as_str().unwrap().to_owned(), made["secret"].as_str().unwrap().to_owned()));
-    }
-    let [(id, secret), (other, others)] = <[(String, String); 2]>::try_from(keys).unwrap();
-    let mut statuses = Vec::new();
-    for _ in 0..30 {
-        statuses.push(world.ask_as(&id, &secret, "GET", "/v2/team/app/tags/list", "").await.0);
-    }
-    let denied = statuses.iter().filter(|status| **status == 403).count();
-    assert_eq!(statuses[..6], [403; 6], "the rate, twice at once: {statuses:?}");
-    assert!(statuses[6..].contains(&429) && statuses[6..].iter().all(|one| matches!(one, 403 | 429)), "{statuses:?}");
-    let waiting = async {
-        while world.records_of_kind("denial").await.len() < denied {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
-    // What one may do, and others, go on; what was too much left no record.
-    assert_eq!(world.ask_as(&id, &secret, "GET", "/-/api/v1/whoami", "").await.0, 200);
-    assert_eq!(world.ask_as(&other, &others, "GET", "/v2/team/app/tags/list", "").await.0, 403);
-    world.expect("team/app", |record| record["principal"] == "user/service/other").await;
-    assert_eq!(world.records_of_kind("denial").await.len(), denied + 1);
-}
-
-#[tokio::test]
-async fn who_asks_too_often_is_told_to_wait() {
-    let world = World::with(|config| config.rates.tokens_per_minute = 2).await;
-    let mut statuses = Vec::new();
-    for _ in 0..6 {
-        statuses.push(world.ask("GET", "/-/token", "").await.0);
-    }
-    assert!(statuses.iter().all(|status| matches!(status, 200 | 429)) && statuses.contains(&429), "{statuses:?}");
-    let world = World::with(|config| config.rates.reads_per_second = 1).await;
-    let mut statuses = Vec::new();
-    for _ in 0..6 {
-        statuses.push(world.ask("GET", "/-/api/v1/configuration", "").await.0);
-    }
-    assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
 }
