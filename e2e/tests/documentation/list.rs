@@ -22,6 +22,7 @@ const EXAMPLES: &[(&str, &str, &[(&str, Fate)])] = &[
             ("cargo run --release -- dev", Left("every test here starts a dev, and is part of the other command")),
             ("export AWS_SHARED_CREDENTIALS_FILE", Run),
             ("KEY=", Run),
+            ("oras pull", Run),
             ("SECRET=", Run),
             (
                 "zas-proxy zot-config",
@@ -61,7 +62,11 @@ const EXAMPLES: &[(&str, &str, &[(&str, Fate)])] = &[
             ("curl -u $root $api/access-keys", Run),
         ],
     ),
-    ("docs/policy.md", POLICY, &[("curl -u \"$KEY:$SECRET\" -X PUT", Run)]),
+    (
+        "docs/policy.md",
+        POLICY,
+        &[("curl -u \"$KEY:$SECRET\" -X PUT \"$URL", Run), ("curl -u \"$KEY:$SECRET\" -X PUT $URL", Run)],
+    ),
 ];
 
 #[test]

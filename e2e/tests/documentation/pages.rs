@@ -22,9 +22,11 @@ fn the_examples_about_policies_work() -> Result<()> {
     let document = document.context("docs/policy.md has no policy")?;
     room.write("policy.json", format!(r#"{{"document": {document}}}"#).as_bytes())?;
     let make = "curl -u $root $api/buckets -H 'content-type: application/json' -d '{\"name\": \"prod\"}'\n";
-    let script = given()?.then(make).then(block(POLICY, "curl")?);
+    let script = given()?.then(make).then(block(POLICY, "curl -u \"$KEY:$SECRET\" -X PUT \"$URL")?);
+    let script = script.then(block(POLICY, "curl -u \"$KEY:$SECRET\" -X PUT $URL/-/api/v1/buckets")?);
     let told = script.with(USUAL, world.dev.endpoint().authority())?.run(&room, &[])?;
     ensure!(told.contains(r#""effect":"Allow""#) && told.contains("readers#Read"), "{told}");
+    ensure!(told.contains(r#""bucket":"prod""#) && told.contains(r#""change":"put""#), "{told}");
     Ok(())
 }
 

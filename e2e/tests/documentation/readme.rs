@@ -23,7 +23,7 @@ fn the_five_minutes_of_the_readme_work_as_they_stand_there() -> Result<()> {
     let (room, server) = (world.room()?, world.dev.endpoint());
     room.write("app.tgz", b"an application\n")?;
     let mut script = Script::default();
-    for begins in ["export AWS_SHARED_CREDENTIALS_FILE", "KEY=", "SECRET=", "root="] {
+    for begins in ["export AWS_SHARED_CREDENTIALS_FILE", "KEY=", "oras pull", "SECRET=", "root="] {
         script = script.then(block(README, begins)?);
     }
     let programs: [(&str, &Path); 3] = [("aws", &aws), ("oras", &oras), ("crane", &crane)];
@@ -32,6 +32,7 @@ fn the_five_minutes_of_the_readme_work_as_they_stand_there() -> Result<()> {
         "linux/amd64/app-1.2.tgz",
         "Pushed",
         "team/app",
+        "application/spdx+json",
         r#""kind":"root""#,
         "s3:PutObject",
         "The audit log is in order.",

@@ -1,5 +1,7 @@
 //! How often one may ask, and that nobody fills the log.
 
+use super::ask::Ask;
+use super::sidecar::Sidecar;
 use super::*;
 
 #[tokio::test]
@@ -60,4 +62,17 @@ async fn who_asks_too_often_is_told_to_wait() {
         statuses.push(world.ask("GET", "/-/api/v1/configuration", "").await.0);
     }
     assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn whoever_shows_tokens_that_have_expired_is_listened_to() {
+    let sidecar = Sidecar::start(|config| config.rates.failures_per_minute = 3).await;
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let late = sidecar.issuer.token("alice", &serde_json::json!({"iat": now - 300, "exp": now - 120})).unwrap();
+    let ask = Ask::get("/-/api/v1/whoami");
+    for _ in 0..20 {
+        sidecar.send(&ask, Some(&format!("Bearer {late}"))).await.expect(401);
+    }
+    let fresh = format!("Bearer {}", sidecar.token("alice", &[]));
+    sidecar.send(&ask, Some(&fresh)).await.expect(200);
 }
