@@ -16,7 +16,6 @@ use super::super::name::Reference;
 use super::super::query::Query;
 use super::folder::ReferrerTag;
 use super::manifest::IMAGE_MANIFEST;
-use super::referrer::{Kind, Referrer};
 use super::visit::{KEYS, Visit, as_repository};
 use super::{CONTENT_DIGEST, done, layers, referrers, value};
 use crate::audit;
@@ -26,6 +25,7 @@ use crate::error::{Code, Error, Result};
 use crate::gateway::{Body, BoxError};
 use crate::index::NewReferrer;
 use crate::listener::BodyError;
+use crate::supply_chain::referrer::{Kind, Referrer};
 use crate::telemetry::names;
 
 /// Entries of a list that a client pushes under a tag.

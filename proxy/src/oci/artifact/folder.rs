@@ -1,10 +1,10 @@
 //! Which part of a bucket a repository name is, which key a tag is, and which tags are not keys.
 
 use super::super::name::Name;
-use super::referrer::Kind;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::s3::is_bucket_name;
+use crate::supply_chain::referrer::Kind;
 
 /// The first component of the names of all objects.
 const FIRST: &str = "s3";
