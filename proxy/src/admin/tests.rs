@@ -9,6 +9,9 @@ mod quotas;
 mod roles;
 mod service;
 mod sessions;
+mod signing_keys;
+mod signing_rules;
+mod trusted_signers;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
