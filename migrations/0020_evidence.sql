@@ -123,7 +123,8 @@ COMMENT ON FUNCTION tell_evidence IS 'Tells every replica that something else is
 CREATE FUNCTION expect_evidence(p_kind text, p_scope text, p_subject bytea) RETURNS void
 LANGUAGE sql AS $$
     INSERT INTO evidence_subjects AS s (scope_id, digest, due_at) VALUES (sbom_scope(p_kind, p_scope), p_subject, clock_timestamp())
-    ON CONFLICT (scope_id, digest) DO UPDATE SET told_at = clock_timestamp(), due_at = clock_timestamp(), attempts = 0
+    ON CONFLICT (scope_id, digest) DO UPDATE SET told_at = clock_timestamp(), due_at = clock_timestamp(), attempts = 0;
+    SELECT tell_evidence(p_kind, p_scope, p_subject)
 $$;
 COMMENT ON FUNCTION expect_evidence IS 'Has an artifact looked at: something was attached to it or removed.';
 

@@ -7,17 +7,20 @@
 mod authority;
 mod caller;
 mod conditions;
+mod gate;
 mod narrower;
 mod policies;
 
 pub use authority::{Authority, Taken};
 pub use caller::Caller;
 pub use conditions::Conditions;
+pub use gate::{Artifact, LookUp};
 pub use policies::Policies;
 
 use zas_policy::{Action, Principal, Resource};
 
 use crate::audit::{Decided, Kind, Record};
+use crate::digest::Digest;
 
 /// Proof that the caller may perform `action` on `resource`.
 #[derive(Debug, Clone)]
@@ -26,6 +29,8 @@ pub struct Permit {
     action: Action,
     resource: Resource,
     decided: Decided,
+    audited: Vec<String>,
+    gated: Option<Digest>,
 }
 
 impl Permit {
@@ -53,6 +58,23 @@ impl Permit {
         &self.resource
     }
 
+    /// The one artifact that it is for, where a policy has asked what is known of it: the digest of its manifest.
+    #[must_use]
+    pub const fn gated(&self) -> Option<&Digest> {
+        self.gated.as_ref()
+    }
+
+    /// The statements that would have denied it, and are only put on record.
+    #[must_use]
+    pub fn audited(&self) -> &[String] {
+        &self.audited
+    }
+
+    fn of(mut self, gated: Option<Digest>) -> Self {
+        self.gated = gated;
+        self
+    }
+
     /// The record of a change that succeeds, to be committed with it; `None` where nothing is to be recorded.
     #[must_use]
     pub fn record(&self) -> Option<Record> {
@@ -63,6 +85,10 @@ impl Permit {
     #[must_use]
     pub fn recorded(&self, kind: Kind) -> Option<Record> {
         let record = self.caller.trail().record(kind, self.principal(), self.action, &self.resource)?;
-        Some(record.decided(&self.decided))
+        let record = record.decided(&self.decided);
+        if self.audited.is_empty() {
+            return Some(record);
+        }
+        Some(record.note(format!("would be denied by {}", self.audited.join(", "))))
     }
 }

@@ -1,12 +1,16 @@
 //! [`Authority`]: the one place where a yes becomes a [`Permit`], and where a no is recorded.
 
 use smallvec::SmallVec;
-use zas_policy::{Action, Decision, Effect, Policy, PolicySet, Principal, Reason, Request, Resource};
+use zas_policy::{
+    Action, Decision, Effect, Gate, KeyName, Policy, PolicySet, Principal, Reason, Request, Resource, StatementRef,
+};
 
 use super::conditions::Known;
+use super::gate::Shown;
 use super::narrower::Narrower;
 use super::{Caller, Permit, Policies};
 use crate::audit::{Decided, Journal, Kind};
+use crate::config::GateMode;
 use crate::error::{Code, Error, Result};
 use crate::rates::Rates;
 
@@ -17,19 +21,27 @@ pub struct Authority {
     policies: Policies,
     narrower: Narrower,
     rates: Option<Rates>,
+    gate: Gate,
 }
 
 impl Authority {
     /// Records its refusals in this journal.
     #[must_use]
     pub fn new(journal: Journal, policies: Policies) -> Self {
-        Self { journal, policies, narrower: Narrower::default(), rates: None }
+        Self { journal, policies, narrower: Narrower::default(), rates: None, gate: Gate::default() }
     }
 
     /// Counts what it allows.
     #[must_use]
     pub fn with_rates(mut self, rates: Rates) -> Self {
         self.rates = Some(rates);
+        self
+    }
+
+    /// What denials count that depend on what is said of an artifact.
+    #[must_use]
+    pub fn with_gate(mut self, mode: GateMode) -> Self {
+        self.gate = mode.into();
         self
     }
 
@@ -45,27 +57,30 @@ impl Authority {
     /// [`Code::Unauthenticated`] where nobody asked, [`Code::AccessDenied`] where the policy says no; both carry the reason.
     /// `PoliciesUnavailable` where the policies are not known well enough; `SlowDown` where the refusal cannot be recorded in time.
     pub async fn authorize(&self, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
-        let decision = self.decide(caller, action, &resource);
+        let decision = self.decide(caller, action, &resource, Shown::Nothing);
         self.conclude(caller, action, resource, &decision).await
     }
 
     /// From a decision to a permit, or to a refusal that is on record.
-    async fn conclude(
+    pub(super) async fn conclude(
         &self,
         caller: &Caller,
         action: Action,
         resource: Resource,
         decision: &Decision,
     ) -> Result<Permit> {
-        let statements = decision.statements.iter().map(ToString::to_string).collect();
-        let decided = Decided { allowed: decision.is_allowed(), statements };
+        let decided = decided(decision);
         let principal = caller.principal();
         if decided.allowed {
             if let Some(rates) = &self.rates {
                 rates.check_principal(principal, action)?;
             }
             tracing::trace!(%principal, %action, %resource, reason = %decision.reason, "allowed");
-            return Ok(Permit { caller: caller.clone(), action, resource, decided });
+            let audited: Vec<String> = decision.audited.iter().map(ToString::to_string).collect();
+            if !audited.is_empty() {
+                tracing::info!(%principal, %action, %resource, rules = ?audited, "a rule that is audited would have denied it");
+            }
+            return Ok(Permit { caller: caller.clone(), action, resource, decided, audited, gated: None });
         }
         tracing::debug!(%principal, %action, %resource, reason = %decision.reason, "denied");
         if principal.is_anonymous() {
@@ -74,11 +89,41 @@ impl Authority {
         if decision.reason == Reason::PoliciesAreStale {
             return Err(Code::PoliciesUnavailable.into());
         }
-        if let Some(record) = caller.trail().record(Kind::Denial, principal, action, &resource) {
-            let status = Code::AccessDenied.row().status;
-            self.journal.record(record.decided(&decided).answered(status, Some(Code::AccessDenied))).await?;
+        let error = refusal(Code::AccessDenied, action, &resource, decision);
+        Err(self.refuse_with(caller, action, &resource, decision, error).await)
+    }
+
+    /// A refusal, once it is on record; or what keeps it from being.
+    pub(super) async fn refuse_with(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: &Resource,
+        decision: &Decision,
+        refusal: Error,
+    ) -> Error {
+        let Some(record) = caller.trail().record(Kind::Denial, caller.principal(), action, resource) else { return refusal };
+        let (status, code) = (refusal.row().status, refusal.code());
+        match self.journal.record(record.decided(&decided(decision)).answered(status, Some(code))).await {
+            Ok(()) => refusal,
+            Err(error) => error,
         }
-        Err(refusal(Code::AccessDenied, action, &resource, decision))
+    }
+
+    /// What a statement that has decided asks of an artifact.
+    pub(super) fn asked_for(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: &Resource,
+        statement: &StatementRef,
+    ) -> Vec<KeyName> {
+        let principal = caller.principal();
+        let context = self.known(caller, Shown::Nothing);
+        let narrower = self.narrower.of(principal);
+        let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
+        let request = Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by };
+        self.policies.latest().evidence_asked_for(&request, statement)
     }
 
     /// A no to somebody whom the policy lets, for a rule that no policy can lift: on record like every other.
@@ -118,7 +163,7 @@ impl Authority {
 
     /// A decision that allows, where some statement gives the action in the bucket and none takes it everywhere.
     fn somewhere(&self, set: &PolicySet, caller: &Caller, action: Action, bucket: &str) -> Option<Decision> {
-        let context = Known { conditions: caller.conditions(), facts: caller.trail().facts() };
+        let context = self.known(caller, Shown::Nothing);
         let narrower = self.narrower.of(caller.principal());
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         let grants = set.effective(caller.principal(), bucket, &context, &narrowed_by);
@@ -179,7 +224,7 @@ impl Authority {
 
     fn trust(&self, set: &PolicySet, caller: &Caller, action: Action, role: &str) -> Decision {
         let principal = caller.principal();
-        let context = Known { conditions: caller.conditions(), facts: caller.trail().facts() };
+        let context = self.known(caller, Shown::Nothing);
         let narrower = self.narrower.of(principal);
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         let resource = Resource::role(role);
@@ -192,10 +237,31 @@ impl Authority {
     /// cannot be called on it, and nothing is recorded.
     #[must_use]
     pub fn may(&self, caller: &Caller, action: Action, resource: &Resource) -> bool {
-        self.decide(caller, action, resource).is_allowed()
+        self.decide(caller, action, resource, Shown::Nothing).is_allowed()
     }
 
-    fn decide(&self, caller: &Caller, action: Action, resource: &Resource) -> Decision {
+    /// What the policy would say of an action somewhere in a bucket, as [`authorize_somewhere`](Self::authorize_somewhere) asks it.
+    #[must_use]
+    pub fn may_somewhere(&self, caller: &Caller, action: Action, bucket: &str) -> bool {
+        match (caller.principal(), self.policies.current()) {
+            (Principal::Root { .. }, _) => true,
+            (_, Ok(set)) => self.somewhere(&set, caller, action, bucket).is_some(),
+            (_, Err(_)) => false,
+        }
+    }
+
+    /// What policies see of a request.
+    fn known<'a>(&self, caller: &'a Caller, artifact: Shown<'a>) -> Known<'a> {
+        Known { conditions: caller.conditions(), facts: caller.trail().facts(), artifact, gate: self.gate }
+    }
+
+    pub(super) fn decide(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: &Resource,
+        shown: Shown<'_>,
+    ) -> Decision {
         // Root is not asked, so that policies that cannot be read can be mended.
         let set = match (caller.principal(), self.policies.current()) {
             (_, Ok(set)) => set,
@@ -203,11 +269,17 @@ impl Authority {
             (_, Err(_)) => return Decision::new(Effect::Deny, Reason::PoliciesAreStale),
         };
         let principal = caller.principal();
-        let context = Known { conditions: caller.conditions(), facts: caller.trail().facts() };
+        let context = self.known(caller, shown);
         let narrower = self.narrower.of(principal);
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         set.decide(&Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by })
     }
+}
+
+/// A decision, for the record.
+fn decided(decision: &Decision) -> Decided {
+    let statements = decision.statements.iter().map(ToString::to_string).collect();
+    Decided { allowed: decision.is_allowed(), statements }
 }
 
 /// A role that may be taken.
@@ -231,6 +303,6 @@ fn refusal(code: Code, action: Action, resource: &Resource, decision: &Decision)
     some.fold(error, |error, (name, list)| error.with(name, list))
 }
 
-fn listed(items: &[impl ToString]) -> String {
+pub(super) fn listed(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
