@@ -30,7 +30,30 @@ pub struct Permit {
     resource: Resource,
     decided: Decided,
     audited: Vec<String>,
-    gated: Option<Digest>,
+    gated: Gated,
+}
+
+/// Which artifact a permit is for, where a policy has asked what is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gated {
+    /// No policy has: it is for whatever the resource is.
+    No,
+    /// For none: there was no artifact that rules are for.
+    ForNone,
+    /// For the one whose manifest has this digest.
+    For(Digest),
+}
+
+impl Gated {
+    /// Whether it is for this artifact.
+    #[must_use]
+    pub fn is_for(self, digest: Option<&Digest>) -> bool {
+        match self {
+            Self::No => true,
+            Self::ForNone => false,
+            Self::For(permitted) => digest == Some(&permitted),
+        }
+    }
 }
 
 impl Permit {
@@ -58,10 +81,11 @@ impl Permit {
         &self.resource
     }
 
-    /// The one artifact that it is for, where a policy has asked what is known of it: the digest of its manifest.
+    /// The one artifact that it is for, where a policy has asked what is known of it. Whoever hands out bytes makes sure that they are of
+    /// that one.
     #[must_use]
-    pub const fn gated(&self) -> Option<&Digest> {
-        self.gated.as_ref()
+    pub const fn gated(&self) -> Gated {
+        self.gated
     }
 
     /// The statements that would have denied it, and are only put on record.
@@ -70,7 +94,7 @@ impl Permit {
         &self.audited
     }
 
-    fn of(mut self, gated: Option<Digest>) -> Self {
+    const fn of(mut self, gated: Gated) -> Self {
         self.gated = gated;
         self
     }

@@ -2,14 +2,15 @@
 
 use smallvec::SmallVec;
 use zas_policy::{
-    Action, Decision, Effect, Gate, KeyName, Policy, PolicySet, Principal, Reason, Request, Resource, StatementRef,
+    Action, Decision, Effect, Gate, Identity, KeyName, Policy, PolicySet, Principal, Reason, Request, Resource,
+    StatementRef,
 };
 
 use super::conditions::Known;
 use super::gate::Shown;
 use super::narrower::Narrower;
-use super::{Caller, Permit, Policies};
-use crate::audit::{Decided, Journal, Kind};
+use super::{Caller, Conditions, Gated, Permit, Policies};
+use crate::audit::{Decided, Facts, Journal, Kind, Trail};
 use crate::config::GateMode;
 use crate::error::{Code, Error, Result};
 use crate::rates::Rates;
@@ -80,7 +81,7 @@ impl Authority {
             if !audited.is_empty() {
                 tracing::info!(%principal, %action, %resource, rules = ?audited, "a rule that is audited would have denied it");
             }
-            return Ok(Permit { caller: caller.clone(), action, resource, decided, audited, gated: None });
+            return Ok(Permit { caller: caller.clone(), action, resource, decided, audited, gated: Gated::No });
         }
         tracing::debug!(%principal, %action, %resource, reason = %decision.reason, "denied");
         if principal.is_anonymous() {
@@ -102,7 +103,10 @@ impl Authority {
         decision: &Decision,
         refusal: Error,
     ) -> Error {
-        let Some(record) = caller.trail().record(Kind::Denial, caller.principal(), action, resource) else { return refusal };
+        // What nobody in particular is refused would fill the log.
+        let known = Some(caller.principal()).filter(|principal| !principal.is_anonymous());
+        let record = known.and_then(|principal| caller.trail().record(Kind::Denial, principal, action, resource));
+        let Some(record) = record else { return refusal };
         let (status, code) = (refusal.row().status, refusal.code());
         match self.journal.record(record.decided(&decided(decision)).answered(status, Some(code))).await {
             Ok(()) => refusal,
@@ -124,6 +128,15 @@ impl Authority {
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         let request = Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by };
         self.policies.latest().evidence_asked_for(&request, statement)
+    }
+
+    /// What the service does of itself, because somebody who may has told it to: a rule of a bucket, say. No policy is asked; the record
+    /// names the task as `user/system/<task>`, a name that nobody else can have.
+    #[must_use]
+    pub fn itself(&self, task: &'static str, action: Action, resource: Resource) -> Permit {
+        let caller = Caller::new(system(task), Trail::of(Facts::of_the_service()), Conditions::default());
+        let decided = Decided { allowed: true, statements: Vec::new() };
+        Permit { caller, action, resource, decided, audited: Vec::new(), gated: Gated::No }
     }
 
     /// A no to somebody whom the policy lets, for a rule that no policy can lift: on record like every other.
@@ -280,6 +293,12 @@ impl Authority {
 fn decided(decision: &Decision) -> Decided {
     let statements = decision.statements.iter().map(ToString::to_string).collect();
     Decided { allowed: decision.is_allowed(), statements }
+}
+
+/// The service itself, at a task.
+fn system(task: &str) -> Principal {
+    let name = format!("system/{task}");
+    Principal::identity(Identity { id: name.clone(), name, ..Identity::default() })
 }
 
 /// A role that may be taken.

@@ -9,7 +9,7 @@ use metrics::counter;
 use time::OffsetDateTime;
 use zas_policy::{Action, Decision, Gate, KeyName, Reason, Resource};
 
-use super::{Authority, Caller, Permit};
+use super::{Authority, Caller, Gated, Permit};
 use crate::config::GateMode;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
@@ -84,7 +84,7 @@ impl Authority {
             None => self.conclude(caller, action, resource, &decision).await?,
             Some(refusal) => return Err(self.refuse_with(caller, action, &resource, &decision, refusal).await),
         };
-        Ok(permit.of(gated.map(|(digest, _)| digest)))
+        Ok(permit.of(gated.map_or(Gated::ForNone, |(digest, _)| Gated::For(digest))))
     }
 
     /// As [`authorize`](Self::authorize), for what is said about an artifact and is not its bytes: rules about artifacts do not keep one
@@ -297,7 +297,7 @@ mod tests {
         let (_database, authority) = authority(GateMode::Enforce, &rule(r#"{"StringEquals": {"aws:username": "bob"}, "Bool": {"zas:Signed": "false"}}"#)).await;
         let artifact = seen(unsigned(), unsigned());
         let permit = ask(&authority, &artifact).await.unwrap();
-        assert_eq!((artifact.asked.load(Ordering::Relaxed), permit.gated()), (0, None));
+        assert_eq!((artifact.asked.load(Ordering::Relaxed), permit.gated()), (0, Gated::No));
     }
 
     #[tokio::test]
@@ -306,7 +306,7 @@ mod tests {
         let artifact = seen(signed(), unsigned());
         let permit = ask(&authority, &artifact).await.unwrap();
         assert_eq!(artifact.asked.load(Ordering::Relaxed), 1);
-        assert_eq!(permit.gated(), Some(&Digest::of(b"artifact")));
+        assert_eq!(permit.gated(), Gated::For(Digest::of(b"artifact")));
     }
 
     #[tokio::test]
