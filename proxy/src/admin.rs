@@ -60,6 +60,9 @@ const OPENAPI: &str = "/-/api/openapi.json";
 /// Where what is said of artifacts begins: its bodies may be large.
 const ARTIFACTS: &str = "/-/api/v1/artifacts/";
 
+/// Where bills of materials are validated: as large.
+const VALIDATION: &str = "/-/api/v1/sbom/validate";
+
 /// How often a large body is in memory while it is worked on: as it came, as it was read, as it is written.
 const COPIES: u64 = 3;
 
@@ -95,7 +98,7 @@ impl Api {
     /// How long a body may be, in bytes.
     #[must_use]
     pub fn body_limit(path: &str, config: &Config) -> u64 {
-        let bytes = if path.starts_with(ARTIFACTS) {
+        let bytes = if takes_documents(path) {
             config.supply_chain.document_bytes.max(config.limits.document_bytes)
         } else {
             config.limits.document_bytes
@@ -109,7 +112,7 @@ impl Api {
     /// `SlowDown` where others have it.
     fn room(&self, request: &Request<Body>) -> Result<Option<Taken>, Error> {
         let (path, method) = (request.uri().path(), request.method());
-        if !path.starts_with(ARTIFACTS) || matches!(*method, Method::GET | Method::HEAD | Method::DELETE) {
+        if !takes_documents(path) || matches!(*method, Method::GET | Method::HEAD | Method::DELETE) {
             return Ok(None);
         }
         let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -151,6 +154,11 @@ impl Api {
             }
         }
     }
+}
+
+/// Whether a body may be a document about an artifact.
+fn takes_documents(path: &str) -> bool {
+    path.starts_with(ARTIFACTS) || path == VALIDATION
 }
 
 /// The request in the router's own type of body.

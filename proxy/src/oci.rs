@@ -10,6 +10,7 @@ mod answer;
 mod artifact;
 mod catalog;
 mod challenge;
+mod gate;
 mod name;
 mod on_record;
 mod path;
@@ -44,6 +45,7 @@ use crate::telemetry;
 
 use answer::OciAnswer;
 use catalog::View;
+use gate::Pulled;
 use on_record::OnRecord;
 use request::BodyLimit;
 use transfer::Transfer;
@@ -71,12 +73,18 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
     if route.name().is_some_and(artifact::owns) {
         return Box::pin(artifact::route(app, parts, context, &route, span)).await;
     }
-    let door = Door { config: &app.config, store: &app.store, identity: &app.identity, authority: &app.authority };
+    let door = Door {
+        config: &app.config,
+        store: &app.store,
+        identity: &app.identity,
+        authority: &app.authority,
+        app: Some(app),
+    };
     match door.admit(&route, parts, context, &span).await? {
         Admitted::Base => Ok(respond(base(&parts.method), "Base")),
         Admitted::Catalog(caller) => {
             let raw = parts.uri.query().unwrap_or_default();
-            let may_see = |name: &str| app.authority.may(&caller, Action::Pull, &Resource::repository(name));
+            let may_see = |name: &str| app.authority.may_know(&caller, Action::Pull, &Resource::repository(name));
             let view = View { prefix: &app.config.store.prefix, may_see: &may_see };
             let answer = catalog::catalog(&app.store, view, &parts.method, raw);
             Ok(respond(answer.instrument(span).await?, "Catalog"))
@@ -86,9 +94,17 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
             let passage = app.store.pass(request::has_body(&parts.method, &parts.headers))?;
             update_tag::check(app, &permit, &route, &parts.method).await?;
             let on_record = OnRecord::begin(&app.journal, &permit, &route, &parts.method).await?;
+            let pushing = match &route {
+                Route::Manifest { name, reference } => {
+                    app.evidence.expect_push(app, name.as_str(), &reference.to_string(), &parts.method).await
+                }
+                _ => None,
+            };
+            // A tag may have become the digest that was looked at.
+            let there = Route::parse(forward.path_and_query.path())?;
             forward.answer = Some(Arc::new(OciAnswer {
                 name: permitted_name(&route)?.clone(),
-                digest: route.digest().cloned(),
+                digest: there.digest().cloned(),
                 home: permitted_name(&route)?.clone(),
                 upstream: door.upstream()?,
                 span,
@@ -96,6 +112,7 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
                 passage: Mutex::new(Some(passage)),
                 on_record: Some(on_record),
                 ahead: None,
+                pushing,
             }));
             let request_id = context.request_id.as_str();
             tracing::trace!(request_id, action = %permit.action(), resource = %permit.resource(), "forwarded");
@@ -161,6 +178,8 @@ struct Door<'a> {
     store: &'a Store,
     identity: &'a Authenticator,
     authority: &'a Authority,
+    /// What is known of artifacts, where policies ask; without it, nothing is.
+    app: Option<&'a App>,
 }
 
 /// A request that may be served.
@@ -190,9 +209,17 @@ impl Door<'_> {
         match (route.name(), operation.action) {
             (Some(name), Some(action)) => {
                 let resource = Resource::repository(name.as_str());
-                let permit = self.authority.authorize(&caller, action, resource).await?;
+                let (permit, pinned) = match (action, route, self.app) {
+                    (Action::Pull, Route::Manifest { name, reference }, Some(app)) => {
+                        Pulled::new(app, name, reference).authorize(&caller).await?
+                    }
+                    // Blobs, and lists of what refers to something: by then the manifest was pulled.
+                    (Action::Pull, ..) => (self.authority.authorize_knowing(&caller, action, resource).await?, None),
+                    _ => (self.authority.authorize(&caller, action, resource).await?, None),
+                };
                 check_scope(action)?;
-                let mut forward = self.forward(&permit, route, name, parts, granted.as_deref())?;
+                let to = pinned.as_ref().unwrap_or(route);
+                let mut forward = self.forward(&permit, to, name, parts, granted.as_deref())?;
                 let credentials = self.store.credentials(&parts.method, forward.path_and_query.as_str())?;
                 let changes = request::changes(&parts.headers, credentials, span);
                 forward.remove_request_headers = changes.remove;
@@ -254,7 +281,7 @@ impl Door<'_> {
     }
 
     fn may_mount(&self, caller: &Caller, from: &Name) -> bool {
-        !self.is_reserved(from) && self.authority.may(caller, Action::Pull, &Resource::repository(from.as_str()))
+        !self.is_reserved(from) && self.authority.may_know(caller, Action::Pull, &Resource::repository(from.as_str()))
     }
 }
 

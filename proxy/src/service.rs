@@ -206,7 +206,8 @@ async fn look_after_artifacts(app: Arc<App>, stop: CancellationToken) {
         () = app.readiness.wait_for_index() => {}
         () = stop.cancelled() => return,
     }
-    tokio::join!(app.digester.run(stop.clone()), app.referrers.run(stop));
+    let evidence = app.evidence.clone();
+    tokio::join!(app.digester.run(stop.clone()), app.referrers.run(stop.clone()), evidence.run(app.clone(), stop));
 }
 
 /// Hears what other replicas change, once the index is there.

@@ -30,6 +30,7 @@ pub mod manifest;
 pub mod predicate;
 pub mod referrer;
 pub mod sbom;
+pub mod sboms;
 pub mod sign;
 pub mod signing;
 pub mod statement;

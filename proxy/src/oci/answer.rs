@@ -14,6 +14,7 @@ use super::transfer::Transfer;
 use crate::error::{Code, Error, Result};
 use crate::listener::{Answer, HeaderChanges, Summary};
 use crate::store::Passage;
+use crate::supply_chain::evidence::Pushing;
 use crate::telemetry;
 
 /// The response headers that mean something to a registry's client, besides those that begin with `oci-`.
@@ -63,6 +64,8 @@ pub(super) struct OciAnswer {
     pub(super) on_record: Option<OnRecord>,
     /// Whose bytes they are, where a blob is sent ahead of what will name it.
     pub(super) ahead: Option<Ahead>,
+    /// A manifest that is put or deleted: what it is about is looked at when the request has ended.
+    pub(super) pushing: Option<Pushing>,
 }
 
 impl Answer for OciAnswer {
@@ -101,6 +104,9 @@ impl Answer for OciAnswer {
         }
         if let Some(ahead) = &self.ahead {
             ahead.ended(summary);
+        }
+        if let Some(pushing) = &self.pushing {
+            pushing.ended();
         }
     }
 }
@@ -195,6 +201,7 @@ mod tests {
             passage,
             on_record: None,
             ahead: None,
+            pushing: None,
         }
     }
 

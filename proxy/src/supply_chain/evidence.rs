@@ -8,6 +8,7 @@
 
 mod crawl;
 mod fresh;
+mod gated;
 mod look;
 mod pushes;
 mod subject;
@@ -30,6 +31,8 @@ use crate::index::SbomScope;
 use crate::supply_chain::facts::{Facts, Judge, Known};
 
 use fresh::Fresh;
+pub use gated::{KeyedObject, KnownArtifact};
+pub use pushes::Pushing;
 
 /// Artifacts of which is remembered what is known.
 const REMEMBERED: u64 = 50_000;
@@ -109,6 +112,15 @@ impl EvidenceIndex {
         self.look_now(app, &subject).await?;
         let known = app.index.known_of(scope, digest).await?;
         self.judge(app, &known)
+    }
+
+    /// Has an artifact looked at now, where that was not done just now: what was attached past us is known then. Waits for that as long
+    /// as `supply_chain.evidence_patience`.
+    ///
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn look_again(&self, app: &App, scope: &SbomScope, digest: &Digest) -> Result<()> {
+        self.look_now(app, &Subject { scope: scope.clone(), digest: *digest }).await
     }
 
     fn judge(&self, app: &App, known: &Known) -> Result<Facts> {

@@ -59,7 +59,7 @@ impl EvidenceIndex {
         let carriers = relevant(listed);
         let now = OffsetDateTime::now_utc();
         let setup = self.0.setup;
-        let about = Arc::new(found.about());
+        let about = Arc::new(found.about(app));
         let looking = Looking { app, subject, found: &found, about, trust, setup, now };
         let mut seen = Seen { is_whole: true, ..Seen::default() };
         for carrier in looking.unread(&before, &carriers) {

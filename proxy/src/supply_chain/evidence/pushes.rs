@@ -1,5 +1,7 @@
 //! What was put or deleted at the registry: which artifacts it is about.
 
+use std::time::Duration;
+
 use http::Method;
 use serde::Deserialize;
 
@@ -7,10 +9,9 @@ use super::EvidenceIndex;
 use crate::app::App;
 use crate::digest::Digest;
 use crate::error::{Code, Result};
-use crate::index::{Push, SbomScope, ScopeKind};
+use crate::index::{Index, Push, SbomScope, ScopeKind};
 use crate::store::Manifest;
 use crate::supply_chain::referrer::ReferrerTag;
-use std::time::Duration;
 
 /// How long a request about a manifest may take before it is asked what became of it.
 const GRACE: Duration = Duration::from_secs(120);
@@ -29,24 +30,47 @@ struct Named {
     digest: String,
 }
 
+/// A request about a manifest that is under way.
+#[derive(Debug)]
+pub struct Pushing {
+    evidence: EvidenceIndex,
+    index: Index,
+    repository: String,
+    reference: String,
+}
+
+impl Pushing {
+    /// Says that it is over. Nobody waits for that.
+    pub fn ended(&self) {
+        let (evidence, index) = (self.evidence.clone(), self.index.clone());
+        let (repository, reference) = (self.repository.clone(), self.reference.clone());
+        tokio::spawn(async move {
+            match index.pushed(&repository, &reference).await {
+                Ok(()) => evidence.0.due.notify_one(),
+                Err(error) => tracing::debug!(repository, reference, "a push is asked about later: {}", error.for_log()),
+            }
+        });
+    }
+}
+
 impl EvidenceIndex {
-    /// Writes down that a manifest is about to be put or deleted: before the request is forwarded, so that none is missed.
-    pub async fn expect_push(&self, app: &App, repository: &str, reference: &str, method: &Method) {
+    /// Writes down that a manifest is about to be put or deleted: before the request is forwarded, so that none is missed. Where this
+    /// replica looks at what was attached, it is told when the request is over.
+    pub async fn expect_push(&self, app: &App, repository: &str, reference: &str, method: &Method) -> Option<Pushing> {
         if !matches!(*method, Method::PUT | Method::DELETE) {
-            return;
+            return None;
         }
         // The walk through the registry finds what is missed here.
         if let Err(error) = app.index.expect_push(repository, reference, GRACE).await {
             tracing::warn!(repository, reference, "a push is not written down: {}", error.for_log());
+            return None;
         }
-    }
-
-    /// Says that such a request is over.
-    pub async fn pushed(&self, index: &crate::index::Index, repository: &str, reference: &str) {
-        match index.pushed(repository, reference).await {
-            Ok(()) => self.0.due.notify_one(),
-            Err(error) => tracing::debug!(repository, reference, "a push is asked about later: {}", error.for_log()),
-        }
+        app.config.supply_chain.index_evidence.then(|| Pushing {
+            evidence: self.clone(),
+            index: app.index.clone(),
+            repository: repository.to_owned(),
+            reference: reference.to_owned(),
+        })
     }
 
     /// Finds out what a push is about, and has that looked at.

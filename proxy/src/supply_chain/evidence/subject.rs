@@ -98,7 +98,7 @@ impl Subject {
 
 impl Found {
     /// The artifact as documents speak of it. An object's repository is any folder that one of its keys is in.
-    pub(super) fn about(&self) -> About {
+    pub(super) fn about(&self, app: &App) -> About {
         let mut repositories = vec![self.artifact.repository()];
         if let Home::Bucket { bucket, .. } = &self.artifact.home {
             let folders = self.keys.iter().flat_map(|key| folders(key)).map(|folder| format!("s3/{bucket}/{folder}"));
@@ -106,7 +106,8 @@ impl Found {
             repositories.sort_unstable();
             repositories.dedup();
         }
-        About { digests: self.artifact.digests(), repositories, hosts: Vec::new() }
+        let hosts = app.config.listen.external_host().into_iter().collect();
+        About { digests: self.artifact.digests(), repositories, hosts }
     }
 }
 

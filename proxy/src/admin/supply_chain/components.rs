@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use zas_policy::{Action, Resource};
 
-use super::page::bounded;
-use super::text::optional_text;
-use super::{Asks, Permitted, Refusal};
+use crate::admin::page::bounded;
+use crate::admin::text::optional_text;
+use crate::admin::{Asks, Permitted, Refusal};
 use crate::app::App;
 use crate::authz::Caller;
 use crate::error::{Code, Error, Result};
@@ -115,7 +115,7 @@ pub(super) struct ComponentList {
 /// Find out which artifacts contain a package, a name or a licence.
 ///
 /// Artifacts that one may not read (`s3:GetObject` on the object, `oci:Pull` on the repository) are not named.
-#[utoipa::path(get, path = "/components", tag = "supply chain", params(Wanted), responses((status = 200, body = ComponentList)))]
+#[utoipa::path(get, path = "/components", tag = "artifacts", params(Wanted), responses((status = 200, body = ComponentList)))]
 pub(super) async fn find_components(
     State(app): State<Arc<App>>,
     permitted: Permitted<FindComponents>,
