@@ -168,7 +168,7 @@ impl<'a> From<&'a Piece> for StoredPiece<'a> {
                 match maker {
                     Maker::Key(key) => stored.key = Some(Digest::hex(key)),
                     Maker::Identity { issuer, subject } => {
-                        (stored.issuer, stored.identity) = (Some(issuer), Some(subject));
+                        (stored.issuer, stored.identity) = (Some(issuer.as_str()), Some(subject.as_str()));
                     }
                 }
             }

@@ -93,7 +93,7 @@ async fn attested(app: &App, artifact: &Artifact, sbom: &Read, key: &ActiveKey) 
         return Err(Error::new(Code::InvalidRequest, text).with("field", "attestation"));
     }
     let predicate_type = sbom.reading.sbom.format.predicate_type();
-    let statement = Statement::new(artifact.subjects(), predicate_type, &*predicate(sbom)?)?;
+    let statement = Statement::new(artifact.subjects(), predicate_type, &predicate(sbom)?)?;
     let (json, made_with) = (key.attest(&statement).await?.to_json()?, signer(key));
     let more = [(SIGNED_WITH, made_with.as_str())];
     let now = OffsetDateTime::now_utc();
