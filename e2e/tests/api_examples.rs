@@ -27,7 +27,13 @@ fn the_examples_of_the_management_api_work() -> Result<()> {
     room.write(".zas/credentials", &std::fs::read(dev.data_dir().join("credentials"))?)?;
     let script = STRICT.to_owned() + &examples.concat().replace(USUAL, dev.endpoint().authority());
     let told = run_ok(&mut room.command(Path::new("sh"), ["-c", &script]), Duration::from_secs(120))?.stdout;
-    for part in [r#""kind":"root""#, r#""effect":"Deny""#, r#""next":"auditor""#, r#""name":"read-only""#] {
+    for part in [
+        r#""kind":"root""#,
+        r#""effect":"Deny""#,
+        r#""next":"auditor""#,
+        r#""name":"read-only""#,
+        r#""artifact":"s3://shop/app.tgz""#,
+    ] {
         ensure!(told.contains(part), "no {part} in {told}");
     }
     let made: Value = serde_json::from_slice(&room.read("first.json")?)?;

@@ -111,7 +111,8 @@ impl PolicySet {
         let policies = self.concerning(request.principal, request.resource);
         let mut all = policies.iter().chain(request.narrowed_by).filter(|policy| policy.name() == &*statement.policy);
         let found = all.find_map(|policy| policy.statements.get(usize::try_from(statement.index).ok()?));
-        let keys = found.into_iter().flat_map(|statement| statement.conditions.iter().map(|condition| condition.key.name));
+        let keys =
+            found.into_iter().flat_map(|statement| statement.conditions.iter().map(|condition| condition.key.name));
         let mut keys: Vec<KeyName> = keys.filter(|key| key.is_evidence()).collect();
         keys.sort_unstable();
         keys.dedup();
@@ -269,7 +270,7 @@ fn by(effect: Effect, reason: Reason, statements: SmallVec<[StatementRef; 2]>) -
 fn with_notes(mut decision: Decision, scope: Scope<'_>) -> Decision {
     (decision.missing, decision.unknown) = scope.into_notes();
     // What surely denies, nothing that is still to be learned can undo.
-    decision.is_open = decision.reason != Reason::StatementDenies
-        && decision.unknown.iter().any(|key| key.name.is_evidence());
+    decision.is_open =
+        decision.reason != Reason::StatementDenies && decision.unknown.iter().any(|key| key.name.is_evidence());
     decision
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use serde_json::Value;
 use zas_policy::{
-    Action, Context, Found, Gate, Identity, Key, Kind, Policy, PolicySet, Principal, Request, Resource, Role, Session, Target,
+    Action, Context, Found, Gate, Identity, Key, Kind, Policy, PolicySet, Principal, Request, Resource, Role, Session,
+    Target,
 };
 
 struct Known {

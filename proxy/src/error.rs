@@ -47,7 +47,15 @@ pub struct Problem {
 impl Error {
     /// An error with a text of its own for the client.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), detail: None, details: Vec::new(), problems: Vec::new(), source: None, retry_after: None }
+        Self {
+            code,
+            message: message.into(),
+            detail: None,
+            details: Vec::new(),
+            problems: Vec::new(),
+            source: None,
+            retry_after: None,
+        }
     }
 
     /// A fault of ours: the client reads the table's text, the log keeps `detail`.

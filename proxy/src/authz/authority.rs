@@ -268,13 +268,7 @@ impl Authority {
         Known { conditions: caller.conditions(), facts: caller.trail().facts(), artifact, gate: self.gate }
     }
 
-    pub(super) fn decide(
-        &self,
-        caller: &Caller,
-        action: Action,
-        resource: &Resource,
-        shown: Shown<'_>,
-    ) -> Decision {
+    pub(super) fn decide(&self, caller: &Caller, action: Action, resource: &Resource, shown: Shown<'_>) -> Decision {
         // Root is not asked, so that policies that cannot be read can be mended.
         let set = match (caller.principal(), self.policies.current()) {
             (_, Ok(set)) => set,

@@ -134,7 +134,8 @@ impl Known<'_> {
             // Nothing keeps a tag or a key from being moved; a digest cannot be.
             KeyName::Immutable => {
                 let by_digest = (KeyName::ReferenceType, "digest");
-                let is_by_digest = self.conditions.values.iter().any(|(key, value)| (*key, value.as_str()) == by_digest);
+                let is_by_digest =
+                    self.conditions.values.iter().any(|(key, value)| (*key, value.as_str()) == by_digest);
                 Found::one(if is_by_digest { "true" } else { "false" })
             }
             name => facts.find(name, OffsetDateTime::from(SystemTime::now())),

@@ -264,11 +264,8 @@ mod tests {
             audit: &[],
         };
         index.put_policy_document(new).await.unwrap();
-        let attached = crate::index::Attachment {
-            policy: "p".into(),
-            target_kind: "user".into(),
-            target: "alice".into(),
-        };
+        let attached =
+            crate::index::Attachment { policy: "p".into(), target_kind: "user".into(), target: "alice".into() };
         index.attach_policy(&attached, "test", &[]).await.unwrap();
         let policies = Policies::new(&Authorization::default());
         policies.refresh(&index).await.unwrap();
@@ -294,7 +291,11 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_looked_up_where_no_rule_asks() {
-        let (_database, authority) = authority(GateMode::Enforce, &rule(r#"{"StringEquals": {"aws:username": "bob"}, "Bool": {"zas:Signed": "false"}}"#)).await;
+        let (_database, authority) = authority(
+            GateMode::Enforce,
+            &rule(r#"{"StringEquals": {"aws:username": "bob"}, "Bool": {"zas:Signed": "false"}}"#),
+        )
+        .await;
         let artifact = seen(unsigned(), unsigned());
         let permit = ask(&authority, &artifact).await.unwrap();
         assert_eq!((artifact.asked.load(Ordering::Relaxed), permit.gated()), (0, Gated::No));
@@ -376,7 +377,11 @@ mod tests {
     fn every_key_of_an_artifact_has_a_word_of_advice() {
         let facts = Facts::default();
         for key in KeyName::ALL.iter().filter(|key| key.is_evidence()) {
-            assert!(!advice(*key, &facts, OffsetDateTime::UNIX_EPOCH).contains("is not as the rule asks"), "{}", key.as_str());
+            assert!(
+                !advice(*key, &facts, OffsetDateTime::UNIX_EPOCH).contains("is not as the rule asks"),
+                "{}",
+                key.as_str()
+            );
         }
     }
 }

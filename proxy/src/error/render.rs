@@ -72,7 +72,8 @@ pub fn our_json(error: &Error, request_id: &RequestId) -> Response<Bytes> {
         "request_id": request_id.as_str(),
     });
     if !error.problems().is_empty() {
-        let problem = |problem: &Problem| json!({"field": problem.field, "rule": problem.rule, "message": problem.message});
+        let problem =
+            |problem: &Problem| json!({"field": problem.field, "rule": problem.rule, "message": problem.message});
         body["problems"] = error.problems().iter().map(problem).collect();
     }
     let mut response = response(error, status, "application/json", body.to_string());

@@ -231,10 +231,7 @@ impl Index {
     pub async fn before_look(&self, scope: &SbomScope, digest: &Digest) -> Result<BeforeLook> {
         let rows: Vec<BeforeRow> = self
             .fetch_all(|| {
-                sqlx::query_as(BEFORE)
-                    .bind(scope.kind.as_str())
-                    .bind(&scope.name)
-                    .bind(digest.as_bytes().as_slice())
+                sqlx::query_as(BEFORE).bind(scope.kind.as_str()).bind(&scope.name).bind(digest.as_bytes().as_slice())
             })
             .await?;
         let mut before = BeforeLook { now: OffsetDateTime::UNIX_EPOCH, rereads: false, pieces: Vec::new() };
@@ -278,10 +275,7 @@ impl Index {
         const EXPECT: &str = "SELECT expect_evidence($1, $2, $3)::text";
         let _: (Option<String>,) = self
             .fetch_one(|| {
-                sqlx::query_as(EXPECT)
-                    .bind(scope.kind.as_str())
-                    .bind(&scope.name)
-                    .bind(digest.as_bytes().as_slice())
+                sqlx::query_as(EXPECT).bind(scope.kind.as_str()).bind(&scope.name).bind(digest.as_bytes().as_slice())
             })
             .await?;
         Ok(())
@@ -308,9 +302,8 @@ impl Index {
     /// `IndexUnavailable`.
     pub async fn forget_manifest(&self, repository: &str, digest: &Digest) -> Result<()> {
         const FORGET: &str = "SELECT forget_manifest($1, $2)::text";
-        let _: (Option<String>,) = self
-            .fetch_one(|| sqlx::query_as(FORGET).bind(repository).bind(digest.as_bytes().as_slice()))
-            .await?;
+        let _: (Option<String>,) =
+            self.fetch_one(|| sqlx::query_as(FORGET).bind(repository).bind(digest.as_bytes().as_slice())).await?;
         Ok(())
     }
 
@@ -365,8 +358,7 @@ impl Index {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn reopen_evidence(&self, revision: i64, limit: u32) -> Result<u64> {
-        let (due,): (i64,) =
-            self.fetch_one(|| sqlx::query_as(REOPEN).bind(revision).bind(i64::from(limit))).await?;
+        let (due,): (i64,) = self.fetch_one(|| sqlx::query_as(REOPEN).bind(revision).bind(i64::from(limit))).await?;
         Ok(to_u64(due))
     }
 
@@ -391,8 +383,7 @@ impl Index {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn crawled(&self, repository: &str, pause: Duration) -> Result<()> {
-        let _: (i64,) =
-            self.fetch_one(|| sqlx::query_as(CRAWLED).bind(repository).bind(seconds(pause))).await?;
+        let _: (i64,) = self.fetch_one(|| sqlx::query_as(CRAWLED).bind(repository).bind(seconds(pause))).await?;
         Ok(())
     }
 }

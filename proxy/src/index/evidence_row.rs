@@ -82,11 +82,7 @@ impl PieceRow {
 
     fn sbom(&self) -> Option<SbomSummary> {
         let number = |number: Option<i64>| to_u64(number.unwrap_or_default());
-        Some(SbomSummary {
-            valid: self.sbom_valid?,
-            components: number(self.components),
-            purls: number(self.purls),
-        })
+        Some(SbomSummary { valid: self.sbom_valid?, components: number(self.components), purls: number(self.purls) })
     }
 
     fn scan(&self) -> Option<Scan> {

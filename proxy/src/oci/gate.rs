@@ -68,7 +68,8 @@ impl<'a> Pulled<'a> {
                 digest.as_str().parse().ok().map(|digest| Manifest { digest, is_index: false })
             }
             Reference::Tag(tag) => self.app.store.get_manifest(self.name.as_str(), tag).await?.map(|manifest| {
-                let is_index = manifest.media_type.contains("image.index") || manifest.media_type.contains("manifest.list");
+                let is_index =
+                    manifest.media_type.contains("image.index") || manifest.media_type.contains("manifest.list");
                 Manifest { digest: manifest.digest, is_index }
             }),
         };

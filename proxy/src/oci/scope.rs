@@ -69,8 +69,9 @@ impl Scope {
                 }
                 let resource = Resource::repository(name.as_str());
                 // What is known of each artifact is asked with each request.
-                let allowed =
-                    ACTIONS.iter().filter(|(word, action)| wants(word) && authority.may_know(caller, *action, &resource));
+                let allowed = ACTIONS
+                    .iter()
+                    .filter(|(word, action)| wants(word) && authority.may_know(caller, *action, &resource));
                 allowed.map(|(word, _)| (*word).to_owned()).collect()
             }
             _ => return None,

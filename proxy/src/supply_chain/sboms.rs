@@ -49,7 +49,13 @@ pub async fn examine(bytes: Bytes, media_type: Option<String>) -> Result<Read> {
 /// # Errors
 /// `SbomInvalid`: it breaks a rule; `InvalidRequest`: the key is none for reports, or the document cannot be attested; those of
 /// [`attach::attach`].
-pub async fn attach(app: &App, permit: &Permit, artifact: &Artifact, sbom: &Read, key: Option<&ActiveKey>) -> Result<Digest> {
+pub async fn attach(
+    app: &App,
+    permit: &Permit,
+    artifact: &Artifact,
+    sbom: &Read,
+    key: Option<&ActiveKey>,
+) -> Result<Digest> {
     sbom.reading.check()?;
     let (document, manner) = match key {
         None => (plain(artifact, sbom)?, Manner::Referrer),
@@ -164,7 +170,10 @@ pub async fn remove(app: &App, permit: &Permit, artifact: &Artifact, stored: &St
     let listed = collect::find(app, artifact, &stored.carrier).await?;
     let Some(listed) = listed else {
         if stored.manner == Manner::Statement {
-            return Err(Error::new(Code::ReadOnly, "It is a part of the index that the image is in: push another index."));
+            return Err(Error::new(
+                Code::ReadOnly,
+                "It is a part of the index that the image is in: push another index.",
+            ));
         }
         return Err(Code::NoSuchEntity.into());
     };

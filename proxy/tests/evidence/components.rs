@@ -36,7 +36,8 @@ async fn artifacts_are_found_by_what_they_contain_and_those_that_one_may_not_rea
     let of_image = format!("oci://prod/app@{} log4j-core", image.digest);
     let mut all = found(&world, MAKER, log4j).await;
     all.sort();
-    let objects = ["s3://closed/a", "s3://closed/b", "s3://open/a", "s3://open/b"].map(|name| format!("{name} log4j-core"));
+    let objects =
+        ["s3://closed/a", "s3://closed/b", "s3://open/a", "s3://open/b"].map(|name| format!("{name} log4j-core"));
     let mut expected = vec![of_image.clone()];
     expected.extend(objects);
     expected.sort();
@@ -63,7 +64,9 @@ async fn pages_of_a_search_follow_one_another_past_what_may_not_be_read() {
     let world = World::new().await;
     let mut expected = Vec::new();
     for at in 0..12 {
-        let digest = world.put(&format!("{}/{at:02}", if at % 3 == 0 { "shown" } else { "hidden" }), &format!("bytes {at}")).await;
+        let digest = world
+            .put(&format!("{}/{at:02}", if at % 3 == 0 { "shown" } else { "hidden" }), &format!("bytes {at}"))
+            .await;
         world.attach("s3/prod", &plain_sbom(&object(&digest))).await;
         if at % 3 == 0 {
             expected.push(format!("s3://prod/shown/{at:02}"));
@@ -74,10 +77,9 @@ async fn pages_of_a_search_follow_one_another_past_what_may_not_be_read() {
         {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "prod/shown/*"}]});
     world.sidecar.attach("searchers", &reads, "/searchers").await;
     world.sidecar.refresh().await;
-    world.until("every document is indexed", async || {
-        found(&world, MAKER, "name=lodash&limit=100").await.len() == 12
-    })
-    .await;
+    world
+        .until("every document is indexed", async || found(&world, MAKER, "name=lodash&limit=100").await.len() == 12)
+        .await;
     let (mut pages, mut after) = (Vec::new(), String::new());
     loop {
         let target = format!("{API}/components?name=lodash&limit=1{after}");

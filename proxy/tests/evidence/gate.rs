@@ -5,7 +5,9 @@ use zas_proxy::config::{Builder, GateMode};
 use zas_proxy::supply_chain::manifest::{Descriptor, MANIFEST, legacy_tag};
 
 use super::ask::{Answer, Ask};
-use super::world::{INDEX, MAKER, READER, World, deny, get, head, object, only_signed, plain_sbom, signature, statement};
+use super::world::{
+    INDEX, MAKER, READER, World, deny, get, head, object, only_signed, plain_sbom, signature, statement,
+};
 
 /// The statuses of an object's GET, HEAD and copy, of its manifest by tag, and of its layer.
 async fn at_both_doors(world: &World, key: &str, bytes: &str) -> Vec<u16> {
@@ -152,22 +154,25 @@ async fn what_was_pushed_past_us_counts_and_what_was_removed_does_not() {
     world.rule(&only_signed()).await;
     world.ask(READER, get("/v2/prod/app/manifests/v1")).await.expect(403);
     let signed = world.attach_past("prod/app", &signature(&pair, &image)).await;
-    world.until("a signature that was pushed past us counts", async || {
-        world.ask(READER, get("/v2/prod/app/manifests/v1")).await.status == 200
-    })
-    .await;
+    world
+        .until("a signature that was pushed past us counts", async || {
+            world.ask(READER, get("/v2/prod/app/manifests/v1")).await.status == 200
+        })
+        .await;
     world.ask(MAKER, Ask::delete(format!("/v2/prod/app/manifests/{signed}"))).await.expect(202);
-    world.until("a signature that was removed counts no more", async || {
-        world.ask(READER, get("/v2/prod/app/manifests/v1")).await.status == 403
-    })
-    .await;
+    world
+        .until("a signature that was removed counts no more", async || {
+            world.ask(READER, get("/v2/prod/app/manifests/v1")).await.status == 403
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_signs_or_scans_is_let_through_by_the_rule_itself() {
     let world = World::new().await;
     world.push("v1", "layer").await;
-    let condition = json!({"Bool": {"zas:Signed": "false"}, "ForAllValues:StringNotEquals": {"aws:groups": ["/signers"]}});
+    let condition =
+        json!({"Bool": {"zas:Signed": "false"}, "ForAllValues:StringNotEquals": {"aws:groups": ["/signers"]}});
     world.rule(&json!([deny("OnlySigned", &condition)])).await;
     world.ask(READER, get("/v2/prod/app/manifests/v1")).await.expect(403);
     let token = format!("Bearer {}", world.sidecar.token("signer", &[READER, "/signers"]));
@@ -228,11 +233,12 @@ async fn in_audit_nothing_is_refused_and_the_record_says_what_would_have_been() 
     for path in ["/prod/app", "/v2/prod/app/manifests/v1", "/v2/s3/prod/manifests/app"] {
         let answer = world.ask(READER, get(path)).await.expect(200);
         let id = answer.header("x-request-id").to_owned();
-        world.until("the record of a read", async || {
-            let records = world.sidecar.records(&id).await;
-            records.iter().any(|record| record["note"] == "would be denied by readers#OnlySigned")
-        })
-        .await;
+        world
+            .until("the record of a read", async || {
+                let records = world.sidecar.records(&id).await;
+                records.iter().any(|record| record["note"] == "would be denied by readers#OnlySigned")
+            })
+            .await;
     }
 }
 

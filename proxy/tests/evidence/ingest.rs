@@ -81,7 +81,8 @@ async fn a_statement_about_something_else_is_not_indexed() {
     manifest["subject"] = json!(image);
     let moved = zas_proxy::supply_chain::manifest::Artifact { manifest: manifest.to_string().into_bytes(), ..about };
     let carrier = world.attach("prod/app", &moved).await;
-    let looked_at = "SELECT count(*) FROM evidence WHERE carrier = $1 AND refusal = 'other_artifact' AND sbom_valid IS NULL";
+    let looked_at =
+        "SELECT count(*) FROM evidence WHERE carrier = $1 AND refusal = 'other_artifact' AND sbom_valid IS NULL";
     world
         .until("it was looked at", async || {
             let count: i64 = sqlx::query_scalar(looked_at)
@@ -107,7 +108,8 @@ async fn what_goes_is_found_no_more_and_the_same_bytes_put_again_are_found_again
     until_containing(&world, "both are found", &[of_object("a/app"), of_image.clone()]).await;
     // The same bytes under another key of the same name have the same manifest, and what is attached to it.
     world.put("b/app", "bytes").await;
-    until_containing(&world, "the other key is found", &[of_object("a/app"), of_object("b/app"), of_image.clone()]).await;
+    until_containing(&world, "the other key is found", &[of_object("a/app"), of_object("b/app"), of_image.clone()])
+        .await;
     world.ask(MAKER, Ask::delete("/prod/a/app")).await.expect(204);
     until_containing(&world, "the object is gone", &[of_object("b/app"), of_image.clone()]).await;
     world.put("a/app", "bytes").await;
@@ -136,7 +138,8 @@ async fn a_bucket_takes_what_is_known_along() {
     until_containing(&world, "it is found", &["referrer s3://prod/app".to_owned()]).await;
     world.ask(MAKER, Ask::delete("/prod/app")).await.expect(204);
     world.ask(MAKER, Ask::delete(format!("{API}/buckets/prod"))).await.expect(204);
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM evidence_subjects").fetch_one(&world.sidecar.pool).await.unwrap();
+    let left: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM evidence_subjects").fetch_one(&world.sidecar.pool).await.unwrap();
     assert_eq!(left, 0);
     assert!(containing(&world).await.is_empty());
 }

@@ -16,4 +16,5 @@ mod ingest;
 mod sboms;
 #[path = "../support/sidecar.rs"]
 mod sidecar;
+mod speed;
 mod world;

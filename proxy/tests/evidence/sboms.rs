@@ -45,7 +45,10 @@ async fn a_bill_of_materials_is_attached_listed_read_and_removed() {
         assert_eq!(again["carrier"], made["carrier"], "the same document is there once");
         let list = listed(&world, artifact).await;
         assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
-        assert_eq!((&list[0]["carried"], &list[0]["valid"], &list[0]["format"]), (&json!("referrer"), &json!(true), &json!("cyclonedx")));
+        assert_eq!(
+            (&list[0]["carried"], &list[0]["valid"], &list[0]["format"]),
+            (&json!("referrer"), &json!(true), &json!("cyclonedx"))
+        );
         let read = world.ask(READER, get(attached.header("location"))).await.expect(200);
         assert_eq!((read.body.as_str(), read.header("content-type")), (SBOM, CYCLONEDX));
         let remove = || Ask::delete(of(artifact, &digest));
@@ -68,7 +71,8 @@ async fn a_document_that_breaks_rules_is_refused_place_by_place_and_not_attached
     assert_eq!(code(&refused), (400, "sbom_invalid".into()));
     let body = refused.json();
     let problems = body["problems"].as_array().unwrap();
-    let of = |rule: &str| problems.iter().find(|problem| problem["rule"] == rule).map(|problem| problem["field"].clone());
+    let of =
+        |rule: &str| problems.iter().find(|problem| problem["rule"] == rule).map(|problem| problem["field"].clone());
     assert_eq!(of("package_url"), Some(json!("/components/0/purl")), "{body:#}");
     assert_eq!(of("schema"), Some(json!("/components/1/type")), "{body:#}");
     assert!(of("duplicate_id").is_some(), "{body:#}");
@@ -138,7 +142,10 @@ async fn a_document_is_validated_without_an_artifact() {
     let world = World::new().await;
     let validate = |text: &str| Ask::post(format!("{API}/sbom/validate")).header("content-type", CYCLONEDX).body(text);
     let valid = world.ask("/nobody", validate(SBOM)).await.expect(200).json();
-    assert_eq!((&valid["valid"], &valid["version"], &valid["purls"], &valid["findings"]), (&json!(true), &json!("1.6"), &json!(2), &json!([])));
+    assert_eq!(
+        (&valid["valid"], &valid["version"], &valid["purls"], &valid["findings"]),
+        (&json!(true), &json!("1.6"), &json!(2), &json!([]))
+    );
     let spdx = "SPDXVersion: SPDX-2.3\nDataLicense: CC0-1.0\nSPDXID: SPDXRef-DOCUMENT\nDocumentName: d\n";
     let invalid = world.ask("/nobody", validate(spdx)).await.expect(200).json();
     assert_eq!((&invalid["valid"], &invalid["encoding"]), (&json!(false), &json!("tag-value")));

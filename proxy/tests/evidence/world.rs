@@ -95,7 +95,9 @@ impl World {
     pub(crate) async fn blob(&self, group: &str, name: &str, text: &str) -> Digest {
         let digest = Digest::of(text.as_bytes());
         let target = format!("/v2/{name}/blobs/uploads/?digest={digest}");
-        self.ask(group, Ask::post(target).header("content-type", "application/octet-stream").body(text)).await.expect(201);
+        self.ask(group, Ask::post(target).header("content-type", "application/octet-stream").body(text))
+            .await
+            .expect(201);
         digest
     }
 

@@ -91,7 +91,10 @@ enum ErrorKind {
 
 /// Adds the answers that operations refer to.
 pub(super) fn components(components: ComponentsBuilder) -> ComponentsBuilder {
-    let components = components.schema(ERROR, ErrorBody::schema()).schema("ErrorKind", ErrorKind::schema()).schema("ErrorProblem", ErrorProblem::schema());
+    let components = components
+        .schema(ERROR, ErrorBody::schema())
+        .schema("ErrorKind", ErrorKind::schema())
+        .schema("ErrorProblem", ErrorProblem::schema());
     COMMON.iter().fold(components, |components, (name, status, text)| {
         components.response(*name, with_error(*status, Response::new(*text)))
     })

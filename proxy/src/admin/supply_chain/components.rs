@@ -46,7 +46,11 @@ impl Asks for FindComponents {
 pub(super) struct Wanted {
     /// A package URL: this version where it has one, else any. Qualifiers that it has must be there.
     #[serde(default, deserialize_with = "optional_text::<_, 4096>")]
-    #[param(max_length = 4096, pattern = r"^pkg:[^\x00-\x1f\x7f-\x9f]*$", example = "pkg:maven/org.apache.logging.log4j/log4j-core")]
+    #[param(
+        max_length = 4096,
+        pattern = r"^pkg:[^\x00-\x1f\x7f-\x9f]*$",
+        example = "pkg:maven/org.apache.logging.log4j/log4j-core"
+    )]
     purl: Option<String>,
     /// Versions of a package URL that has none: `>=2.0`, `<2.15`, `>=2.0,<2.15`, or all that begin with one: `2.14*`.
     #[serde(default, deserialize_with = "optional_text::<_, 512>")]
@@ -185,7 +189,8 @@ fn package(text: &str, range: Option<&str>) -> Result<ComponentQuery> {
 
 /// Reads `2.14*`, or bounds with a comma between them.
 fn versions(kind: &str, text: &str) -> Result<VersionRange> {
-    let unreadable = || refused("version_range", "version_range is >=VERSION, <VERSION, both with a comma, or BEGINNING*.");
+    let unreadable =
+        || refused("version_range", "version_range is >=VERSION, <VERSION, both with a comma, or BEGINNING*.");
     if let Some(beginning) = text.trim().strip_suffix('*') {
         let beginning = beginning.trim_end_matches('.');
         let is_version = !beginning.is_empty() && !beginning.contains(['*', '<', '>', ',']);
@@ -235,12 +240,7 @@ impl Search<'_> {
     }
 
     /// Adds what may be seen in these scopes; where it stopped, if there was no room for all.
-    async fn fill(
-        &self,
-        page: &mut Page,
-        scopes: &[i64],
-        mut after: ComponentPlace,
-    ) -> Result<Option<ComponentPlace>> {
+    async fn fill(&self, page: &mut Page, scopes: &[i64], mut after: ComponentPlace) -> Result<Option<ComponentPlace>> {
         if scopes.is_empty() {
             return Ok(None);
         }

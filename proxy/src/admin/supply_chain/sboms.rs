@@ -314,14 +314,15 @@ fn media_type(stored: &StoredSbom) -> &'static str {
 
 fn parsed(digest: &str) -> Result<Digest> {
     digest.parse().map_err(|_| {
-        Error::new(Code::InvalidArgument, "A digest is sha256: and 64 digits of lower-case hex.").with("field", "digest")
+        Error::new(Code::InvalidArgument, "A digest is sha256: and 64 digits of lower-case hex.")
+            .with("field", "digest")
     })
 }
 
 /// The row that a page begins behind.
 fn row(after: Option<&str>) -> Result<i64> {
     let row = after.filter(|after| !after.is_empty()).map_or(Ok(0), str::parse::<i64>);
-    row.ok().filter(|row| *row >= 0).ok_or_else(|| {
-        Error::new(Code::InvalidArgument, "after: not a `next` of this list").with("field", "after")
-    })
+    row.ok()
+        .filter(|row| *row >= 0)
+        .ok_or_else(|| Error::new(Code::InvalidArgument, "after: not a `next` of this list").with("field", "after"))
 }

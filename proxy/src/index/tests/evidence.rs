@@ -107,10 +107,15 @@ async fn a_later_look_replaces_an_earlier_one_and_never_the_reverse() {
     let world = World::new().await;
     let (scope, subject, pieces) = (repository(), digest("app"), pieces());
     let remain = &pieces[..1];
-    let later = NewEvidence { listed_at: LATER_LOOK, ..look(&scope, &subject, &carriers(remain), &[]) };
+    let remaining = carriers(remain);
+    let later = NewEvidence { listed_at: LATER_LOOK, ..look(&scope, &subject, &remaining, &[]) };
     world.index.store_evidence(&look(&scope, &subject, &carriers(&pieces), &pieces)).await.unwrap();
     world.index.store_evidence(&later).await.unwrap();
-    assert_eq!(world.index.known_of(&scope, &subject).await.unwrap().own.pieces, remain, "others are gone with their carriers");
+    assert_eq!(
+        world.index.known_of(&scope, &subject).await.unwrap().own.pieces,
+        remain,
+        "others are gone with their carriers"
+    );
     world.index.store_evidence(&look(&scope, &subject, &carriers(&pieces), &pieces)).await.unwrap();
     let known = world.index.known_of(&scope, &subject).await.unwrap();
     assert_eq!((known.own.looked_at, known.own.pieces.as_slice()), (Some(LATER_LOOK), remain));
@@ -122,7 +127,11 @@ async fn manifests_of_an_index_inherit_what_is_said_of_it() {
     let (scope, index, child, pieces) = (repository(), digest("index"), digest("amd64"), pieces());
     let children = [child, digest("arm64")];
     let all = carriers(&pieces);
-    world.index.store_evidence(&NewEvidence { children: &children, ..look(&scope, &index, &all, &pieces) }).await.unwrap();
+    world
+        .index
+        .store_evidence(&NewEvidence { children: &children, ..look(&scope, &index, &all, &pieces) })
+        .await
+        .unwrap();
     let known = world.index.known_of(&scope, &child).await.unwrap();
     assert_eq!((known.own.looked_at, known.parents.len()), (None, 1));
     assert_eq!(sorted(known.parents[0].pieces.clone()), sorted(pieces));
@@ -233,7 +242,8 @@ fn referrer<'a>(none: &'a BTreeMap<String, String>, subject: Digest) -> NewRefer
 }
 
 #[tokio::test]
-async fn what_refers_to_an_object_is_due_with_the_transaction_that_makes_it_seen_and_gone_with_the_one_that_takes_it_away() {
+async fn what_refers_to_an_object_is_due_with_the_transaction_that_makes_it_seen_and_gone_with_the_one_that_takes_it_away()
+ {
     let world = World::new().await;
     let subject = world.put("k", "hello").await.oci_digest.unwrap();
     let new = referrer(&world.none, subject);

@@ -1,6 +1,5 @@
 //! Manifests of objects, by key and by digest; and of what refers to them.
 
-use http::Response;
 use super::super::name::{ContentDigest, Reference};
 use super::visit::{KEYS, Visit, as_repository};
 use super::{document, referrers};
@@ -9,6 +8,7 @@ use crate::error::{Code, Error, Result};
 use crate::gateway::Body;
 use crate::index::{Referrer, ReferrerRef};
 use crate::supply_chain::referrer::ReferrerTag;
+use http::Response;
 
 /// The media type of an object's manifest.
 pub(super) const IMAGE_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -51,8 +51,7 @@ impl EvidenceIndex {
             let Some(name) = names.into_iter().next().filter(|name| *name > repository) else {
                 return app.index.crawled("", app.config.supply_chain.reconcile_interval).await;
             };
-            let is_theirs =
-                Name::parse(&name).is_some_and(|parsed| !parsed.is_reserved(&app.config.store.prefix));
+            let is_theirs = Name::parse(&name).is_some_and(|parsed| !parsed.is_reserved(&app.config.store.prefix));
             if is_theirs {
                 self.walk_through(app, &name).await?;
             }

@@ -80,7 +80,11 @@ impl EvidenceIndex {
 /// What is signed, attested or a bill of materials, each manifest once.
 fn relevant(listed: Vec<Listed>) -> Vec<Listed> {
     let mut seen = HashSet::new();
-    listed.into_iter().filter(|listed| listed.kinds != [Kind::Other]).filter(|listed| seen.insert(listed.digest)).collect()
+    listed
+        .into_iter()
+        .filter(|listed| listed.kinds != [Kind::Other])
+        .filter(|listed| seen.insert(listed.digest))
+        .collect()
 }
 
 /// A manifest that is gone takes with it what it has said; an object may come again, with what refers to it.
@@ -137,7 +141,9 @@ impl Looking<'_> {
         };
         let (trust, setup, now) = (Arc::clone(&self.trust), self.setup, self.now);
         let work = move || examine(&document, &about, &trust, &setup, &Limits::default(), now);
-        tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal("a document was not examined").source(error))
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Error::internal("a document was not examined").source(error))
     }
 
     /// Has the artifact found by what its bill of materials lists.

@@ -47,7 +47,9 @@ impl Pushing {
         tokio::spawn(async move {
             match index.pushed(&repository, &reference).await {
                 Ok(()) => evidence.0.due.notify_one(),
-                Err(error) => tracing::debug!(repository, reference, "a push is asked about later: {}", error.for_log()),
+                Err(error) => {
+                    tracing::debug!(repository, reference, "a push is asked about later: {}", error.for_log())
+                }
             }
         });
     }
@@ -103,7 +105,8 @@ fn about(reference: &str, manifest: Option<&Manifest>) -> Vec<Digest> {
     let said = manifest.and_then(|manifest| Some((manifest, serde_json::from_slice::<Said>(&manifest.bytes).ok()?)));
     let subject = said.as_ref().and_then(|(_, said)| said.subject.as_ref()?.digest.parse().ok());
     // The list that clients keep of referrers is no artifact.
-    let index = said.filter(|(_, said)| said.manifests.is_some() && tagged.is_none()).map(|(manifest, _)| manifest.digest);
+    let index =
+        said.filter(|(_, said)| said.manifests.is_some() && tagged.is_none()).map(|(manifest, _)| manifest.digest);
     let mut about: Vec<Digest> = tagged.into_iter().chain(subject).chain(index).collect();
     about.dedup();
     about

@@ -134,7 +134,10 @@ mod tests {
     fn a_notice_names_an_artifact() {
         let digest = Digest::of(b"x");
         let read = Subject::read(&format!("repository:team/app@{}", digest.hex())).unwrap();
-        assert_eq!((read.scope.kind, read.scope.name.as_str(), read.digest), (ScopeKind::Repository, "team/app", digest));
+        assert_eq!(
+            (read.scope.kind, read.scope.name.as_str(), read.digest),
+            (ScopeKind::Repository, "team/app", digest)
+        );
         for payload in ["", "bucket:b", "bucket:b@", "planet:b@00", "b@00"] {
             assert_eq!(Subject::read(payload), None, "{payload}");
         }
@@ -150,7 +153,9 @@ mod tests {
     #[test]
     fn an_index_lists_each_of_its_manifests_once() {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        let index = format!(r#"{{"manifests":[{{"digest":"{a}"}},{{"digest":"{b}"}},{{"digest":"{a}"}},{{"digest":"sha512:x"}}]}}"#);
+        let index = format!(
+            r#"{{"manifests":[{{"digest":"{a}"}},{{"digest":"{b}"}},{{"digest":"{a}"}},{{"digest":"sha512:x"}}]}}"#
+        );
         let mut expected = vec![a, b];
         expected.sort_unstable();
         assert_eq!(children(index.as_bytes()), expected);

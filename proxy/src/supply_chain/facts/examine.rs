@@ -85,17 +85,11 @@ pub fn examine(
 }
 
 /// Whether a signature is about the artifact, whoever has made it. A legacy one names the repository, which has several names.
-fn verify(
-    evidence: &Evidence,
-    about: &About,
-    trust: &TrustSnapshot,
-    now: OffsetDateTime,
-) -> Result<Verified, Refusal> {
+fn verify(evidence: &Evidence, about: &About, trust: &TrustSnapshot, now: OffsetDateTime) -> Result<Verified, Refusal> {
     let mut outcome = None;
     for name in &about.repositories {
         let repository = Some(Repository { name, hosts: &about.hosts });
-        let expected =
-            Expected { artifacts: &about.digests, accept: Accept::Anything, repository, bytes: None, now };
+        let expected = Expected { artifacts: &about.digests, accept: Accept::Anything, repository, bytes: None, now };
         match trust.verifier.verify(evidence, &expected) {
             Err(refusal @ Refusal::OtherRepository(_)) => outcome = Some(refusal),
             outcome => return outcome,
@@ -142,11 +136,7 @@ fn refused(refusal: &Refusal) -> Signed {
 }
 
 /// The bill of materials in a document that is about the artifact: in numbers, and as it was read.
-fn bill_of_materials(
-    document: &Document,
-    about: &About,
-    limits: &Limits,
-) -> (Option<SbomSummary>, Option<FoundSbom>) {
+fn bill_of_materials(document: &Document, about: &About, limits: &Limits) -> (Option<SbomSummary>, Option<FoundSbom>) {
     let layer = Layer {
         media_type: &document.media_type,
         artifact_type: document.carrier.artifact_type.as_deref().unwrap_or_default(),

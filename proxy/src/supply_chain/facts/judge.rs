@@ -156,14 +156,18 @@ mod tests {
         let child = Known { parents: vec![parent], ..known(Vec::new()) };
         assert!(judged(&child, &verifier, &[]).signed);
         let sbom = SbomSummary { valid: true, components: 1, purls: 1 };
-        let with_sbom = Known { parents: vec![known(vec![Piece { sbom: Some(sbom), ..piece(PieceKind::Statement) }]).own], ..child };
+        let with_sbom = Known {
+            parents: vec![known(vec![Piece { sbom: Some(sbom), ..piece(PieceKind::Statement) }]).own],
+            ..child
+        };
         assert!(judged(&with_sbom, &verifier, &[]).has_sbom);
     }
 
     #[test]
     fn a_level_is_that_of_builder_and_signer_together_and_never_one_that_is_claimed() {
         let (key, verifier) = believing("ci");
-        let provenance = Piece { builder: Some("https://builds.example/run/7".into()), ..signed_by(&key, PieceKind::Attestation) };
+        let provenance =
+            Piece { builder: Some("https://builds.example/run/7".into()), ..signed_by(&key, PieceKind::Attestation) };
         let built = known(vec![provenance]);
         let builder = |id: &str, signer: &str| [Builder { id: id.into(), signer: signer.into(), level: 3 }];
         for (builders, level) in [

@@ -98,7 +98,8 @@ mod tests {
             key: key.clone(),
             validity,
         });
-        Verifier::new(Trust { keys: keys.collect(), identities, ..Trust::default() }, None, LogPolicy::default()).unwrap()
+        Verifier::new(Trust { keys: keys.collect(), identities, ..Trust::default() }, None, LogPolicy::default())
+            .unwrap()
     }
 
     fn asked(verifier: &Verifier, maker: &Maker) -> Result<String, &'static str> {
