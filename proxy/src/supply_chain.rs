@@ -24,6 +24,7 @@ pub mod limits;
 mod malformed;
 pub mod manifest;
 pub mod referrer;
+pub mod rules;
 pub mod sbom;
 pub mod sign;
 pub mod statement;
