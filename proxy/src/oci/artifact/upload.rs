@@ -44,6 +44,7 @@ pub(super) async fn route(
     let on_record = OnRecord::begin(&app.journal, &permit, route, &parts.method).await?;
     forward.answer = Some(Arc::new(OciAnswer {
         name: visit.name.clone(),
+        digest: route.digest().cloned(),
         home,
         upstream: Url::parse(&app.config.store.url).map_err(Error::internal)?,
         span,
