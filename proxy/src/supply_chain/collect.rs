@@ -4,11 +4,16 @@
 //! and within an index what buildx puts beside the images. [`list`] tells what there is, [`collect`] reads it. Nothing is believed and
 //! nothing verified. Bounded in number, bytes and time: what was left out is said, and whoever needs all of it must fail closed on it.
 
+mod buildkit;
+mod found;
+mod read;
+
 use std::collections::BTreeMap;
 
 use crate::app::App;
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::s3::Taken;
 use crate::supply_chain::artifact::Artifact;
 use crate::supply_chain::referrer::Kind;
 use crate::supply_chain::verify::Evidence;
@@ -81,12 +86,14 @@ pub enum WhyLeftOut {
 }
 
 /// All that was found.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Collected {
     /// What was read, signatures first, otherwise in the order in which it came.
     pub documents: Vec<Document>,
     /// What was not.
     pub left_out: Vec<LeftOut>,
+    /// Held for as long as the bytes are.
+    memory: Vec<Taken>,
 }
 
 impl Document {
@@ -118,13 +125,30 @@ impl Collected {
     }
 }
 
-/// What refers to an artifact, without reading any of it.
+/// What refers to an artifact, without reading any of it: referrers in the order in which they came, then what older clients find by
+/// tags, then what an index has beside its images.
 ///
 /// # Errors
 /// `UpstreamUnavailable`, `IndexUnavailable`.
 pub async fn list(app: &App, artifact: &Artifact) -> Result<(Vec<Listed>, Vec<LeftOut>)> {
-    let _ = (app, artifact);
-    Err(Error::internal("not written yet"))
+    let (found, left_out) = found::find(app, artifact).await?;
+    Ok((found.into_iter().map(|found| found.listed).collect(), left_out))
+}
+
+/// One thing that refers to an artifact, by the digest of its manifest; none where there is none.
+///
+/// # Errors
+/// `UpstreamUnavailable`, `IndexUnavailable`.
+pub async fn find(app: &App, artifact: &Artifact, digest: &Digest) -> Result<Option<Listed>> {
+    found::find_one(app, artifact, digest).await
+}
+
+/// The documents in one thing that refers to an artifact, each at most as large as what is read of evidence.
+///
+/// # Errors
+/// As [`collect`].
+pub async fn read(app: &App, artifact: &Artifact, listed: Listed) -> Result<Collected> {
+    read::read(app, artifact, vec![found::Found { listed, manifest: None }]).await
 }
 
 /// All that refers to an artifact and is a signature, an attestation or a bill of materials, read.
@@ -133,6 +157,11 @@ pub async fn list(app: &App, artifact: &Artifact) -> Result<(Vec<Listed>, Vec<Le
 /// `UpstreamUnavailable`, `IndexUnavailable`; `SlowDown` where others hold as much as may be held in memory. What cannot be read of what
 /// somebody has attached is no error but [`Collected::left_out`].
 pub async fn collect(app: &App, artifact: &Artifact) -> Result<Collected> {
-    let _ = (app, artifact);
-    Err(Error::internal("not written yet"))
+    let (mut found, left_out) = found::find(app, artifact).await?;
+    found.retain(|found| found.listed.kinds != [Kind::Other]);
+    // A kind sorts as it stands in the list of kinds: signatures first.
+    found.sort_by_key(|found| found.listed.kinds.first().copied());
+    let mut collected = read::read(app, artifact, found).await?;
+    collected.left_out.splice(0..0, left_out);
+    Ok(collected)
 }

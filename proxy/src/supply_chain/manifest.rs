@@ -46,6 +46,13 @@ pub struct Descriptor {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// What a manifest's layers are: where their bytes lie, and what is said of them.
+/// # Errors
+/// It is no image manifest, or names something by another digest than SHA-256.
+pub fn layers(manifest: &[u8]) -> Result<Vec<Descriptor>, Malformed> {
+    Ok(Manifest::parse(manifest)?.layers)
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Manifest {

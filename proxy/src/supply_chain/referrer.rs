@@ -3,10 +3,14 @@
 //! The kind decides which right is needed to attach it. It is read off every media type that the manifest names, so that a
 //! signature cannot be pushed with the right to attach SBOMs; that it is a *good* signature is for whoever verifies it.
 
+mod tag;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use zas_policy::Action;
+
+pub use tag::ReferrerTag;
 
 use super::manifest::MANIFEST as IMAGE_MANIFEST;
 use super::statement::COSIGN_SIGN_V1 as SIGNATURE_PREDICATE;

@@ -78,11 +78,14 @@ metrics! {
     // --- artifacts
     DIGEST_BYTES: Counter "zas_digest_read_bytes_total" [] "Bytes of objects that were read once more to learn their digest.";
     DIGEST_SECONDS: Histogram "zas_digest_read_duration_seconds" [] "Seconds that it took to read such an object.";
-    REFERRERS_ATTACHED: Counter "zas_referrers_attached_total" ["kind"] "Referrers that were attached to objects, by kind (signature, sbom, attestation, other).";
+    REFERRERS_ATTACHED: Counter "zas_referrers_attached_total" ["kind"] "Referrers that were attached here, by kind (signature, sbom, attestation, other).";
     REFERRERS_DELETED: Counter "zas_referrers_deleted_total" [] "Referrers that went, with their bucket, after their object or because they were removed.";
 
     // --- policies
     POLICY_REVISION: Gauge "zas_policy_revision" [] "Number of changes that the policies known here include.";
+
+    // --- the supply chain
+    TRUST_REVISION: Gauge "zas_trust_revision" [] "Number of changes that what is known here of trusted keys and identities includes.";
 
     // --- directories of issuers
     DIRECTORY_ROUNDS: Counter "zas_directory_rounds_total" ["issuer", "outcome"] "Rounds over the people of an issuer who own access keys or sessions, by outcome (ok, incomplete, refused, error).";
