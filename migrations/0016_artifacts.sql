@@ -151,6 +151,7 @@ CREATE TABLE referrers (
     media_type    text NOT NULL,
     artifact_type text,
     size          bigint NOT NULL CHECK (size >= 0),
+    held          bigint NOT NULL CHECK (held >= size),
     annotations   jsonb NOT NULL DEFAULT '{}',
     owner         text NOT NULL,
     begun_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -163,6 +164,7 @@ CREATE TABLE referrers (
 );
 CREATE UNIQUE INDEX referrers_by_tag ON referrers (repository, tag) WHERE tag IS NOT NULL;
 CREATE INDEX referrers_by_subject ON referrers (repository, subject, id) WHERE stored_at IS NOT NULL AND condemned_at IS NULL;
+CREATE INDEX referrers_by_root ON referrers (repository, root) WHERE condemned_at IS NULL;
 CREATE INDEX referrers_by_placement ON referrers (placement_id) WHERE placement_id IS NOT NULL;
 CREATE INDEX referrers_by_check ON referrers (checked_at) WHERE placement_id IS NOT NULL AND condemned_at IS NULL;
 CREATE INDEX referrers_condemned ON referrers (condemned_at) WHERE condemned_at IS NOT NULL;
@@ -170,6 +172,7 @@ COMMENT ON TABLE referrers IS 'Manifests that have a subject. A row is there bef
 COMMENT ON COLUMN referrers.repository IS 'Where the manifest is at the store: one repository for what refers to the objects of a bucket, otherwise the repository of its subject.';
 COMMENT ON COLUMN referrers.placement_id IS 'The bucket''s, where the subject is an object or refers to one; NULL in a repository of its own.';
 COMMENT ON COLUMN referrers.root IS 'The artifact at the end of the chain of subjects: the subject, or the root of the subject where that is a referrer itself.';
+COMMENT ON COLUMN referrers.held IS 'Bytes of the manifest and of each blob that it names: what it counts in its bucket''s quota until it is condemned.';
 COMMENT ON COLUMN referrers.tag IS 'The tag by which older clients find it, sha256-<hex>.sig, .att or .sbom; such a manifest names no subject itself.';
 COMMENT ON COLUMN referrers.is_listed IS 'Whether the manifest names its subject, and so is in the list of referrers.';
 COMMENT ON COLUMN referrers.kinds IS 'What it is: signature, sbom, attestation; other where it is none of these.';
@@ -193,17 +196,78 @@ LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock(hashtextextended(p_repository || encode(p_digest, 'hex'), 0))
 $$;
 
+-- What referrers hold is counted with what their bucket holds (0011): from the row on, which is there before the store has the
+-- manifest, and until it is condemned. Usage is locked last as ever; a bucket may be locked after referrers, for that lock is
+-- shared, and whoever deletes the bucket waits for no referrer.
+
+CREATE OR REPLACE VIEW usage_recounted AS
+SELECT b.id AS bucket_id, (o.bytes + p.bytes + r.bytes)::bigint AS bytes, o.objects
+FROM buckets AS b
+CROSS JOIN LATERAL (
+    SELECT COALESCE(sum(size), 0) AS bytes, count(*) FILTER (WHERE NOT is_delete_marker) AS objects
+    FROM objects WHERE objects.bucket_id = b.id
+) AS o
+CROSS JOIN LATERAL (
+    SELECT COALESCE(sum(part.size), 0) AS bytes
+    FROM uploads JOIN upload_parts AS part ON part.upload_id = uploads.id
+    WHERE uploads.bucket_id = b.id
+) AS p
+CROSS JOIN LATERAL (
+    SELECT COALESCE(sum(held), 0) AS bytes
+    FROM referrers WHERE referrers.placement_id = b.placement_id AND condemned_at IS NULL
+) AS r;
+
+CREATE FUNCTION free_referrers(p_placements bigint[], p_bytes bigint[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_buckets bigint[];
+    v_bytes   bigint[];
+BEGIN
+    -- A bucket that is gone counts nothing any more; one that is there stays until this has committed.
+    SELECT array_agg(id ORDER BY id), array_agg(bytes ORDER BY id) INTO v_buckets, v_bytes
+    FROM (
+        SELECT b.id, freed.bytes
+        FROM buckets AS b JOIN unnest(p_placements, p_bytes) AS freed (placement_id, bytes) USING (placement_id)
+        ORDER BY b.id FOR KEY SHARE OF b
+    ) AS bucket;
+    FOR i IN 1 .. COALESCE(cardinality(v_buckets), 0) LOOP
+        PERFORM count_usage(v_buckets[i], -v_bytes[i], 0);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION free_referrers IS 'Counts what buckets hold less, each named once by its placement, whose referrers were condemned.';
+
+CREATE FUNCTION expect_room_for_referrer(p_bucket text, p_digest bytea, p_subject bytea, p_bytes bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_state quota_state;
+BEGIN
+    SELECT q.* INTO v_state FROM buckets JOIN quota_state AS q ON q.bucket_id = buckets.id WHERE buckets.name = p_bucket;
+    -- What is there already adds nothing.
+    IF NOT FOUND OR EXISTS (
+        SELECT FROM buckets AS b JOIN referrers AS r ON r.repository = referrer_repository(b.placement_id)
+        WHERE b.name = p_bucket AND r.digest = p_digest AND r.subject = p_subject AND r.condemned_at IS NULL
+    ) THEN
+        RETURN true;
+    END IF;
+    RETURN expect_room(v_state, p_bytes, 0);
+END
+$$;
+COMMENT ON FUNCTION expect_room_for_referrer IS 'As expect_room_for_object, for a referrer that holds so many bytes; without a digest, for bytes that one will name.';
+
 CREATE FUNCTION begin_referrer(
     p_bucket text, p_digest bytea, p_subject bytea, p_root bytea, p_is_listed boolean, p_kinds text[], p_media_type text,
-    p_artifact_type text, p_size bigint, p_annotations jsonb, p_blobs bytea[], p_blob_sizes bigint[], p_owner text,
+    p_artifact_type text, p_size bigint, p_held bigint, p_annotations jsonb, p_blobs bytea[], p_blob_sizes bigint[], p_owner text,
+    p_most bigint,
     OUT status text, OUT referrer_id bigint
 )
 LANGUAGE plpgsql AS $$
 DECLARE
+    v_bucket_id    bigint;
     v_placement_id bigint;
     v_repository   text;
 BEGIN
-    SELECT placement_id INTO v_placement_id FROM buckets WHERE name = p_bucket FOR KEY SHARE;
+    SELECT id, placement_id INTO v_bucket_id, v_placement_id FROM buckets WHERE name = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
         status := 'NoSuchBucket';
         RETURN;
@@ -216,21 +280,33 @@ BEGIN
         status := 'OperationAborted';
         RETURN;
     END IF;
+    UPDATE referrers SET begun_at = clock_timestamp()
+    WHERE repository = v_repository AND digest = p_digest AND subject = p_subject
+    RETURNING id INTO referrer_id;
+    IF FOUND THEN
+        status := 'ok';
+        RETURN;
+    END IF;
+    -- One at a time, so that the limit holds. No referrer has the digest of an object's manifest: it is a lock of its own.
+    PERFORM lock_referrer(v_repository, p_root);
+    IF (SELECT count(*) FROM referrers WHERE repository = v_repository AND root = p_root AND condemned_at IS NULL) >= p_most THEN
+        status := 'LimitExceeded';
+        RETURN;
+    END IF;
     INSERT INTO referrers (
-        repository, placement_id, digest, subject, root, is_listed, kinds, media_type, artifact_type, size, annotations, owner
+        repository, placement_id, digest, subject, root, is_listed, kinds, media_type, artifact_type, size, held, annotations, owner
     ) VALUES (
         v_repository, v_placement_id, p_digest, p_subject, p_root, p_is_listed, p_kinds, p_media_type, p_artifact_type, p_size,
-        p_annotations, p_owner
+        p_held, p_annotations, p_owner
     )
-    ON CONFLICT (repository, digest, subject) DO UPDATE SET begun_at = clock_timestamp()
     RETURNING id INTO referrer_id;
     INSERT INTO referrer_blobs (referrer_id, repository, digest, size)
-    SELECT begin_referrer.referrer_id, v_repository, blob.digest, blob.size FROM unnest(p_blobs, p_blob_sizes) AS blob (digest, size)
-    ON CONFLICT DO NOTHING;
+    SELECT begin_referrer.referrer_id, v_repository, blob.digest, blob.size FROM unnest(p_blobs, p_blob_sizes) AS blob (digest, size);
+    PERFORM count_usage(v_bucket_id, p_held, 0);
     status := 'ok';
 END
 $$;
-COMMENT ON FUNCTION begin_referrer IS 'Writes a referrer down before its manifest is sent to the store: nothing is ever there that the index does not know.';
+COMMENT ON FUNCTION begin_referrer IS 'Writes a referrer down before its manifest is sent to the store: nothing is ever there that the index does not know. p_most: referrers that one object may have.';
 
 CREATE FUNCTION referrer_repository(p_placement_id bigint) RETURNS text
 LANGUAGE sql STABLE AS $$
@@ -241,9 +317,11 @@ COMMENT ON FUNCTION referrer_repository IS 'The repository at the store that kee
 CREATE FUNCTION store_referrer(p_id bigint, p_tag text, p_records text[], p_intent uuid) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_repository text;
+    v_repository   text;
+    v_placement_id bigint;
+    v_freed        bigint;
 BEGIN
-    SELECT repository INTO v_repository FROM referrers WHERE id = p_id;
+    SELECT repository, placement_id INTO v_repository, v_placement_id FROM referrers WHERE id = p_id;
     IF p_tag IS NOT NULL THEN
         -- Before any row: whoever else moves this tag waits here.
         PERFORM pg_advisory_xact_lock(hashtextextended(v_repository || ':' || p_tag, 0));
@@ -255,13 +333,17 @@ BEGIN
     IF p_tag IS NOT NULL THEN
         -- A tag says where it points now; what it pointed to is not found by anything else.
         UPDATE referrers SET tag = NULL, condemned_at = CASE WHEN is_listed THEN NULL ELSE clock_timestamp() END
-        WHERE repository = v_repository AND tag = p_tag AND id <> p_id;
+        WHERE repository = v_repository AND tag = p_tag AND id <> p_id AND condemned_at IS NULL
+        RETURNING CASE WHEN is_listed THEN 0 ELSE held END INTO v_freed;
     END IF;
     UPDATE referrers
     SET stored_at = COALESCE(stored_at, clock_timestamp()), tag = COALESCE(p_tag, tag), checked_at = clock_timestamp(),
         orphaned_at = NULL
     WHERE id = p_id;
     PERFORM audit_append_batch(p_records, ARRAY[]::uuid[], array_remove(ARRAY[p_intent], NULL));
+    IF v_freed > 0 THEN
+        PERFORM free_referrers(ARRAY[v_placement_id], ARRAY[v_freed]);
+    END IF;
     RETURN 'ok';
 END
 $$;
@@ -269,19 +351,23 @@ COMMENT ON FUNCTION store_referrer IS 'Makes a referrer seen, once the store has
 
 CREATE FUNCTION condemn_referrers(p_repository text, p_digest bytea, p_tag text, p_records text[], OUT status text, OUT digests bytea[])
 LANGUAGE plpgsql AS $$
+DECLARE
+    v_placement_id bigint;
+    v_freed        bigint;
 BEGIN
     WITH condemned AS (
         UPDATE referrers SET condemned_at = clock_timestamp(), tag = NULL
         WHERE repository = p_repository AND condemned_at IS NULL AND stored_at IS NOT NULL
           AND CASE WHEN p_tag IS NULL THEN digest = p_digest ELSE tag = p_tag END
-        RETURNING digest
+        RETURNING digest, placement_id, held
     )
-    SELECT array_agg(DISTINCT digest) INTO digests FROM condemned;
+    SELECT array_agg(DISTINCT digest), min(placement_id), sum(held)::bigint INTO digests, v_placement_id, v_freed FROM condemned;
     IF digests IS NULL THEN
         status := 'ManifestUnknown';
         RETURN;
     END IF;
     PERFORM audit_append(p_records);
+    PERFORM free_referrers(ARRAY[v_placement_id], ARRAY[v_freed]);
     status := 'ok';
 END
 $$;
@@ -321,31 +407,41 @@ CREATE FUNCTION age_referrers(
 ) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_checked bigint;
+    v_checked    bigint;
+    v_placements bigint[];
+    v_freed      bigint[];
 BEGIN
     WITH due AS (
-        SELECT r.id, r.placement_id, r.root FROM referrers AS r
+        SELECT r.* FROM referrers AS r
         WHERE r.placement_id IS NOT NULL AND r.condemned_at IS NULL
           AND r.checked_at < clock_timestamp() - make_interval(secs => p_interval_seconds)
         ORDER BY r.checked_at LIMIT p_limit
         FOR UPDATE SKIP LOCKED
     ), state AS (
-        SELECT due.id, b.id IS NULL AS is_abandoned,
+        SELECT due.*, b.id IS NULL AS is_abandoned,
                EXISTS (SELECT FROM objects AS o WHERE o.bucket_id = b.id AND o.oci_digest = due.root) AS is_used
         FROM due LEFT JOIN buckets AS b ON b.placement_id = due.placement_id
+    ), verdict AS (
+        SELECT id, is_used,
+               is_abandoned
+               OR (stored_at IS NULL AND begun_at < clock_timestamp() - make_interval(secs => p_pending_seconds))
+               OR (NOT is_used AND orphaned_at IS NOT NULL
+                   AND orphaned_at < clock_timestamp() - make_interval(secs => p_retention_seconds)) AS is_condemned
+        FROM state
+    ), aged AS (
+        UPDATE referrers AS r
+        SET checked_at = clock_timestamp(),
+            orphaned_at = CASE WHEN verdict.is_used THEN NULL ELSE COALESCE(r.orphaned_at, clock_timestamp()) END,
+            tag = CASE WHEN verdict.is_condemned THEN NULL ELSE r.tag END,
+            condemned_at = CASE WHEN verdict.is_condemned THEN clock_timestamp() END
+        FROM verdict WHERE r.id = verdict.id
+        RETURNING r.placement_id, CASE WHEN verdict.is_condemned THEN r.held ELSE 0 END AS freed
+    ), counted AS (
+        SELECT placement_id, count(*) AS checked, sum(freed)::bigint AS freed FROM aged GROUP BY placement_id
     )
-    UPDATE referrers AS r
-    SET checked_at = clock_timestamp(),
-        orphaned_at = CASE WHEN state.is_used THEN NULL ELSE COALESCE(r.orphaned_at, clock_timestamp()) END,
-        tag = CASE WHEN state.is_abandoned THEN NULL ELSE r.tag END,
-        condemned_at = CASE
-            WHEN state.is_abandoned
-                OR (r.stored_at IS NULL AND r.begun_at < clock_timestamp() - make_interval(secs => p_pending_seconds))
-                OR (NOT state.is_used AND r.orphaned_at < clock_timestamp() - make_interval(secs => p_retention_seconds))
-            THEN clock_timestamp()
-        END
-    FROM state WHERE r.id = state.id;
-    GET DIAGNOSTICS v_checked = ROW_COUNT;
+    SELECT COALESCE(sum(checked), 0), array_agg(placement_id) FILTER (WHERE freed > 0), array_agg(freed) FILTER (WHERE freed > 0)
+    INTO v_checked, v_placements, v_freed FROM counted;
+    PERFORM free_referrers(v_placements, v_freed);
     RETURN v_checked;
 END
 $$;

@@ -39,9 +39,9 @@ pub enum Resource {
         /// The role's name.
         name: String,
     },
-    /// What the management API manages besides: a policy, an access key, a session.
+    /// What the management API manages besides: a policy, an access key, a session, a signing key.
     Managed {
-        /// Which: `policy`, `access-key`, `session`.
+        /// Which: `policy`, `access-key`, `session`, `signing-key`, `trusted-key`, `trusted-identity`.
         kind: &'static str,
         /// Its name.
         name: String,

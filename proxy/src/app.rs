@@ -14,6 +14,7 @@ use crate::identity::{
 };
 use crate::index::Index;
 use crate::index::notify::Feed;
+use crate::oci::Unnamed;
 use crate::rates::Rates;
 use crate::readiness::Readiness;
 use crate::s3::{Budget, FullBuckets};
@@ -54,6 +55,8 @@ pub struct App {
     pub documents: Budget,
     /// Held while a tag of legacy signatures is moved: each time the manifest that it names is read, added to and put back.
     pub legacy_tags: tokio::sync::Mutex<()>,
+    /// Bytes that were sent for what refers to objects, and that nothing names yet.
+    pub unnamed: Unnamed,
     /// Memory for bodies that are held whole before they are stored.
     pub buffers: Budget,
     /// Buckets that have no room, as far as was seen lately.
@@ -112,6 +115,7 @@ impl App {
             trust,
             documents,
             legacy_tags: tokio::sync::Mutex::default(),
+            unnamed: Unnamed::new(),
             buffers,
             full_buckets: FullBuckets::new(),
             rates,

@@ -37,6 +37,8 @@ mod sbom_columns;
 mod schema;
 mod session;
 mod signing_key;
+mod signing_queue;
+mod signing_rule;
 mod sweep;
 mod trust;
 mod trusted_signer;
@@ -65,7 +67,7 @@ pub use part::{NewPart, Part, PartPage};
 pub use pin::{PinRequest, PinnedBlob};
 pub use policy::{Attachment, DocumentKind, HistoryEntry, NewDocument, PolicyData, PolicyDocument};
 pub use quota::{BucketQuota, Drift, NewQuota, Quota, Usage};
-pub use referrer::{NewReferrer, Referrer, ReferrerBlob, ReferrerPage, ReferrerRef};
+pub use referrer::{NewReferrer, Referrer, ReferrerBlob, ReferrerPage, ReferrerRef, held_bytes};
 pub use referrer_sweep::CondemnedReferrer;
 pub use revocation::{Logout, Revocation, RevocationKind, RevocationPlace};
 pub use role_session::{NewRoleSession, RoleSession};
@@ -75,6 +77,8 @@ pub use session::StoreSession;
 pub use signing_key::{
     NewSigningKeyRow, NextSigningKeyRow, SigningKeyChange, SigningKeyPage, SigningKeyState, StoredSigningKey,
 };
+pub use signing_queue::{QueuedSigning, SigningBacklog, SigningEnd, SigningTask};
+pub use signing_rule::{NewSigningRules, SigningRule, SigningRules};
 pub use sweep::{DuePin, SweepGuard};
 pub use trust::{TrustData, TrustEntry, Trusted};
 pub use trusted_signer::{

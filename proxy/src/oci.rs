@@ -48,7 +48,7 @@ use on_record::OnRecord;
 use request::BodyLimit;
 use transfer::Transfer;
 
-pub use artifact::serve;
+pub use artifact::{Unnamed, serve};
 pub use challenge::TOKEN_PATH;
 pub use name::{ContentDigest, Name, Reference};
 pub use path::{Operation, Route};
@@ -95,6 +95,7 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
                 transfer: Transfer::of(&route, parts),
                 passage: Mutex::new(Some(passage)),
                 on_record: Some(on_record),
+                ahead: None,
             }));
             let request_id = context.request_id.as_str();
             tracing::trace!(request_id, action = %permit.action(), resource = %permit.resource(), "forwarded");

@@ -24,6 +24,9 @@ use super::{Asks, Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
 
+/// What is managed and may be asked about.
+const MANAGED: [&str; 4] = ["policy", "signing-key", "trusted-key", "trusted-identity"];
+
 /// Asks why.
 pub(super) struct Explain;
 
@@ -100,7 +103,7 @@ pub(super) struct Question {
     #[schema(
         example = "arn:aws:s3:::releases/app.tar.gz",
         max_length = 2048,
-        pattern = r"^(\*|(arn:aws:s3:::|arn:zas:oci:::|arn:aws:iam:::role/|arn:zas:admin:::policy/)[^\x00-\x1f\x7f-\x9f]{1,2000})$"
+        pattern = r"^(\*|(arn:aws:s3:::|arn:zas:oci:::|arn:aws:iam:::role/|arn:zas:admin:::(policy|signing-key|trusted-key|trusted-identity)/)[^\x00-\x1f\x7f-\x9f]{1,2000})$"
     )]
     resource: String,
     /// Condition keys of the request and of the artifact, by name. A key that is not given is missing.
@@ -231,11 +234,12 @@ fn resource(text: &str) -> Result<Resource, Error> {
     if let Some(name) = name("arn:aws:iam:::role/") {
         return Ok(Resource::role(name));
     }
-    if let Some(name) = name("arn:zas:admin:::policy/") {
-        return Ok(Resource::managed("policy", name));
+    let managed = MANAGED.into_iter().find_map(|kind| Some((kind, name(&format!("arn:zas:admin:::{kind}/"))?)));
+    if let Some((kind, name)) = managed {
+        return Ok(Resource::managed(kind, name));
     }
     let text = "The resource is \"*\", arn:aws:s3:::bucket, arn:aws:s3:::bucket/key, arn:zas:oci:::repository, \
-                arn:aws:iam:::role/name or arn:zas:admin:::policy/name.";
+                arn:aws:iam:::role/name, or arn:zas:admin:::policy/name, and so of a signing-key, trusted-key or trusted-identity.";
     Err(Error::new(Code::InvalidArgument, text).with("field", "resource"))
 }
 

@@ -97,6 +97,7 @@ async fn started(config: Config) -> Arc<App> {
     let app = App::new(config, Vec::new()).unwrap();
     app.identity.revocations().unwrap().refresh(&app.index).await.unwrap();
     app.authority.policies().refresh(&app.index).await.unwrap();
+    app.trust.refresh(&app.index).await.unwrap();
     app
 }
 

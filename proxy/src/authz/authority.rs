@@ -1,12 +1,12 @@
 //! [`Authority`]: the one place where a yes becomes a [`Permit`], and where a no is recorded.
 
 use smallvec::SmallVec;
-use zas_policy::{Action, Decision, Effect, Policy, PolicySet, Principal, Reason, Request, Resource};
+use zas_policy::{Action, Decision, Effect, Identity, Policy, PolicySet, Principal, Reason, Request, Resource};
 
 use super::conditions::Known;
 use super::narrower::Narrower;
-use super::{Caller, Permit, Policies};
-use crate::audit::{Decided, Journal, Kind};
+use super::{Caller, Conditions, Permit, Policies};
+use crate::audit::{Decided, Facts, Journal, Kind, Trail};
 use crate::error::{Code, Error, Result};
 use crate::rates::Rates;
 
@@ -79,6 +79,15 @@ impl Authority {
             self.journal.record(record.decided(&decided).answered(status, Some(Code::AccessDenied))).await?;
         }
         Err(refusal(Code::AccessDenied, action, &resource, decision))
+    }
+
+    /// What the service does of itself, because somebody who may has told it to: a rule of a bucket, say. No policy is asked; the record
+    /// names the task as `user/system/<task>`, a name that nobody else can have.
+    #[must_use]
+    pub fn itself(&self, task: &'static str, action: Action, resource: Resource) -> Permit {
+        let caller = Caller::new(system(task), Trail::of(Facts::of_the_service()), Conditions::default());
+        let decided = Decided { allowed: true, statements: Vec::new() };
+        Permit { caller, action, resource, decided }
     }
 
     /// A no to somebody whom the policy lets, for a rule that no policy can lift: on record like every other.
@@ -208,6 +217,12 @@ impl Authority {
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         set.decide(&Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by })
     }
+}
+
+/// The service itself, at a task.
+fn system(task: &str) -> Principal {
+    let name = format!("system/{task}");
+    Principal::identity(Identity { id: name.clone(), name, ..Identity::default() })
 }
 
 /// A role that may be taken.

@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Digests of objects that came in parts, and how long signatures outlive their object.
+/// Digests of objects that came in parts, how much may refer to an object, and how long that outlives it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Artifacts {
@@ -23,6 +23,11 @@ pub struct Artifacts {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub referrer_retention: Duration,
+    /// The most bytes that one thing that refers to an object may have: its manifest and all of its blobs.
+    #[schemars(with = "String")]
+    pub referrer_bytes: ByteSize,
+    /// How many things may refer to one object, those that refer to a referrer of it included.
+    pub referrers_per_object: u32,
 }
 
 impl Default for Artifacts {
@@ -32,6 +37,8 @@ impl Default for Artifacts {
             digest_readers: 2,
             digest_rate: ByteSize::mib(100),
             referrer_retention: Duration::from_secs(30 * 24 * 3600),
+            referrer_bytes: ByteSize::gib(1),
+            referrers_per_object: 1000,
         }
     }
 }

@@ -69,6 +69,7 @@ pub(super) fn check(status: &str) -> Result<()> {
         "BucketAlreadyOwnedByYou" => Code::BucketAlreadyOwnedByYou,
         "ManifestUnknown" => Code::ManifestUnknown,
         "OperationAborted" => Code::OperationAborted,
+        "LimitExceeded" => Code::LimitExceeded,
         other => return Err(Error::internal(format!("the index answered with the unknown status {other:?}"))),
     }
     .into())

@@ -40,6 +40,14 @@ pub struct NewReferrer<'a> {
     pub blobs: &'a [(Digest, u64)],
     /// Who attaches it.
     pub owner: &'a str,
+    /// How many referrers its root may have, this one included.
+    pub most: u32,
+}
+
+/// Bytes of a manifest and of the blobs that it names: what it holds in its bucket.
+#[must_use]
+pub fn held_bytes(manifest: u64, blobs: &[(Digest, u64)]) -> u64 {
+    blobs.iter().fold(manifest, |held, (_, size)| held.saturating_add(*size))
 }
 
 /// A referrer.
@@ -111,7 +119,9 @@ macro_rules! referrer_columns {
 }
 
 const BEGIN: &str =
-    "SELECT status, referrer_id FROM begin_referrer($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    "SELECT status, referrer_id FROM begin_referrer($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+
+const ROOM: &str = "SELECT expect_room_for_referrer($1, $2, $3, $4)";
 
 const HOME: &str = "SELECT referrer_repository(placement_id) FROM buckets WHERE name = $1";
 
@@ -195,11 +205,31 @@ impl Index {
         row.map(|(repository,)| repository).ok_or_else(|| Code::NoSuchBucket.into())
     }
 
-    /// Writes a referrer down before its manifest is sent to the store; its row. Nobody sees it yet.
+    /// Whether a referrer that holds `bytes` would be taken as things are now, or so many bytes that none names yet. It may be
+    /// refused all the same.
     /// # Errors
-    /// `NoSuchBucket`; `OperationAborted` where the same manifest is just being deleted.
+    /// `QuotaExceeded`. A bucket that does not exist has room, as in [`Self::expect_room`].
+    pub async fn expect_room_for_referrer(
+        &self,
+        bucket: &str,
+        referrer: Option<(&Digest, &Digest)>,
+        bytes: u64,
+    ) -> Result<()> {
+        let bytes = to_i64(bytes)?;
+        let digest = referrer.map(|(digest, _)| digest.as_bytes().as_slice());
+        let subject = referrer.map(|(_, subject)| subject.as_bytes().as_slice());
+        let _: (bool,) =
+            self.fetch_one(|| sqlx::query_as(ROOM).bind(bucket).bind(digest).bind(subject).bind(bytes)).await?;
+        Ok(())
+    }
+
+    /// Writes a referrer down before its manifest is sent to the store; its row. Nobody sees it yet, and what it holds is counted.
+    /// # Errors
+    /// `NoSuchBucket`; `OperationAborted` where the same manifest is just being deleted; `QuotaExceeded`; `LimitExceeded` where
+    /// the root has as many referrers as it may have.
     pub async fn begin_referrer(&self, referrer: &NewReferrer<'_>) -> Result<i64> {
         let size = to_i64(referrer.size)?;
+        let held = to_i64(held_bytes(referrer.size, referrer.blobs))?;
         let digests: Vec<&[u8]> = referrer.blobs.iter().map(|(digest, _)| digest.as_bytes().as_slice()).collect();
         let sizes = referrer.blobs.iter().map(|(_, size)| to_i64(*size)).collect::<Result<Vec<i64>>>()?;
         let (status, id): (String, Option<i64>) = self
@@ -214,10 +244,12 @@ impl Index {
                     .bind(referrer.media_type)
                     .bind(referrer.artifact_type)
                     .bind(size)
+                    .bind(held)
                     .bind(Json(referrer.annotations))
                     .bind(&digests)
                     .bind(&sizes)
                     .bind(referrer.owner)
+                    .bind(i64::from(referrer.most))
             })
             .await?;
         check(&status)?;

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tracing::Span;
 use url::Url;
 
+use super::artifact::Ahead;
 use super::name::{ContentDigest, Name};
 use super::on_record::OnRecord;
 use super::path::Route;
@@ -60,6 +61,8 @@ pub(super) struct OciAnswer {
     pub(super) passage: Mutex<Option<Passage>>,
     /// What is told to the audit log when the request has ended.
     pub(super) on_record: Option<OnRecord>,
+    /// Whose bytes they are, where a blob is sent ahead of what will name it.
+    pub(super) ahead: Option<Ahead>,
 }
 
 impl Answer for OciAnswer {
@@ -95,6 +98,9 @@ impl Answer for OciAnswer {
         self.transfer.ended(&self.home, summary);
         if let Some(on_record) = &self.on_record {
             on_record.ended(summary);
+        }
+        if let Some(ahead) = &self.ahead {
+            ahead.ended(summary);
         }
     }
 }
@@ -188,6 +194,7 @@ mod tests {
             transfer,
             passage,
             on_record: None,
+            ahead: None,
         }
     }
 

@@ -14,6 +14,7 @@ mod layers;
 mod manifest;
 mod referrers;
 mod tags;
+mod unnamed;
 mod upload;
 mod visit;
 
@@ -39,6 +40,8 @@ use folder::Folder;
 use visit::Visit;
 
 pub(super) use folder::owns;
+pub(super) use unnamed::Ahead;
+pub use unnamed::Unnamed;
 
 /// Docker's name for the digest of what is sent.
 const CONTENT_DIGEST: &str = "docker-content-digest";

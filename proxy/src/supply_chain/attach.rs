@@ -13,7 +13,7 @@ mod repository;
 use bytes::Bytes;
 use metrics::counter;
 
-pub(crate) use bucket::{BucketReferrer, store_in_bucket};
+pub(crate) use bucket::{BucketReferrer, expect_room, store_in_bucket};
 pub use detach::detach;
 
 use crate::app::App;
@@ -95,6 +95,7 @@ pub async fn attach(app: &App, permit: &Permit, artifact: &Artifact, document: N
                 bytes,
                 note: document.note.as_deref(),
             };
+            expect_room(app, &new).await?;
             store_in_bucket(app, permit, &new).await?;
         }
         Home::Repository(name) => {

@@ -96,6 +96,17 @@ pub struct Collected {
     memory: Vec<Taken>,
 }
 
+/// Annotations that say what the predicate of a statement is: as we and buildx write it, as cosign does, and as it did before.
+const PREDICATE_TYPE: [&str; 3] = ["in-toto.io/predicate-type", "dev.sigstore.bundle.predicateType", "predicateType"];
+
+impl Listed {
+    /// The predicate type of the statement in it, as its annotations say; nobody has looked into it.
+    #[must_use]
+    pub fn predicate_type(&self) -> Option<&str> {
+        PREDICATE_TYPE.into_iter().find_map(|name| self.annotations.get(name)).map(String::as_str)
+    }
+}
+
 impl Document {
     /// Its bytes.
     #[must_use]
@@ -109,9 +120,8 @@ impl Document {
     /// The predicate type of the statement in it, as the annotations say it; nobody has looked into it.
     #[must_use]
     pub fn said_predicate_type(&self) -> Option<&str> {
-        ["in-toto.io/predicate-type", "predicateType", "dev.sigstore.bundle.predicateType"].into_iter().find_map(|name| {
-            self.annotations.get(name).or_else(|| self.carrier.annotations.get(name)).map(String::as_str)
-        })
+        let own = PREDICATE_TYPE.into_iter().find_map(|name| self.annotations.get(name)).map(String::as_str);
+        own.or_else(|| self.carrier.predicate_type())
     }
 }
 

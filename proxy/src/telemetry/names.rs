@@ -85,6 +85,10 @@ metrics! {
     POLICY_REVISION: Gauge "zas_policy_revision" [] "Number of changes that the policies known here include.";
 
     // --- the supply chain
+    SIGNING: Counter "zas_signing_operations_total" ["operation", "key", "result"] "Uses of signing keys, by operation (sign, sign_legacy, attest), name of the key and result (ok, or a code of the error table).";
+    SIGNING_SECONDS: Histogram "zas_signing_duration_seconds" ["operation"] "Seconds that it took to make a signature, without attaching it.";
+    RULE_SIGNINGS: Counter "zas_signing_rule_objects_total" ["outcome"] "Objects that signing rules of buckets asked for, by outcome of an attempt (signed, already_signed, gone, digest_pending, failed, given_up).";
+    RULE_BACKLOG: Gauge "zas_signing_rule_backlog_objects" ["state"] "Objects that wait to be signed by rules, or were given up, by state (waiting, failed).";
     TRUST_REVISION: Gauge "zas_trust_revision" [] "Number of changes that what is known here of trusted keys and identities includes.";
 
     // --- directories of issuers

@@ -148,6 +148,18 @@ pub(crate) fn all_but(need: &Need) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
+/// Everything but these rights, where any of them is enough.
+pub(crate) fn all_but_any(needs: &[Need]) -> Value {
+    let named: Vec<String> = needs.iter().map(|need| need.resource.to_string()).collect();
+    let mut statements = vec![json!({"Effect": "Allow", "Action": "*", "NotResource": named})];
+    for resource in &named {
+        let of = needs.iter().filter(|need| need.resource.to_string() == *resource);
+        let actions: Vec<&str> = of.map(|need| need.action.as_str()).collect();
+        statements.push(json!({"Effect": "Allow", "NotAction": actions, "Resource": resource}));
+    }
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
 /// These rights and no others.
 pub(crate) fn only(needs: &[Need]) -> Value {
     let statement =

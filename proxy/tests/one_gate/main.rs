@@ -12,6 +12,7 @@
     reason = "a helper of a test that panics is a test that fails; clippy sees only test functions as tests"
 )]
 
+mod artifacts;
 #[path = "../support/ask.rs"]
 mod ask;
 mod case;
@@ -71,6 +72,18 @@ async fn no_oci_operation_is_done_without_its_right_and_each_is_done_with_it() {
     let sidecar = sidecar().await;
     let cases = oci::cases(&sidecar).await;
     trial::try_all(&sidecar, &operations(&sidecar, Door::Oci).await, cases).await;
+}
+
+/// The same routes below `s3/`, where they are about objects.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_operation_on_objects_as_artifacts_is_done_without_its_right_and_each_is_done_with_it() {
+    let sidecar = sidecar().await;
+    let cases = artifacts::cases(&sidecar).await;
+    let mut operations = operations(&sidecar, Door::Oci).await;
+    operations.retain(|operation| operation.contains("{name}"));
+    assert!(operations.remove(artifacts::FOR_NOBODY));
+    trial::try_all(&sidecar, &operations, cases).await;
+    artifacts::try_what_is_for_nobody(&sidecar).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

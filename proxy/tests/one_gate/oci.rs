@@ -11,7 +11,7 @@ use super::sidecar::Sidecar;
 
 /// Of the two bytes `{}`.
 const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// A repository with the blob `{}`, the tag `v1` and an upload that has begun.
 struct Fixture {
@@ -35,9 +35,16 @@ impl Fixture {
     }
 }
 
-async fn prepare(sidecar: &Sidecar, ask: Ask, status: u16) -> Answer {
+pub(crate) async fn prepare(sidecar: &Sidecar, ask: Ask, status: u16) -> Answer {
     let token = format!("Bearer {}", sidecar.token("preparer", &[PREPARER]));
     sidecar.send(&ask, Some(&token)).await.expect(status)
+}
+
+/// Lets the preparer do everything.
+pub(crate) async fn let_prepare(sidecar: &Sidecar) {
+    let everything = json!({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}});
+    sidecar.attach("preparers", &everything, PREPARER).await;
+    sidecar.refresh().await;
 }
 
 /// A request with a manifest; `note` tells manifests apart.
@@ -48,10 +55,7 @@ fn manifest(ask: Ask, note: &str) -> Ask {
 }
 
 pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
-    sidecar
-        .attach("preparers", &json!({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}), PREPARER)
-        .await;
-    sidecar.refresh().await;
+    let_prepare(sidecar).await;
     let mut cases = of_the_service();
     for method in [Method::GET, Method::HEAD] {
         for (kind, template, path, action) in [
@@ -82,7 +86,7 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
 }
 
 /// A token of the registry without a scope, of somebody who may do everything.
-async fn worthless_token(sidecar: &Sidecar) -> String {
+pub(crate) async fn worthless_token(sidecar: &Sidecar) -> String {
     let answer = prepare(sidecar, Ask::get("/-/token?service=zot-artifact-store"), 200).await.json();
     answer["token"].as_str().unwrap().to_owned()
 }

@@ -5,14 +5,19 @@ mod legacy;
 mod lifetime;
 mod listings;
 mod pulling;
+mod quotas;
 mod rights;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use zas_proxy::digest::Digest;
 use zas_proxy::gateway::Gate;
@@ -83,6 +88,20 @@ impl Door {
         let ask = ask.header("content-type", "application/octet-stream").body(bytes);
         Reply::of(ask.basic_auth(KEY, Some(SECRET))).await.expect(201);
         digest
+    }
+
+    /// Sends the head of a request whose body never comes; the whole answer.
+    pub(crate) async fn send_head(&self, method: &str, path: &str, fields: &str) -> String {
+        let basic = STANDARD.encode(format!("{KEY}:{SECRET}"));
+        let host = self.address;
+        let head = format!(
+            "{method} /v2/{path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Basic {basic}\r\nconnection: close\r\n{fields}\r\n"
+        );
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
     }
 
     /// Pushes blobs and manifest, as clients do; the manifest's digest.

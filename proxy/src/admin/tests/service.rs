@@ -13,6 +13,13 @@ async fn every_described_operation_refuses_whoever_shows_no_right_key() {
                 .replace("{bucket}", "releases")
                 .replace("{policy}", "p")
                 .replace("{role}", "r")
+                .replace("{signing_key}", "k")
+                .replace("{generation}", "1")
+                .replace("{trusted_key}", "k")
+                .replace("{fingerprint}", &"0".repeat(64))
+                .replace("{trusted_identity}", "i")
+                .replace("{identity}", &"0".repeat(64))
+                .replace("{digest}", &format!("sha256:{}", "0".repeat(64)))
                 .replace("{session}", "00000000-0000-0000-0000-000000000000")
                 .replace("{access_key}", "ZASKAAAAAAAAAAAAAAAA");
             assert!(!path.contains('{'), "{path}: give the test a value for what stands in the path");

@@ -26,7 +26,10 @@ async fn a_manifest_has_the_digest_that_its_row_says() {
     let manifest = artifact.manifest.unwrap();
     assert_eq!(Some(Digest::of(manifest.as_bytes())), committed.oci_digest);
     assert_eq!(digests(&world, "folder/k").await, (Some(Digest::of(b"hello")), committed.oci_digest));
-    assert!(manifest.contains(&Digest::of(b"hello").to_string()) && manifest.contains(r#"image.title":"k""#), "{manifest}");
+    assert!(
+        manifest.contains(&Digest::of(b"hello").to_string()) && manifest.contains(r#"image.title":"k""#),
+        "{manifest}"
+    );
     assert_code(world.index.artifact("b", "none").await, Code::NoSuchKey);
     assert_code(world.index.artifact("c", "k").await, Code::NoSuchBucket);
 }
@@ -105,6 +108,7 @@ fn referrer<'a>(none: &'a BTreeMap<String, String>, name: &str, subject: &Digest
         annotations: none,
         blobs: &[],
         owner: "root",
+        most: 1000,
     }
 }
 
@@ -143,6 +147,23 @@ async fn a_condemned_referrer_cannot_be_added_until_it_is_forgotten() {
     assert!(world.index.claim_condemned_referrers(10).await.unwrap().is_empty(), "one sweeper has it");
     world.index.forget_referrer(claimed[0].id).await.unwrap();
     assert_ne!(world.index.begin_referrer(&new).await.unwrap(), id);
+}
+
+#[tokio::test]
+async fn an_object_has_no_more_referrers_than_it_may_also_where_many_come_at_once() {
+    let world = World::new().await;
+    let subject = world.put("k", "hello").await.oci_digest.unwrap();
+    let names: Vec<String> = (0..8).map(|n| n.to_string()).collect();
+    let begin = |name: &String| {
+        let new = NewReferrer { most: 3, ..referrer(&world.none, name, &subject) };
+        let index = &world.index;
+        async move { index.begin_referrer(&new).await }
+    };
+    let all = futures::future::join_all(names.iter().map(begin)).await;
+    assert_eq!(all.iter().filter(|one| one.is_ok()).count(), 3);
+    assert!(all.into_iter().filter_map(Result::err).all(|error| error.code() == Code::LimitExceeded));
+    assert_eq!(world.index.bucket_quota("b").await.unwrap().usage.bytes, 5 + 3 * 7);
+    assert_eq!(world.index.recount_usage("b", &[]).await.unwrap().bytes, 0);
 }
 
 #[tokio::test]

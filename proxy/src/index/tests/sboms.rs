@@ -40,12 +40,16 @@ fn digest(text: &str) -> Digest {
 }
 
 async fn put(index: &Index, scope: &SbomScope, key: &str, artifact: &str, reading: &Reading) -> IndexedSbom {
+    put_of(index, scope, key, &digest(artifact), reading).await
+}
+
+async fn put_of(index: &Index, scope: &SbomScope, key: &str, subject: &Digest, reading: &Reading) -> IndexedSbom {
     let new = NewSbom {
         scope,
         key,
-        subject: &digest(artifact),
-        carrier: &digest(&format!("carrier of {artifact}")),
-        digest: &digest(&format!("document of {artifact}")),
+        subject,
+        carrier: &digest(&format!("carrier of {subject}")),
+        digest: &digest(&format!("document of {subject}")),
         size: 1,
         manner: Manner::Referrer,
         reading,
@@ -216,34 +220,16 @@ async fn a_bucket_takes_its_documents_along_and_none_comes_behind_it() {
 #[tokio::test]
 async fn an_objects_documents_go_with_its_last_version_and_stay_where_the_same_bytes_are_put_again() {
     let world = World::new().await;
-    let pool = world.database.pool().unwrap();
-    let subject = digest("manifest");
-    let mark = |key: &'static str| {
-        sqlx::query("UPDATE objects SET oci_digest = $1 WHERE key = $2")
-            .bind(subject.as_bytes().as_slice())
-            .bind(key)
-            .execute(&pool)
-    };
-    world.put("k", "bytes").await;
-    world.put("other", "bytes").await;
-    for key in ["k", "other"] {
-        mark(key).await.unwrap();
-        put(&world.index, &bucket("b"), key, "manifest", &reading(&[("pkg:npm/a@1", "MIT")])).await;
+    for key in ["k", "other/k"] {
+        let subject = world.put(key, "bytes").await.oci_digest.unwrap();
+        put_of(&world.index, &bucket("b"), key, &subject, &reading(&[("pkg:npm/a@1", "MIT")])).await;
     }
-    let mut replacing = pool.begin().await.unwrap();
-    sqlx::query("CREATE TEMP TABLE kept ON COMMIT DROP AS SELECT * FROM objects WHERE key = 'k'")
-        .execute(&mut *replacing)
-        .await
-        .unwrap();
-    sqlx::query("DELETE FROM objects WHERE key = 'k'").execute(&mut *replacing).await.unwrap();
-    sqlx::query("INSERT INTO objects OVERRIDING SYSTEM VALUE SELECT * FROM kept")
-        .execute(&mut *replacing)
-        .await
-        .unwrap();
-    replacing.commit().await.unwrap();
+    world.put("k", "bytes").await;
     assert_eq!(found(&world.index, &package("pkg:npm/a@1"), None).await.len(), 2, "put again");
     world.index.delete_object("b", "k", NOW, &[]).await.unwrap();
-    assert_eq!(found(&world.index, &package("pkg:npm/a@1"), None).await, ["b/other a 1"]);
+    assert_eq!(found(&world.index, &package("pkg:npm/a@1"), None).await, ["b/other/k a 1"]);
+    world.put("other/k", "other bytes").await;
+    assert_eq!(found(&world.index, &package("pkg:npm/a@1"), None).await, [""; 0]);
 }
 
 #[tokio::test]

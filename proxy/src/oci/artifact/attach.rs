@@ -17,6 +17,7 @@ use super::{CONTENT_DIGEST, done, layers, referrers, value};
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::gateway::{Body, BoxError};
+use crate::index::held_bytes;
 use crate::listener::BodyError;
 use crate::supply_chain::attach::{self, BucketReferrer};
 use crate::supply_chain::referrer::{Kind, Referrer, ReferrerTag};
@@ -117,7 +118,6 @@ impl Pushed<'_> {
             )
         })?;
         let home = visit.app.index.referrer_repository(bucket).await.map_err(as_repository)?;
-        layers::provide(visit, &home, &referrer.blobs).await?;
         let new = BucketReferrer {
             bucket,
             home: &home,
@@ -130,7 +130,10 @@ impl Pushed<'_> {
             bytes: self.bytes.clone(),
             note: None,
         };
+        attach::expect_room(visit.app, &new).await?;
+        layers::provide(visit, &home, &referrer.blobs).await?;
         attach::store_in_bucket(visit.app, &permit, &new).await?;
+        visit.app.unnamed.named(bucket, held_bytes(0, &referrer.blobs));
         attach::count(&referrer);
         self.answer(referrer.subject.as_ref())
     }

@@ -31,7 +31,13 @@ pub(super) async fn delete(visit: &Visit<'_>, reference: &Reference) -> Result<R
     let Some(referrer) = index.referrer(visit.folder.bucket(), named).await? else {
         return Err(refusal(visit, digest.as_ref()).await);
     };
-    let permit = permitted(visit, &referrer).await?;
+    let permit = match permitted(visit, &referrer).await {
+        // That it is there is told to those who may see it.
+        Err(error) if error.code() == Code::AccessDenied && !visit.may_read_referrers(&referrer.root).await? => {
+            return Err(Code::ManifestUnknown.into());
+        }
+        permit => permit?,
+    };
     let record = permit.record().map(|record| record.digest(referrer.digest));
     index.condemn_referrer(&referrer.repository, named, record.as_slice()).await?;
     visit.app.referrers.delete_condemned().await;

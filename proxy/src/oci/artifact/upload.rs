@@ -1,5 +1,6 @@
 //! Blobs of referrers on their way up: forwarded to the repository of the bucket's referrers, and only by those who may attach
-//! something in the bucket. To which object it will belong is known when the manifest comes; until then it is garbage.
+//! something in the bucket. To which object it will belong is known when the manifest comes; until then it is garbage, and is
+//! counted as such (`unnamed.rs`).
 
 use std::sync::{Arc, Mutex};
 
@@ -15,6 +16,7 @@ use super::super::path::Route;
 use super::super::query;
 use super::super::request::{self, BodyLimit};
 use super::super::transfer::Transfer;
+use super::Ahead;
 use super::visit::{Visit, as_repository};
 use crate::app::App;
 use crate::error::{Error, Result};
@@ -35,6 +37,10 @@ pub(super) async fn route(
     let home = app.index.referrer_repository(visit.folder.bucket()).await.map_err(as_repository)?;
     let home = Name::parse(&home).ok_or_else(|| Error::internal(format!("{home} is no repository name")))?;
     let mut forward = forward(app, parts, route, &home)?;
+    let mut ahead = Ahead::new(visit.folder.bucket().to_owned(), app.unnamed.clone());
+    if request::has_body(&parts.method, &parts.headers) {
+        ahead.expect_room(app, &parts.headers).await?;
+    }
     let credentials = app.store.credentials(&parts.method, forward.path_and_query.as_str())?;
     let changes = request::changes(&parts.headers, credentials, &span);
     forward.remove_request_headers = changes.remove;
@@ -51,12 +57,15 @@ pub(super) async fn route(
         transfer: Transfer::of(route, parts),
         passage: Mutex::new(Some(passage)),
         on_record: Some(on_record),
+        ahead: Some(ahead),
     }));
     Ok(Routed::Forward(Box::new(forward)))
 }
 
 fn forward(app: &App, parts: &Parts, route: &Route, home: &Name) -> Result<Forward> {
-    let limit = BodyLimit::of(route, &parts.method, &app.config.limits);
+    let mut limit = BodyLimit::of(route, &parts.method, &app.config.limits);
+    // No referrer could name more.
+    limit.bytes = limit.bytes.min(app.config.artifacts.referrer_bytes.as_u64());
     limit.check(&parts.headers)?;
     // Nothing is mounted: what is asked for is pushed, and a blob of an object is provided with the manifest.
     let query = query::for_upstream(route, &parts.method, parts.uri.query().unwrap_or_default(), |_| false)?;

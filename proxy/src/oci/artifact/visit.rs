@@ -13,12 +13,13 @@ use super::super::path::Route;
 use super::super::{conditions, principal, scope};
 use super::Folder;
 use crate::app::App;
-use crate::audit::{Api, Facts, Kind, Trail};
+use crate::audit::{self, Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
 use crate::digest::Digest;
 use crate::error::{Code, Error, RequestId, Result};
 use crate::gateway::RequestContext;
 use crate::identity::Access;
+use crate::supply_chain::referrer::Kind;
 
 /// Keys that are looked at for one digest. Whoever may read only others names their folder.
 pub(super) const KEYS: u32 = 1000;
@@ -114,6 +115,29 @@ impl<'a> Visit<'a> {
         unless_denied(self.permit(Action::Pull, repository).await.map(Some))
     }
 
+    /// The right to read anything in the bucket, or to attach anything there.
+    ///
+    /// # Errors
+    /// As [`Self::permit`], but for a refusal, which is `None`.
+    pub(super) async fn permit_anything(&self) -> Result<Option<Permit>> {
+        let repository = Resource::repository(self.name.as_str());
+        if self.may(Action::Pull, &repository) {
+            return self.permit(Action::Pull, repository).await.map(Some);
+        }
+        let actions = [&[Action::GetObject][..], &Kind::ATTACH].concat();
+        unless_denied(self.permit_somewhere(&actions).await.map(Some))
+    }
+
+    /// Whether the caller may read what refers to the object of this manifest, as [`Self::permit_referrers`] says; not on record.
+    ///
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub(super) async fn may_read_referrers(&self, root: &Digest) -> Result<bool> {
+        let keys = self.app.index.artifact_keys(self.folder.bucket(), self.folder.prefix(), root, KEYS).await?.keys;
+        let repository = Resource::repository(self.name.as_str());
+        Ok(self.readable(&keys).is_some() || self.may(Action::Pull, &repository))
+    }
+
     /// The first of these keys whose object the caller may read.
     pub(super) fn readable<'k>(&self, keys: &'k [String]) -> Option<&'k String> {
         self.allowed(&[Action::GetObject], keys)
@@ -147,7 +171,7 @@ impl<'a> Visit<'a> {
     /// # Errors
     /// `SlowDown` where that takes too long.
     pub(super) async fn record(&self, permit: &Permit, status: u16, digest: Option<&Digest>) -> Result<()> {
-        let Some(record) = permit.recorded(Kind::Operation) else { return Ok(()) };
+        let Some(record) = permit.recorded(audit::Kind::Operation) else { return Ok(()) };
         let record = match digest {
             Some(digest) => record.digest(digest),
             None => record,

@@ -7,8 +7,8 @@ use super::on_record::OnRecord;
 use crate::app::App;
 use crate::authz::Permit;
 use crate::digest::Digest;
-use crate::error::Result;
-use crate::index::NewReferrer;
+use crate::error::{Code, Error, Result};
+use crate::index::{NewReferrer, held_bytes};
 use crate::supply_chain::manifest::MANIFEST;
 use crate::supply_chain::referrer::Referrer;
 
@@ -39,10 +39,24 @@ pub(crate) struct BucketReferrer<'a> {
     pub(crate) note: Option<&'a str>,
 }
 
+/// Refuses what is too large, or has no room as things are now, before anything is looked for at the registry.
+///
+/// # Errors
+/// `BlobTooLarge`, `QuotaExceeded`, `IndexUnavailable`.
+pub(crate) async fn expect_room(app: &App, new: &BucketReferrer<'_>) -> Result<()> {
+    let held = held_bytes(new.bytes.len() as u64, &new.referrer.blobs);
+    let most = app.config.artifacts.referrer_bytes.as_u64();
+    if held > most {
+        let text = "What refers to an object may not be so large, its blobs included.";
+        return Err(Error::new(Code::BlobTooLarge, text).with("limit_bytes", most));
+    }
+    app.index.expect_room_for_referrer(new.bucket, Some((&new.digest, &new.subject)), held).await
+}
+
 /// Stores it.
 ///
 /// # Errors
-/// `SlowDown` where the intent cannot be put on record; `OperationAborted` where the same manifest is just being deleted;
+/// `QuotaExceeded`, `LimitExceeded`; `SlowDown` where the intent cannot be put on record; `OperationAborted` where the same manifest is just being deleted;
 /// `UpstreamUnavailable`, `IndexUnavailable`.
 pub(crate) async fn store_in_bucket(app: &App, permit: &Permit, new: &BucketReferrer<'_>) -> Result<()> {
     let on_record = OnRecord::begin(app, permit, &new.digest, new.bytes.len() as u64, new.note).await?;
@@ -71,6 +85,7 @@ async fn store(app: &App, permit: &Permit, new: &BucketReferrer<'_>, on_record: 
         annotations: &new.referrer.annotations,
         blobs: &new.referrer.blobs,
         owner: &permit.principal().to_string(),
+        most: app.config.artifacts.referrers_per_object,
     };
     let id = app.index.begin_referrer(&row).await?;
     app.store.put_manifest(new.home, &tag_at_home(&new.digest), MANIFEST, new.bytes.clone()).await?;

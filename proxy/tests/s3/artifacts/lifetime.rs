@@ -82,9 +82,7 @@ async fn what_was_begun_and_never_came_goes_too() {
     door.push_blob("s3/bucket", b"hello").await;
     let fault = zas_registry::FaultKind::CutConnection { after_bytes: 0 };
     for _ in 0..8 {
-        world
-            .faults
-            .inject(zas_registry::Fault::on(zas_registry::Route::Manifest, fault).method(http::Method::PUT));
+        world.faults.inject(zas_registry::Fault::on(zas_registry::Route::Manifest, fault).method(http::Method::PUT));
     }
     let manifest = note(&subject, "hello").manifest();
     let digest = zas_proxy::digest::Digest::of(manifest.as_bytes()).to_string();
