@@ -34,6 +34,7 @@ pub mod statement;
 #[cfg(test)]
 mod tests;
 pub mod trust;
+pub mod verification;
 pub mod verify;
 
 pub use malformed::Malformed;

@@ -9,6 +9,7 @@ mod quotas;
 mod roles;
 mod service;
 mod sessions;
+mod verification_policies;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -10,6 +10,7 @@ mod legacy;
 mod measured;
 mod rules;
 mod submitted;
+mod verdict;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use time::OffsetDateTime;
 pub use form::Form;
 pub use rules::{RuleSigner, TASK};
 pub use submitted::{Submitted, attach_submitted};
+pub(crate) use verdict::sign_verdict;
 
 use self::measured::{Operation, measured};
 use crate::app::App;

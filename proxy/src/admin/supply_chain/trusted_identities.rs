@@ -194,7 +194,7 @@ pub(super) async fn add_trusted_identity(
         };
         index.add_trusted_signer(row, record.as_slice()).await?;
         let made = stored(&index, &new.name, &id).await?;
-        let location = format!("{BASE}/trusted-identities/{}/{identity}", new.name);
+        let location = format!("{BASE}/trusted-identities/{}/{id}", new.name);
         let version = etag(made.version);
         Answer::json(StatusCode::CREATED, &TrustedIdentity::from(made))?
             .with(header::LOCATION, &location)?

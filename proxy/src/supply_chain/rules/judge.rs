@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::layout;
 use super::provenance::{V0_2, V1};
 use crate::digest::Digest;
+use crate::supply_chain::legacy::Repository;
 use crate::supply_chain::limits::EVIDENCE;
 use crate::supply_chain::verify::{Accept, Evidence, Expected, Outcome, Refusal, Said, Verifier};
 
@@ -17,13 +18,18 @@ const ROUNDS: usize = 16;
 /// Materials that are asked about in one round.
 const MATERIALS: usize = 10_000;
 
-/// What comes of each piece of evidence, in its order. `expected` says what the artifact is and where; what is to be said of it is
-/// nobody's concern yet. Of more than 128 the rest does not count.
+/// What comes of each piece of evidence, in its order. `expected` says what the artifact is; what is to be said of it is nobody's concern
+/// yet. `repositories` are all the names under which it may have been signed. Of more than 128 pieces the rest does not count.
 #[must_use]
-pub fn judge(verifier: &Verifier, evidence: &[&Evidence], expected: &Expected<'_>) -> Vec<Outcome> {
-    let expected = Expected { accept: Accept::Anything, ..*expected };
+pub fn judge(
+    verifier: &Verifier,
+    evidence: &[&Evidence],
+    expected: &Expected<'_>,
+    repositories: &[Repository<'_>],
+) -> Vec<Outcome> {
+    let expected = Expected { accept: Accept::Anything, repository: repositories.first().copied(), ..*expected };
     let first = |(at, evidence): (usize, &&Evidence)| {
-        if at < EVIDENCE { verifier.verify(evidence, &expected) } else { Err(Refusal::TooMuchEvidence) }
+        if at < EVIDENCE { in_any(verifier, evidence, &expected, repositories) } else { Err(Refusal::TooMuchEvidence) }
     };
     let mut outcomes: Vec<Outcome> = evidence.iter().enumerate().map(first).collect();
     let mut asked: BTreeSet<Digest> = expected.artifacts.iter().copied().collect();
@@ -41,6 +47,23 @@ pub fn judge(verifier: &Verifier, evidence: &[&Evidence], expected: &Expected<'_
         asked.extend(materials);
     }
     outcomes
+}
+
+/// What comes of a piece of evidence, by whichever of its names the artifact was signed.
+fn in_any(
+    verifier: &Verifier,
+    evidence: &Evidence,
+    expected: &Expected<'_>,
+    repositories: &[Repository<'_>],
+) -> Outcome {
+    let mut outcome = verifier.verify(evidence, expected);
+    for repository in repositories.iter().skip(1) {
+        if !matches!(outcome, Err(Refusal::OtherRepository(_))) {
+            break;
+        }
+        outcome = verifier.verify(evidence, &Expected { repository: Some(*repository), ..*expected });
+    }
+    outcome
 }
 
 fn is_of_another(outcome: &Outcome) -> bool {

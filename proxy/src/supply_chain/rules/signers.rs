@@ -55,10 +55,6 @@ impl Signers {
         (1..=self.0.len()).contains(&threshold)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &SignerRef> {
-        self.0.iter()
-    }
-
     /// Refuses what somebody else has signed.
     pub(super) fn check(&self, signed: &Signed<'_>) -> Result<(), Reason> {
         let signer = signed.verified.signer.to_string();

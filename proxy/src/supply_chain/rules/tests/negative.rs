@@ -32,7 +32,7 @@ impl World {
             key: self.release.public().clone(),
             validity: self.validity,
         };
-        Verifier::new(Trust { revision: 1, keys: vec![key], identities: Vec::new() }, None, LogPolicy::default()).unwrap()
+        Verifier::new(Trust { revision: 1, keys: vec![key], identities: Vec::new() }, Vec::new(), LogPolicy::default()).unwrap()
     }
 
     fn outcomes(&self, evidence: &[Evidence]) -> Vec<Outcome> {
@@ -41,11 +41,12 @@ impl World {
         let expected = Expected {
             artifacts: &subject.digests,
             accept: Accept::Anything,
-            repository: Some(Repository { name: "s3/releases", hosts: &hosts }),
+            repository: None,
             bytes: None,
             now: NOW,
         };
-        judge(&self.verifier(), &evidence.iter().collect::<Vec<_>>(), &expected)
+        let names = ["s3/releases", "s3/releases/linux"].map(|name| Repository { name, hosts: &hosts });
+        judge(&self.verifier(), &evidence.iter().collect::<Vec<_>>(), &expected, &names)
     }
 
     fn verdict(&self, policy: &VerificationPolicy, evidence: &[Evidence]) -> Verdict {
@@ -214,10 +215,12 @@ async fn what_is_oversized_or_truncated_does_not_pass() {
 async fn a_legacy_signature_that_is_replayed_from_another_repository_does_not_pass() {
     let world = World::new();
     let at = async |reference: &str| {
-        let payload = Payload { reference: reference.to_owned(), digest: manifest() };
+        let payload = Payload { reference: reference.to_owned(), digest: manifest(), annotations: Default::default() };
         Evidence::Legacy(sign::sign_legacy(&world.release, &payload).await.unwrap())
     };
-    assert!(world.verdict(&by_release(), &[at("registry.example/s3/releases").await]).passed);
+    for name in ["registry.example/s3/releases", "registry.example/s3/releases/linux:app.tgz"] {
+        assert!(world.verdict(&by_release(), &[at(name).await]).passed, "{name}");
+    }
     assert_eq!(world.refused(at("registry.example/s3/elsewhere").await), "other_repository");
     assert_eq!(world.refused(at("evil.example/s3/releases").await), "other_repository");
 }
