@@ -16,7 +16,8 @@ pub(super) struct InToto {
 #[derive(Debug, Deserialize)]
 struct Scanner {
     uri: String,
-    db: Database,
+    #[serde(rename = "db")]
+    _db: Database,
     result: Vec<Found>,
 }
 
