@@ -27,6 +27,7 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
     cases.of_sessions().await;
     cases.of_access_keys().await;
     cases.of_own_access_keys().await;
+    cases.made.extend(super::verdicts::cases(sidecar).await);
     let heads = cases.made.iter().filter(|case| case.ask.method == Method::GET).map(head).collect::<Vec<_>>();
     [heads, cases.made].concat()
 }
