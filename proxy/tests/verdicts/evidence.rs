@@ -111,7 +111,7 @@ async fn rules_of_every_kind_are_met_by_what_is_attached() {
     assert!(missing["verdict"]["rules"].as_array().unwrap().iter().all(|rule| rule["passed"] == json!(false)), "{missing}");
     world.sign(OBJECT).await;
     world.attest(OBJECT, "https://slsa.dev/provenance/v1", json!({
-        "buildDefinition": {"buildType": "https://ci.example/type", "externalParameters": {}},
+        "buildDefinition": {"buildType": "https://ci.example/type", "externalParameters": {"mode": "release"}},
         "runDetails": {"builder": {"id": "https://ci.example"}, "metadata": {"finishedOn": now}}})).await;
     world.attest(OBJECT, "https://in-toto.io/attestation/test-result/v0.1", json!({
         "result": "PASSED", "configuration": [{"name": "ci", "digest": {"sha256": Digest::of(b"ci").hex()}}]})).await;
@@ -147,6 +147,8 @@ async fn a_policy_that_is_not_for_an_artifact_is_not_held_against_it() {
 async fn every_verification_is_on_record_and_counted() {
     let world = World::new().await;
     world.signed_by_release().await;
+    // Counting begins when somebody first asks.
+    world.sidecar.as_root(&Ask::get("/-/metrics")).await.expect(200);
     let ask = Ask::post("/-/api/v1/artifacts/verify").json(&json!({"artifact": OBJECT, "policy": "release"}));
     let answer = world.sidecar.as_root(&ask).await.expect(200);
     let records = world.sidecar.records(answer.header("x-request-id")).await;

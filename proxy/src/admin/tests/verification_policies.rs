@@ -78,7 +78,7 @@ async fn a_question_that_cannot_be_read_names_its_field() {
         (json!({"threshold": 1}), "threshold"),
         (json!({"signers": ["alice"]}), "signers[0]"),
         (json!({"signers": ["key/a"], "threshold": 2}), "threshold"),
-        (json!({"document": {"scope": [], "rules": []}}), "document.scope"),
+        (json!({"document": {"scope": [], "rules": signed_by("key/a")["rules"]}}), "document.scope"),
         (json!({"artifact": "releases/a"}), "artifact"),
         (json!({"polcy": "a"}), "polcy"),
     ] {
