@@ -98,3 +98,31 @@ impl Default for SupplyChain {
         }
     }
 }
+
+/// Whether the bounds leave room for anything.
+///
+/// # Errors
+/// The first that does not: the field, and what is wanted.
+pub(super) fn check(config: &SupplyChain) -> Result<(), (&'static str, &'static str)> {
+    let counts = [
+        ("evidence_documents", config.evidence_documents),
+        ("rule_workers", config.rule_workers),
+        ("rule_attempts", config.rule_attempts),
+    ];
+    if let Some((field, _)) = counts.iter().find(|(_, count)| *count == 0) {
+        return Err((field, "must be at least 1"));
+    }
+    if config.poll_interval.is_zero() || config.stale_after <= config.poll_interval {
+        return Err(("stale_after", "must be longer than poll_interval, and that not nothing"));
+    }
+    if config.evidence_timeout.is_zero() {
+        return Err(("evidence_timeout", "must be more than nothing"));
+    }
+    if config.document_bytes.as_u64() == 0 || config.memory < config.document_bytes {
+        return Err(("memory", "must hold a document of document_bytes, and that not be nothing"));
+    }
+    if config.evidence_bytes.as_u64() == 0 {
+        return Err(("evidence_bytes", "must be more than nothing"));
+    }
+    Ok(())
+}
