@@ -113,13 +113,15 @@ impl Api {
         if !path.starts_with(ARTIFACTS) || matches!(*method, Method::GET | Method::HEAD | Method::DELETE) {
             return Ok(None);
         }
-        let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let declared =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let bytes = declared.unwrap_or(u64::MAX).min(Self::body_limit(path, &self.app.config));
         if bytes <= self.app.config.limits.document_bytes.as_u64() {
             return Ok(None);
         }
         let room = self.app.documents.take(bytes.saturating_mul(COPIES));
-        room.map(Some).ok_or_else(|| Error::from(Code::SlowDown).detail("supply_chain.memory is in use by other requests"))
+        room.map(Some)
+            .ok_or_else(|| Error::from(Code::SlowDown).detail("supply_chain.memory is in use by other requests"))
     }
 
     /// Answers a request. An error is written with the request's id, and logged, here.

@@ -137,7 +137,10 @@ impl App {
     /// `NotImplemented` without a key ring to seal them with.
     pub fn signing_keys(&self) -> Result<&SigningKeys> {
         self.signing_keys.as_ref().ok_or_else(|| {
-            Error::new(Code::NotImplemented, "Signing keys need identity.key_ring in the configuration, to be sealed with.")
+            Error::new(
+                Code::NotImplemented,
+                "Signing keys need identity.key_ring in the configuration, to be sealed with.",
+            )
         })
     }
 

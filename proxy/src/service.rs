@@ -21,7 +21,11 @@ use crate::identity::Directory;
 use crate::index;
 use crate::listener::{ListenError, Listener};
 use crate::store::zot_config::{self, Finding, Findings};
+<<<<<<< HEAD
 use crate::supply_chain::verification::Upkeep;
+=======
+use crate::supply_chain::signing::RuleSigner;
+>>>>>>> sign
 
 pub use check::problems;
 
@@ -202,13 +206,14 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
     tokio::join!(app.blobs.run_sweeper(stop.clone()), admin::forget_answers(&app.index, stop));
 }
 
-/// Finds digests of objects that came in parts, and looks after what refers to objects, once the index is there.
+/// Finds digests of objects that came in parts, looks after what refers to objects, and signs by rules, once the index is there.
 async fn look_after_artifacts(app: Arc<App>, stop: CancellationToken) {
     tokio::select! {
         () = app.readiness.wait_for_index() => {}
         () = stop.cancelled() => return,
     }
-    tokio::join!(app.digester.run(stop.clone()), app.referrers.run(stop));
+    let signer = RuleSigner::new(app.clone());
+    tokio::join!(app.digester.run(stop.clone()), app.referrers.run(stop.clone()), signer.run(stop));
 }
 
 /// Carries out verifications that nobody waits for, and makes verdicts anew, once the index is there.

@@ -46,7 +46,11 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(signing_key_generations::revoke_signing_key_generation))
         .routes(routes!(signing_key_generations::export_signing_key_generation))
         .routes(routes!(trusted_keys::list_trusted_keys, trusted_keys::add_trusted_key))
-        .routes(routes!(trusted_keys::get_trusted_key, trusted_keys::change_trusted_key, trusted_keys::delete_trusted_key))
+        .routes(routes!(
+            trusted_keys::get_trusted_key,
+            trusted_keys::change_trusted_key,
+            trusted_keys::delete_trusted_key
+        ))
         .routes(routes!(trusted_keys::revoke_trusted_key))
         .routes(routes!(trusted_identities::list_trusted_identities, trusted_identities::add_trusted_identity))
         .routes(routes!(

@@ -9,7 +9,13 @@ mod quotas;
 mod roles;
 mod service;
 mod sessions;
+<<<<<<< HEAD
 mod verification_policies;
+=======
+mod signing_keys;
+mod signing_rules;
+mod trusted_signers;
+>>>>>>> sign
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -54,10 +54,8 @@ pub struct NewSigningRules<'a> {
     pub audit: &'a [Record],
 }
 
-const PUT: &str = audited!(
-    10,
-    "SELECT status, version, changed_at FROM put_signing_rules($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-);
+const PUT: &str =
+    audited!(10, "SELECT status, version, changed_at FROM put_signing_rules($1, $2, $3, $4, $5, $6, $7, $8, $9)");
 
 const DELETE: &str = audited!(3, "SELECT delete_signing_rules($1, $2) AS status");
 
@@ -107,7 +105,8 @@ impl Index {
     pub async fn put_signing_rules(&self, new: NewSigningRules<'_>) -> Result<SigningRules> {
         let records = self.canonical(new.audit);
         let texts = |text: fn(&SigningRule) -> &str| new.rules.iter().map(text).collect::<Vec<&str>>();
-        let (names, prefixes, suffixes) = (texts(|rule| &rule.name), texts(|rule| &rule.prefix), texts(|rule| &rule.suffix));
+        let (names, prefixes, suffixes) =
+            (texts(|rule| &rule.name), texts(|rule| &rule.prefix), texts(|rule| &rule.suffix));
         let key_names = texts(|rule| &rule.key_name);
         let media_types: Vec<Option<&str>> = new.rules.iter().map(|rule| rule.media_type.as_deref()).collect();
         let legacies: Vec<bool> = new.rules.iter().map(|rule| rule.legacy).collect();

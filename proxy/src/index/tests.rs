@@ -13,6 +13,7 @@ mod quotas;
 mod sboms;
 mod schema;
 mod signing_keys;
+mod signing_rules;
 mod sweeping;
 mod trusted_signers;
 mod units;

@@ -73,7 +73,12 @@ impl NewReferrerDocument {
 /// # Errors
 /// `AccessDenied` for a kind that may not be attached; `ManifestInvalid`, `ManifestTooLarge`; `SlowDown` where the intent cannot be put on
 /// record; `UpstreamUnavailable`, `IndexUnavailable`, `WritesRefused`.
-pub async fn attach(app: &App, permit: &Permit, artifact: &Artifact, document: NewReferrerDocument) -> Result<Attached> {
+pub async fn attach(
+    app: &App,
+    permit: &Permit,
+    artifact: &Artifact,
+    document: NewReferrerDocument,
+) -> Result<Attached> {
     let referrer = read(app, artifact, &document)?;
     for kind in &referrer.kinds {
         ask_for(app, permit, artifact, *kind).await?;
@@ -129,7 +134,9 @@ fn read(app: &App, artifact: &Artifact, document: &NewReferrerDocument) -> Resul
     let (by_tag, tagged) = match document.tag.as_deref().map(ReferrerTag::parse) {
         None => (None, None),
         Some(Some(ReferrerTag::One { subject, kind })) => (Some(kind), Some(subject)),
-        Some(_) => return Err(Error::new(Code::ManifestInvalid, "The tag is none that clients look for a document under.")),
+        Some(_) => {
+            return Err(Error::new(Code::ManifestInvalid, "The tag is none that clients look for a document under."));
+        }
     };
     let referrer = Referrer::parse(Some(manifest::MANIFEST), &document.manifest, by_tag)?;
     let about: Vec<Digest> = referrer.subject.into_iter().chain(tagged).collect();

@@ -95,7 +95,8 @@ fn wrong(place: impl Into<String>, why: impl Into<String>) -> WrongPredicate {
 impl From<WrongPredicate> for Error {
     fn from(wrong: WrongPredicate) -> Self {
         let field = if wrong.place.is_empty() { "predicate".to_owned() } else { format!("predicate.{}", wrong.place) };
-        Self::new(Code::InvalidArgument, format!("The predicate has not the form of its type: {wrong}.")).with("field", field)
+        Self::new(Code::InvalidArgument, format!("The predicate has not the form of its type: {wrong}."))
+            .with("field", field)
     }
 }
 

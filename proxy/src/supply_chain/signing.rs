@@ -84,7 +84,10 @@ pub async fn sign(
     let mut made = Vec::new();
     if legacy {
         let host = options.host.ok_or_else(|| {
-            Error::new(Code::InvalidRequest, "A signature for older clients names the registry: set listen.external_url.")
+            Error::new(
+                Code::InvalidRequest,
+                "A signature for older clients names the registry: set listen.external_url.",
+            )
         })?;
         let reference = format!("{host}/{}", artifact.repository());
         let payload = Payload { reference, digest: artifact.digest, annotations: options.annotations.clone() };

@@ -197,6 +197,10 @@ mod tests {
         let root = config::TrustedRoot { file, require_log: true, require_sct: true };
         let config = config::SupplyChain { trusted_roots: vec![root], ..config::SupplyChain::default() };
         let error = TrustStore::new(&config).unwrap_err();
-        assert!(error.for_operator().starts_with("supply_chain.trusted_roots[0].file: /nowhere/"), "{}", error.for_operator());
+        assert!(
+            error.for_operator().starts_with("supply_chain.trusted_roots[0].file: /nowhere/"),
+            "{}",
+            error.for_operator()
+        );
     }
 }

@@ -132,14 +132,16 @@ enum Said {
 impl AttestRequest {
     /// One of the three ways to say something.
     fn said(&mut self) -> Result<Said> {
-        let wrong = |field: &'static str, text: &'static str| Error::new(Code::InvalidArgument, text).with("field", field);
+        let wrong =
+            |field: &'static str, text: &'static str| Error::new(Code::InvalidArgument, text).with("field", field);
         let (bundle, envelope, predicate) = (self.bundle.take(), self.envelope.take(), self.predicate.take());
         let submitted = match (bundle, envelope, predicate) {
             (Some(bundle), None, None) => Submitted::Bundle(bundle.get().as_bytes().to_vec()),
             (None, Some(envelope), None) => Submitted::Envelope(envelope.get().as_bytes().to_vec()),
             (None, None, Some(predicate)) => {
                 let predicate_type = self.predicate_type.take();
-                let predicate_type = predicate_type.ok_or_else(|| wrong("predicate_type", "A predicate has a predicate_type."))?;
+                let predicate_type =
+                    predicate_type.ok_or_else(|| wrong("predicate_type", "A predicate has a predicate_type."))?;
                 if predicate_type.is_empty() || url::Url::parse(&predicate_type).is_err() {
                     return Err(wrong("predicate_type", "A predicate_type is a URI."));
                 }

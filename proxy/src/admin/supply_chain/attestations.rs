@@ -124,7 +124,8 @@ async fn looked_up(
     let permit = app.authority.authorize(caller, action(first, name), resource.clone()).await?;
     let found = artifact::look_up(app, permit, name).await?;
     let listed = find(app, &found.artifact, digest).await?;
-    let listed = listed.ok_or_else(|| Error::new(Code::NoSuchEntity, "Nothing of this digest is attached to the artifact."))?;
+    let listed =
+        listed.ok_or_else(|| Error::new(Code::NoSuchEntity, "Nothing of this digest is attached to the artifact."))?;
     let mut permit = found.permit;
     for kind in &listed.kinds {
         permit = app.authority.authorize(caller, action(*kind, name), resource.clone()).await?;
@@ -161,6 +162,7 @@ async fn one_of(app: &App, artifact: &Artifact, listed: Listed, layer: Option<u3
 
 fn parsed(digest: &str) -> Result<Digest> {
     digest.parse().map_err(|_| {
-        Error::new(Code::InvalidArgument, "A digest is sha256: and 64 digits of lower-case hex.").with("field", "digest")
+        Error::new(Code::InvalidArgument, "A digest is sha256: and 64 digits of lower-case hex.")
+            .with("field", "digest")
     })
 }

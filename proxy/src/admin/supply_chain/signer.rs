@@ -56,7 +56,8 @@ impl SignerPage {
     /// The signer that the page begins behind.
     pub(super) fn after(&self) -> Result<Option<(String, TrustedSigner)>> {
         let Some(after) = self.after.as_deref().filter(|after| !after.is_empty()) else { return Ok(None) };
-        let wrong = || Error::new(Code::InvalidArgument, "after must be next of the page before.").with("field", "after");
+        let wrong =
+            || Error::new(Code::InvalidArgument, "after must be next of the page before.").with("field", "after");
         let json = URL_SAFE_NO_PAD.decode(after).map_err(|_| wrong())?;
         let place: Place = serde_json::from_slice(&json).map_err(|_| wrong())?;
         // Postgres takes no NUL.

@@ -129,7 +129,8 @@ pub(super) struct Source {
 impl Source {
     /// Reads the key that is brought, or says what to make.
     pub(super) async fn origin(self, keys: &SigningKeys) -> Result<Origin> {
-        let wrong = |field: &'static str, text: &'static str| Error::new(Code::InvalidArgument, text).with("field", field);
+        let wrong =
+            |field: &'static str, text: &'static str| Error::new(Code::InvalidArgument, text).with("field", field);
         match (self.private_key, self.algorithm) {
             (Some(_), Some(_)) => Err(wrong("algorithm", "A key that is brought has its algorithm: leave that out.")),
             (None, _) if self.password.is_some() => Err(wrong("password", "A password belongs to a private_key.")),

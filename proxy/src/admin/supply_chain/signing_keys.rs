@@ -167,7 +167,8 @@ pub(super) async fn create_signing_key(
         valid_to: new.valid_to,
         created_by: permit.principal().to_string(),
     };
-    let answer = once.carry_out(&app, permit, async |index| made(keys.within(&index).create(new, record.as_slice()).await?));
+    let answer =
+        once.carry_out(&app, permit, async |index| made(keys.within(&index).create(new, record.as_slice()).await?));
     let answer = answer.await?;
     app.trust.refresh(&app.index).await?;
     Ok(answer)
@@ -259,7 +260,9 @@ async fn check_last(app: &App, name: &str, headers: &HeaderMap) -> Result<()> {
 async fn active(app: &App, name: &str) -> Result<StoredSigningKey> {
     let found = app.index.active_signing_key(name).await?;
     let found = found.filter(|key| key.state == SigningKeyState::Active);
-    found.ok_or_else(|| Error::new(Code::NoSuchEntity, "There is no such signing key, or none of its generations signs."))
+    found.ok_or_else(|| {
+        Error::new(Code::NoSuchEntity, "There is no such signing key, or none of its generations signs.")
+    })
 }
 
 /// The answer to a key that was made.
@@ -276,7 +279,9 @@ fn place(after: &str) -> Result<(&str, i32)> {
         return Ok(("", 0));
     }
     let place = after.rsplit_once('/').and_then(|(name, generation)| Some((name, generation.parse().ok()?)));
-    place.ok_or_else(|| Error::new(Code::InvalidArgument, "after must be next of the page before.").with("field", "after"))
+    place.ok_or_else(|| {
+        Error::new(Code::InvalidArgument, "after must be next of the page before.").with("field", "after")
+    })
 }
 
 const fn usage(usage: KeyUsage) -> Usage {

@@ -54,7 +54,11 @@ pub(super) struct SigningRule {
     suffix: String,
     /// The content type, or a family of them such as `image/*`; unset: any.
     #[serde(default)]
-    #[schema(example = "application/gzip", max_length = 255, pattern = r"^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/([a-z0-9][a-z0-9!#$&^_.+-]{0,126}|\*)$")]
+    #[schema(
+        example = "application/gzip",
+        max_length = 255,
+        pattern = r"^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/([a-z0-9][a-z0-9!#$&^_.+-]{0,126}|\*)$"
+    )]
     media_type: Option<String>,
     /// The name of the signing key, one for releases.
     #[schema(example = "release", max_length = 128, pattern = r"^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$")]
@@ -217,7 +221,11 @@ fn check(app: &App, rules: &[SigningRule]) -> Result<()> {
             }
         }
         if rule.media_type.as_deref().is_some_and(|text| !is_media_type(text)) {
-            return wrong(at, "media_type", "A media type is written type/subtype, in lower case, or type/*.".to_owned());
+            return wrong(
+                at,
+                "media_type",
+                "A media type is written type/subtype, in lower case, or type/*.".to_owned(),
+            );
         }
         if rule.legacy && app.config.listen.external_url.is_none() {
             let text = "A signature for older clients names the registry: set listen.external_url.";
@@ -251,7 +259,8 @@ async fn check_key(app: &App, name: &str) -> Result<()> {
 
 /// What is set, for the record.
 fn in_words(rules: &[index::SigningRule]) -> String {
-    let each = rules.iter().map(|rule| format!("{}: {}*{} with {}", rule.name, rule.prefix, rule.suffix, rule.key_name));
+    let each =
+        rules.iter().map(|rule| format!("{}: {}*{} with {}", rule.name, rule.prefix, rule.suffix, rule.key_name));
     each.collect::<Vec<_>>().join("; ").chars().filter(|c| !c.is_control()).take(1000).collect()
 }
 
@@ -264,7 +273,17 @@ mod tests {
         for text in ["application/gzip", "image/*", "application/vnd.acme.model+json", "a/b"] {
             assert!(is_media_type(text), "{text}");
         }
-        for text in ["", "image", "image/", "/png", "*/*", "Image/png", "image/png;q=1", "image/p*", &format!("a/{}", "b".repeat(128))] {
+        for text in [
+            "",
+            "image",
+            "image/",
+            "/png",
+            "*/*",
+            "Image/png",
+            "image/png;q=1",
+            "image/p*",
+            &format!("a/{}", "b".repeat(128)),
+        ] {
             assert!(!is_media_type(text), "{text}");
         }
     }

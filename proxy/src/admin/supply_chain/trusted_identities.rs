@@ -134,10 +134,18 @@ pub(super) struct NewTrustedIdentity {
     #[schema(example = "acme-ci", max_length = 128, pattern = r"^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$")]
     name: String,
     /// The issuer's whole URL, as certificates have it.
-    #[schema(example = "https://token.actions.githubusercontent.com", max_length = 512, pattern = r"^https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._/-]*)?$")]
+    #[schema(
+        example = "https://token.actions.githubusercontent.com",
+        max_length = 512,
+        pattern = r"^https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._/-]*)?$"
+    )]
     issuer: String,
     /// The subject of certificates: a mail address or a URI; `*` stands for any run of characters and `?` for one. It must not be wildcards alone.
-    #[schema(example = "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/*", max_length = 1024, pattern = r"^[!-~]*[!-)+->@-~][!-~]*$")]
+    #[schema(
+        example = "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/*",
+        max_length = 1024,
+        pattern = r"^[!-~]*[!-)+->@-~][!-~]*$"
+    )]
     subject: String,
     /// Who that is.
     #[serde(default, deserialize_with = "text::<_, 1024>")]
@@ -163,7 +171,10 @@ pub(super) async fn list_trusted_identities(
     let behind = after.as_ref().map(|(name, signer)| (name.as_str(), signer));
     let found = app.index.trusted_signers_of_kind(false, behind, page.limit()?).await?;
     let next = found.signers.last().filter(|_| found.truncated).map(next).transpose()?;
-    Ok(Json(TrustedIdentities { trusted_identities: found.signers.into_iter().map(TrustedIdentity::from).collect(), next }))
+    Ok(Json(TrustedIdentities {
+        trusted_identities: found.signers.into_iter().map(TrustedIdentity::from).collect(),
+        next,
+    }))
 }
 
 /// Believe an identity.
@@ -289,8 +300,10 @@ pub(super) async fn delete_trusted_identity(
 
 /// The issuer must be a URL, and the subject say more than "anybody".
 fn check_identity(issuer: &str, subject: &str) -> Result<()> {
-    let wrong = |field: &'static str, text: &'static str| Err(Error::new(Code::InvalidArgument, text).with("field", field));
-    let url = url::Url::parse(issuer).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
+    let wrong =
+        |field: &'static str, text: &'static str| Err(Error::new(Code::InvalidArgument, text).with("field", field));
+    let url =
+        url::Url::parse(issuer).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
     if url.is_none() || issuer.len() > ISSUER || issuer.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return wrong("issuer", "The issuer is an http or https URL of at most 512 bytes.");
     }
@@ -298,7 +311,10 @@ fn check_identity(issuer: &str, subject: &str) -> Result<()> {
         return wrong("subject", "The subject has at most 1,024 bytes, and no control characters.");
     }
     if subject.chars().all(|c| matches!(c, '*' | '?') || c.is_whitespace()) {
-        return wrong("subject", "The subject must not be empty or wildcards alone: everybody of the issuer would be believed.");
+        return wrong(
+            "subject",
+            "The subject must not be empty or wildcards alone: everybody of the issuer would be believed.",
+        );
     }
     Ok(())
 }

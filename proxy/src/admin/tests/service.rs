@@ -70,6 +70,16 @@ async fn what_is_wrong_is_named_by_field() {
         (Method::POST, "access-keys", r#"{"name":"a","roles":[1]}"#, "invalid_request", "roles[0]"),
         (Method::POST, "access-keys", r#"{"name":"a","expires_at":"soon"}"#, "invalid_request", "expires_at"),
         (Method::POST, "revocations", r#"{"kind":"subject"}"#, "invalid_request", "value"),
+        (Method::POST, "artifacts/sign", r#"{"artifact":"nowhere","key":"k"}"#, "invalid_argument", "artifact"),
+        (Method::POST, "artifacts/sign", r#"{"artifact":"s3://b/k\u0000","key":"k"}"#, "invalid_argument", "artifact"),
+        (Method::POST, "artifacts/sign", r#"{"artifact":"s3://releases/a"}"#, "invalid_request", "key"),
+        (Method::POST, "artifacts/attest", r#"{"artifact":"oci://a"}"#, "invalid_argument", "artifact"),
+        (Method::POST, "artifacts/attest", r#"{"artifact":"s3://releases/a"}"#, "invalid_argument", "predicate"),
+        (Method::GET, "artifacts/referrers", "", "invalid_argument", "artifact"),
+        (Method::GET, "artifacts/referrers?artifact=oci://A:b", "", "invalid_argument", "artifact"),
+        (Method::GET, "artifacts/referrers?artifact=s3://b/k&kind=tree", "", "invalid_argument", "kind"),
+        (Method::GET, "artifacts/attestations/x?artifact=s3://releases/a", "", "invalid_argument", "digest"),
+        (Method::DELETE, "artifacts/attestations/sha256:0", "", "invalid_argument", "artifact"),
         (Method::POST, "authorize/explain", r#"{"principal":{"nam":1}}"#, "invalid_request", "principal.nam"),
     ] {
         let (status, error) = world.ask_as(Some(SECRET), method, &format!("/-/api/v1/{path}"), body.to_owned()).await;

@@ -43,12 +43,16 @@ async fn put(index: &Index, scope: &SbomScope, key: &str, artifact: &str, readin
     put_of(index, scope, key, &digest(artifact), reading).await
 }
 
+fn carrier_of(subject: &Digest) -> Digest {
+    digest(&format!("carrier of {subject}"))
+}
+
 async fn put_of(index: &Index, scope: &SbomScope, key: &str, subject: &Digest, reading: &Reading) -> IndexedSbom {
     let new = NewSbom {
         scope,
         key,
         subject,
-        carrier: &digest(&format!("carrier of {subject}")),
+        carrier: &carrier_of(subject),
         digest: &digest(&format!("document of {subject}")),
         size: 1,
         manner: Manner::Referrer,
@@ -189,7 +193,7 @@ async fn what_goes_is_found_no_more() {
     };
     assert_eq!(forget(Some(digest("x")), None).await, 1);
     assert_eq!(forget(Some(digest("x")), None).await, 0);
-    assert_eq!(forget(None, Some(digest("carrier of y"))).await, 1);
+    assert_eq!(forget(None, Some(carrier_of(&digest("y")))).await, 1);
     assert_eq!(found(&world.index, &package("pkg:npm/a"), None).await.len(), 1);
     assert_eq!(forget(None, None).await, 1);
     assert_eq!(world.count("SELECT count(*) FROM sbom_components").await, 0);

@@ -40,7 +40,8 @@ async fn object(app: &App, bucket: &str, key: &str) -> Result<Artifact> {
             continue;
         };
         let layer = layers(manifest.as_bytes()).ok().and_then(|layers| layers.into_iter().next());
-        let layer = layer.ok_or_else(|| Error::internal(format!("the manifest of s3://{bucket}/{key} has no layer")))?;
+        let layer =
+            layer.ok_or_else(|| Error::internal(format!("the manifest of s3://{bucket}/{key} has no layer")))?;
         return Ok(Artifact {
             digest: Digest::of(manifest.as_bytes()),
             media_type: MANIFEST.to_owned(),

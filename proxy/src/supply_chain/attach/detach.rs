@@ -39,7 +39,8 @@ pub async fn detach(app: &App, permit: &Permit, artifact: &Artifact, listed: &Li
         Home::Repository(name) => {
             let on_record = OnRecord::begin(app, permit, &listed.digest, listed.size, None).await?;
             let deleted = app.store.delete_manifest(name, &listed.digest.to_string()).await;
-            let result = deleted.and_then(|was_there| if was_there { Ok(()) } else { Err(Code::ManifestUnknown.into()) });
+            let result =
+                deleted.and_then(|was_there| if was_there { Ok(()) } else { Err(Code::ManifestUnknown.into()) });
             match &result {
                 Ok(()) => {
                     if let Some(done) = on_record.outcome(ACCEPTED, None) {

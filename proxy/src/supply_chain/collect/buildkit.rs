@@ -75,9 +75,7 @@ mod tests {
     #[test]
     fn what_buildx_puts_beside_an_image_is_about_that_image() {
         let (image, attestation) = (Digest::of(b"image"), Digest::of(b"attestation"));
-        let entry = |digest: &Digest, annotations: serde_json::Value| {
-            json!({"mediaType": MANIFEST, "digest": digest.to_string(), "size": 7, "annotations": annotations})
-        };
+        let entry = |digest: &Digest, annotations: serde_json::Value| json!({"mediaType": MANIFEST, "digest": digest.to_string(), "size": 7, "annotations": annotations});
         let about = json!({TYPE: ATTESTATION, ABOUT: image.to_string()});
         let index = json!({"manifests": [
             {"mediaType": MANIFEST, "digest": image.to_string(), "size": 7},
@@ -87,7 +85,10 @@ mod tests {
         ]});
         let (listed, rest) = read(index.to_string().as_bytes(), &Digest::of(b"index"));
         assert_eq!((listed.len(), rest), (1, None));
-        assert_eq!((listed[0].digest, listed[0].subject, listed[0].kinds.as_slice()), (attestation, image, &[Kind::Attestation][..]));
+        assert_eq!(
+            (listed[0].digest, listed[0].subject, listed[0].kinds.as_slice()),
+            (attestation, image, &[Kind::Attestation][..])
+        );
     }
 
     #[test]

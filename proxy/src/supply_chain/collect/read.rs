@@ -139,10 +139,14 @@ fn documents_of(manifest: &[u8]) -> Option<Vec<Descriptor>> {
 /// The bytes of a blob; `None` where it is not what its manifest says.
 async fn blob(app: &App, repository: &str, layer: &Descriptor) -> Result<Option<Vec<u8>>> {
     let stream = app.store.get_blob(repository, &layer.digest, layer.size, 0..layer.size).await;
-    let read = async { stream?.try_fold(Vec::new(), |mut all, chunk| async move {
-        all.extend_from_slice(&chunk);
-        Ok(all)
-    }).await };
+    let read = async {
+        stream?
+            .try_fold(Vec::new(), |mut all, chunk| async move {
+                all.extend_from_slice(&chunk);
+                Ok(all)
+            })
+            .await
+    };
     match read.await {
         Ok(bytes) if Digest::of(&bytes) == layer.digest => Ok(Some(bytes)),
         Ok(_) => Ok(None),
@@ -178,7 +182,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn manifest(types: &[&str]) -> Vec<u8> {
-        let layer = |media_type: &&str| json!({"mediaType": media_type, "digest": Digest::of(b"x").to_string(), "size": 1});
+        let layer =
+            |media_type: &&str| json!({"mediaType": media_type, "digest": Digest::of(b"x").to_string(), "size": 1});
         let layers: Vec<Value> = types.iter().map(layer).collect();
         json!({"schemaVersion": 2, "config": {"mediaType": "a/b", "digest": Digest::of(b"{}").to_string(), "size": 2},
             "layers": layers})

@@ -110,10 +110,7 @@ fn refuse(licence: &LicenseReq, policy: &LicencePolicy) -> Option<Reason> {
     }
 }
 
-fn best<'p>(
-    entries: &'p [LicencePattern],
-    fit: impl Fn(&LicencePattern) -> Option<Fit>,
-) -> Option<(&'p LicencePattern, Fit)> {
+fn best(entries: &[LicencePattern], fit: impl Fn(&LicencePattern) -> Option<Fit>) -> Option<(&LicencePattern, Fit)> {
     entries.iter().filter_map(|entry| Some((entry, fit(entry)?))).max_by_key(|(_, fit)| *fit)
 }
 

@@ -60,7 +60,8 @@ mod tests {
     fn only_a_signature_under_its_tag_without_any_bundle_is_only_legacy() {
         let (sig, att) = (listed(None, Some("x.sig")), listed(None, Some("x.att")));
         let (bundle, sbom) = (listed(Some(bundle::MEDIA_TYPE), None), listed(Some("application/spdx+json"), None));
-        let only = |listed: &[&Listed]| is_only_legacy(&listed.iter().map(|one| (*one).clone()).collect::<Vec<_>>(), "x.sig");
+        let only =
+            |listed: &[&Listed]| is_only_legacy(&listed.iter().map(|one| (*one).clone()).collect::<Vec<_>>(), "x.sig");
         assert!(only(&[&sig]) && only(&[&sig, &sbom, &att]));
         assert!(!only(&[]) && !only(&[&att]) && !only(&[&sbom]) && !only(&[&sig, &bundle]));
     }

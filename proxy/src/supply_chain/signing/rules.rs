@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use zas_policy::Action;
 
@@ -24,6 +24,9 @@ pub const TASK: &str = "signing-rules";
 
 /// How long nobody else signs an object that somebody signs: longer than waiting for its digest, and all that the registry may take.
 const LEASE: Duration = Duration::from_secs(300);
+
+/// What one attempt may take: it ends before the lease does.
+const ATTEMPT: Duration = Duration::from_secs(240);
 
 /// How long one rests where there is nothing to do, or the index does not answer.
 const REST: Duration = Duration::from_secs(1);
@@ -81,7 +84,8 @@ impl RuleSigner {
     /// `IndexUnavailable`.
     pub async fn work_off_one(&self) -> Result<bool> {
         let Some(task) = self.0.index.claim_signing(LEASE).await? else { return Ok(false) };
-        let result = self.sign(&task).await;
+        let late = |_| Err(Error::new(Code::UpstreamUnavailable, "Signing has taken too long."));
+        let result = timeout(ATTEMPT, self.sign(&task)).await.unwrap_or_else(late);
         let (end, outcome) = self.end(&task, result);
         counter!(names::RULE_SIGNINGS, "outcome" => outcome).increment(1);
         self.0.index.end_signing(task.id, &end).await?;

@@ -39,7 +39,9 @@ impl Submitted {
             Self::Bundle(json) => match Bundle::parse(json)?.content {
                 Content::Envelope(envelope) => envelope,
                 Content::Message { .. } => {
-                    return Err(wrong("The bundle holds no statement but a signature over bytes: push it with cosign."));
+                    return Err(wrong(
+                        "The bundle holds no statement but a signature over bytes: push it with cosign.",
+                    ));
                 }
             },
         };

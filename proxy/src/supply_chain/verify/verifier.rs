@@ -32,11 +32,7 @@ impl Verifier {
     /// what one of them vouches for counts.
     /// # Errors
     /// Never; the library could refuse a root of nobody.
-    pub fn new(
-        trust: Trust,
-        roots: impl IntoIterator<Item = TrustRoot>,
-        log: LogPolicy,
-    ) -> Result<Self, Malformed> {
+    pub fn new(trust: Trust, roots: impl IntoIterator<Item = TrustRoot>, log: LogPolicy) -> Result<Self, Malformed> {
         let roots = roots.into_iter().collect();
         let Trust { mut keys, identities, .. } = trust;
         // A key that is known by two names and was revoked under one of them is revoked.
