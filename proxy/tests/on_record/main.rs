@@ -8,6 +8,7 @@
 
 #[path = "../support/ask.rs"]
 mod ask;
+mod outcomes;
 mod service_role;
 #[path = "../support/sidecar.rs"]
 mod sidecar;
@@ -179,7 +180,7 @@ async fn a_push_has_its_intent_and_its_outcome_and_a_pull_its_record() {
     assert_eq!(world.ask("GET", &format!("/v2/team/app/blobs/{DIGEST}"), "").await, (200, "{}".to_owned()));
     let read = world.expect("team/app", |record| record["kind"] == "operation").await;
     assert_eq!((&read["action"], &read["reference"]), (&"oci:Pull".into(), &DIGEST.into()));
-    assert_eq!((&read["bytes_out"], &read["source_ip"]), (&2.into(), &"127.0.0.1".into()));
+    assert_eq!((&read["status"], &read["source_ip"]), (&Value::Null, &"127.0.0.1".into()), "it was not answered yet");
     assert_eq!((&read["user_agent"], &read["decision"]), (&"test/1".into(), &"allow".into()));
 }
 
@@ -393,9 +394,15 @@ async fn a_login_and_a_list_whose_records_cannot_be_committed_are_refused_where_
     .await;
     let rule = "ALTER TABLE audit_event ADD CONSTRAINT no CHECK (kind NOT IN ('login', 'operation')) NOT VALID";
     world.sql(rule).await;
-    for target in ["/v2/", "/v2/_catalog"] {
+    let before = world.faults.requests(Route::Manifest);
+    for target in ["/v2/", "/v2/_catalog", "/v2/team/app/manifests/v1"] {
         let (status, body) = world.ask("GET", target, "").await;
         assert_eq!(status, 503, "{target}: {body}");
+    }
+    assert_eq!(world.faults.requests(Route::Manifest), before, "a pull that was refused reached the registry");
+    for target in ["/v2/", "/v2/team/app/tags/list", "/-/api/v1/whoami", "/-/token"] {
+        let (status, body) = world.ask_as("AKIA", "a-wrong-secret", "GET", target, "").await;
+        assert_eq!(status, 503, "wrong credentials at {target}: {body}");
     }
     world.sql("ALTER TABLE audit_event DROP CONSTRAINT no").await;
     assert_eq!(world.ask("GET", "/v2/", "").await.0, 200);
@@ -438,11 +445,26 @@ async fn whoever_asks_too_often_for_what_they_may_not_do_is_told_to_wait_and_doe
         }
     };
     tokio::time::timeout(PATIENCE, waiting).await.unwrap();
-    // What one may do, and others, go on; what was too much left no record.
+    // What one may do, and others, go on; what was too much left no record of its own.
     assert_eq!(world.ask_as(&id, &secret, "GET", "/-/api/v1/whoami", "").await.0, 200);
     assert_eq!(world.ask_as(&other, &others, "GET", "/v2/team/app/tags/list", "").await.0, 403);
     world.expect("team/app", |record| record["principal"] == "user/service/other").await;
     assert_eq!(world.records_of_kind("denial").await.len(), denied + 1);
+    // But one for a minute, or for what there was of it.
+    world.stop.cancel();
+    let too_many = statuses.len() - denied;
+    let told = async {
+        loop {
+            let records = world.records_of_kind("denial").await;
+            if let Some(record) = records.into_iter().find(|record| record["lost"].is_u64()) {
+                return record;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let told = tokio::time::timeout(PATIENCE, told).await.unwrap();
+    assert_eq!((&told["lost"], &told["principal"]), (&too_many.into(), &"user/service/ci".into()));
+    assert_eq!((&told["source_ip"], &told["error"]), (&"127.0.0.1".into(), &"rate_exceeded".into()));
 }
 
 #[tokio::test]
