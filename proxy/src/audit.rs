@@ -2,10 +2,11 @@
 //!
 //! A mutation's [`Record`] commits in the transaction of the change (`index/`); everything else goes through the
 //! [`Journal`]'s queue. The sealer chains what was committed, checkpoints sign the chains, [`verify`] checks it all; the
-//! [`Reconciler`] finds out what became of a change whose process died.
+//! [`Reconciler`] finds out what became of a change whose process died, or has heard no answer.
 //! What does not live here: the SQL (`index/audit.rs`), who may read records (`authz`), and the HTTP of it (`admin/audit.rs`).
 
 pub mod checkpoint;
+mod excess;
 mod journal;
 mod keeper;
 pub mod note;
@@ -23,7 +24,7 @@ mod webhook;
 pub use journal::Journal;
 pub use keeper::Keeper;
 pub use query::{Page, place, query, token};
-pub use reconcile::Reconciler;
+pub use reconcile::{ATTACH_REFERRER, Reconciler};
 pub use record::{Api, Decided, Kind, Reconciled, Record};
 pub use render::render;
 pub use trail::{Facts, Trail};

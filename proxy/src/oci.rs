@@ -45,7 +45,7 @@ use crate::telemetry;
 
 use answer::OciAnswer;
 use catalog::View;
-use on_record::OnRecord;
+use on_record::{OnRecord, Target};
 use request::BodyLimit;
 use transfer::Transfer;
 
@@ -92,11 +92,13 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
             // The last thing that is asked: who may not, learns nothing of the registry's health.
             let passage = app.store.pass(request::has_body(&parts.method, &parts.headers))?;
             update_tag::check(app, &permit, &route, &tags, parts).await?;
-            let on_record = OnRecord::begin(&app.journal, &permit, &route, tags, parts).await?;
+            let name = permitted_name(&route)?.clone();
+            let target = Target { home: &name, path_and_query: &forward.path_and_query };
+            let on_record = OnRecord::begin(&app.journal, &permit, &route, tags, &parts.method, target).await?;
             forward.answer = Some(Arc::new(OciAnswer {
-                name: permitted_name(&route)?.clone(),
+                name: name.clone(),
                 digest: route.digest().cloned(),
-                home: permitted_name(&route)?.clone(),
+                home: name,
                 upstream: door.upstream()?,
                 span,
                 transfer: Transfer::of(&route, parts),

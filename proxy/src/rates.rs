@@ -195,7 +195,7 @@ fn exceeded(rate: &'static str, wait: Duration) -> Error {
 }
 
 /// What one customer has: an address of version 4, a /64 of version 6.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & (u128::MAX << 64)).into()),
         v4 @ IpAddr::V4(_) => v4,

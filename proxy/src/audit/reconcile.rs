@@ -1,4 +1,4 @@
-//! [`Reconciler`]: what became of changes to the registry whose process was gone before it could say so.
+//! [`Reconciler`]: what became of changes to the registry whose process was gone before it could say so, or has heard no answer.
 //!
 //! An intent without an outcome is claimed by one replica at a time, which asks the registry for what the intent names and records
 //! the answer as the intent's outcome: `found`, `absent`, or `unknown` where the registry cannot tell, as of an upload that was
@@ -14,8 +14,11 @@ use super::keeper::SILENCE;
 use super::{Reconciled, Record};
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
-use crate::index::{Index, OpenIntent};
+use crate::index::{Index, OpenIntent, ReferrerRef};
 use crate::store::Store;
+
+/// What an intent says that is about attaching something to an object: no route is called so.
+pub const ATTACH_REFERRER: &str = "AttachReferrer";
 
 /// How often intents are looked for.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -34,10 +37,14 @@ pub struct Reconciler {
     after: Duration,
 }
 
-/// What an intent names at the registry.
+/// What an intent is about.
 enum Subject<'a> {
-    Manifest(&'a str),
-    Blob(Digest),
+    /// At the registry, in this repository.
+    Manifest(&'a str, &'a str),
+    /// At the registry, in this repository.
+    Blob(&'a str, Digest),
+    /// In the index, of this bucket: there it is seen when all of it was done.
+    Referrer(&'a str, Digest),
 }
 
 /// What the registry says, and the digest of what is there.
@@ -85,7 +92,9 @@ impl Reconciler {
         let outcome = Record::outcome_of(&record).ok_or_else(|| Error::internal("an intent that is no record"))?;
         let (said, digest) = match self.ask(&record).await {
             Ok(said) => said,
-            Err(error) if error.code() == Code::UpstreamUnavailable => return Err(error),
+            Err(error) if matches!(error.code(), Code::UpstreamUnavailable | Code::IndexUnavailable) => {
+                return Err(error);
+            }
             Err(error) => {
                 tracing::warn!(intent = %intent.id, "the registry cannot tell: {}", error.for_log());
                 (Reconciled::Unknown, None)
@@ -104,12 +113,15 @@ impl Reconciler {
     }
 
     async fn ask(&self, record: &Value) -> Result<Said> {
-        let Some((repository, subject)) = subject(record) else { return Ok((Reconciled::Unknown, None)) };
+        let Some(subject) = subject(record) else { return Ok((Reconciled::Unknown, None)) };
         let found = match subject {
-            Subject::Manifest(reference) => {
+            Subject::Manifest(repository, reference) => {
                 self.store.get_manifest(repository, reference).await?.map(|manifest| manifest.digest)
             }
-            Subject::Blob(digest) => self.store.head_blob(repository, &digest).await?.map(|_| digest),
+            Subject::Blob(repository, digest) => self.store.head_blob(repository, &digest).await?.map(|_| digest),
+            Subject::Referrer(bucket, digest) => {
+                self.index.referrer(bucket, ReferrerRef::Digest(&digest)).await?.map(|referrer| referrer.digest)
+            }
         };
         Ok(match found {
             Some(digest) => (Reconciled::Found, Some(digest)),
@@ -118,18 +130,19 @@ impl Reconciler {
     }
 }
 
-/// What is to be looked for, and in which repository; `None` where the intent names nothing that could be.
-fn subject(record: &Value) -> Option<(&str, Subject<'_>)> {
+/// What is to be looked for; `None` where the intent names nothing that could be, or does not say where. The registry is asked in
+/// the repository that the change was forwarded to: what is attached to objects is not where clients name it.
+fn subject(record: &Value) -> Option<Subject<'_>> {
     let text = |name: &str| record.get(name).and_then(Value::as_str);
-    let digest = |name: &str| text(name)?.parse().ok().map(Subject::Blob);
-    // The operations' names are those of the routes (`oci/path.rs`).
-    let subject = match text("note")? {
-        "PushManifest" | "DeleteManifest" => Subject::Manifest(text("reference")?),
-        "DeleteBlob" => digest("reference")?,
-        "StartUpload" | "FinishUpload" => digest("digest")?,
-        _ => return None,
-    };
-    Some((text("resource")?, subject))
+    let digest = |name: &str| text(name)?.parse::<Digest>().ok();
+    // The operations' names are those of the routes (`oci/path.rs`), but for the last.
+    match text("note")? {
+        "PushManifest" | "DeleteManifest" => Some(Subject::Manifest(text("upstream")?, text("reference")?)),
+        "DeleteBlob" => Some(Subject::Blob(text("upstream")?, digest("reference")?)),
+        "StartUpload" | "FinishUpload" => Some(Subject::Blob(text("upstream")?, digest("digest")?)),
+        ATTACH_REFERRER => Some(Subject::Referrer(text("resource")?, digest("digest")?)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -140,18 +153,24 @@ mod tests {
     #[test]
     fn what_an_intent_names_is_read_by_what_was_asked_for() {
         let digest = Digest::of(b"{}").to_string();
-        let record = |note: &str| json!({"note": note, "resource": "team/app", "reference": "v1", "digest": digest});
+        let record = |note: &str| json!({"note": note, "resource": "a", "upstream": "team/app", "reference": "v1", "digest": digest});
         for note in ["PushManifest", "DeleteManifest"] {
             let record = record(note);
-            assert!(matches!(subject(&record), Some(("team/app", Subject::Manifest("v1")))), "{note}");
+            assert!(matches!(subject(&record), Some(Subject::Manifest("team/app", "v1"))), "{note}");
         }
         for note in ["StartUpload", "FinishUpload"] {
             let record = record(note);
-            assert!(matches!(subject(&record), Some(("team/app", Subject::Blob(_)))), "{note}");
+            assert!(matches!(subject(&record), Some(Subject::Blob("team/app", _))), "{note}");
         }
-        for nothing in
-            [record("UploadChunk"), record("DeleteBlob"), json!({"note": "StartUpload", "resource": "a"}), json!({})]
-        {
+        assert!(matches!(subject(&record(ATTACH_REFERRER)), Some(Subject::Referrer("a", _))));
+        for nothing in [
+            record("UploadChunk"),
+            record("DeleteBlob"),
+            json!({"note": "StartUpload", "upstream": "a"}),
+            json!({"note": "StartUpload", "resource": "a", "digest": digest}),
+            json!({"note": "PushManifest", "resource": "a", "reference": "v1"}),
+            json!({}),
+        ] {
             assert!(subject(&nothing).is_none(), "{nothing}");
         }
     }

@@ -72,16 +72,19 @@ impl Kind {
     }
 }
 
-/// What the registry said of a change whose process was gone before it could say what became of it.
+/// What is known of a change whose answer nobody has heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reconciled {
-    /// What the change was about is there.
+    /// The registry was asked: what the change was about is there.
     Found,
-    /// It is not there.
+    /// The registry was asked: it is not there.
     Absent,
     /// It cannot be told.
     Unknown,
+    /// The registry was never told of it.
+    #[serde(rename = "not_forwarded")]
+    NotForwarded,
 }
 
 /// Which API was used.
@@ -169,6 +172,8 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
     v: u8,
     writer: Option<Uuid>,
@@ -210,6 +215,7 @@ impl Record {
             tags: Vec::new(),
             time,
             tls: None,
+            upstream: None,
             user_agent: None,
             v: VERSION,
             writer: None,
@@ -340,6 +346,12 @@ impl Record {
         self
     }
 
+    /// Says where requests came from, where nothing else is known of them.
+    pub(crate) const fn source(mut self, source: Option<IpAddr>) -> Self {
+        self.source_ip = source;
+        self
+    }
+
     /// Says what was answered: the HTTP status and, where it is an error, its code.
     #[must_use]
     pub fn answered(mut self, status: u16, error: Option<crate::error::Code>) -> Self {
@@ -370,7 +382,14 @@ impl Record {
         self
     }
 
-    /// Says what the registry said in place of a process that was gone.
+    /// Says which repository of the registry it is about: that is not always what the client calls it.
+    #[must_use]
+    pub(crate) fn upstream(mut self, repository: &str) -> Self {
+        self.upstream = named(repository);
+        self
+    }
+
+    /// Says what is known in place of the registry's answer.
     #[must_use]
     pub const fn reconciled(mut self, outcome: Reconciled) -> Self {
         self.outcome = Some(outcome);
@@ -447,6 +466,7 @@ mod tests {
             .tags(&["v1".to_owned()])
             .lost(4)
             .note("n".to_owned())
+            .upstream("zas/x")
             .reconciled(Reconciled::Found)
     }
 

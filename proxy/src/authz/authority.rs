@@ -88,10 +88,14 @@ impl Authority {
     }
 
     /// Each denial has its record, so that somebody who asks for nothing else would fill the log: beyond the rate they are told to
-    /// wait, which is counted and not recorded.
+    /// wait, which is counted, and on record once a minute.
     fn count_denial(&self, caller: &Caller) -> Result<()> {
         match &self.rates {
-            Some(rates) => rates.check_denial(caller.principal(), caller.address()),
+            Some(rates) => {
+                let (principal, address) = (caller.principal(), caller.address());
+                let checked = rates.check_denial(principal, address);
+                checked.inspect_err(|_| self.journal.denied_too_often(principal, address))
+            }
             None => Ok(()),
         }
     }

@@ -23,8 +23,8 @@ pub struct Audit {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub queue_timeout: Duration,
-    /// When the registry is asked what became of a change whose process has died: so long after it was begun, which must be longer
-    /// than the registry may take to carry out what was left to it.
+    /// When the registry is asked what became of a change whose process has died, or that it has not answered: so long after it was
+    /// begun, which must be longer than the registry may take to carry out what was left to it.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub reconcile_after: Duration,

@@ -1,11 +1,11 @@
-//! Intents without an outcome whose process is gone: claimed by one replica at a time, and settled once.
+//! Intents without an outcome, whose process is gone or has heard no answer: claimed by one replica at a time, and settled once.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::Index;
-use super::convert::seconds;
+use super::convert::{seconds, to_u64};
 use crate::audit::Record;
 use crate::error::{Error, Result};
 use crate::telemetry::names;
@@ -20,8 +20,19 @@ pub struct OpenIntent {
 }
 
 impl Index {
-    /// The oldest intent that has had no outcome for `age`, of a process that was not heard of for `silence`. For `lease` it is
-    /// this caller's to find out about.
+    /// Marks intents that were forwarded and not answered: they are claimed though their process lives. How many of them had no
+    /// outcome and no mark.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn doubt_audit_intents(&self, intents: &[Uuid]) -> Result<u64> {
+        let (doubted,): (i64,) =
+            self.fetch_one(|| sqlx::query_as("SELECT audit_doubt_intents($1)").bind(intents)).await?;
+        Ok(to_u64(doubted))
+    }
+
+    /// The oldest intent that has had no outcome for `age`, and is in doubt or of a process that was not heard of for `silence`.
+    /// For `lease` it is this caller's to find out about. `age` and `silence` are a second at the least, `lease` is an hour at the
+    /// most.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn claim_audit_intent(

@@ -63,9 +63,15 @@ async fn a_login_and_a_list_whose_records_cannot_be_committed_are_refused_where_
     .await;
     let rule = "ALTER TABLE audit_event ADD CONSTRAINT no CHECK (kind NOT IN ('login', 'operation')) NOT VALID";
     world.sql(rule).await;
-    for target in ["/v2/", "/v2/_catalog"] {
+    let before = world.faults.requests(Route::Manifest);
+    for target in ["/v2/", "/v2/_catalog", "/v2/team/app/manifests/v1"] {
         let (status, body) = world.ask("GET", target, "").await;
         assert_eq!(status, 503, "{target}: {body}");
+    }
+    assert_eq!(world.faults.requests(Route::Manifest), before, "a pull that was refused reached the registry");
+    for target in ["/v2/", "/v2/team/app/tags/list", "/-/api/v1/whoami", "/-/token"] {
+        let (status, body) = world.ask_as("AKIA", "a-wrong-secret", "GET", target, "").await;
+        assert_eq!(status, 503, "wrong credentials at {target}: {body}");
     }
     world.sql("ALTER TABLE audit_event DROP CONSTRAINT no").await;
     assert_eq!(world.ask("GET", "/v2/", "").await.0, 200);

@@ -41,11 +41,26 @@ async fn whoever_asks_too_often_for_what_they_may_not_do_is_told_to_wait_and_doe
         }
     };
     tokio::time::timeout(PATIENCE, waiting).await.unwrap();
-    // What one may do, and others, go on; what was too much left no record.
+    // What one may do, and others, go on; what was too much left no record of its own.
     assert_eq!(world.ask_as(&id, &secret, "GET", "/-/api/v1/whoami", "").await.0, 200);
     assert_eq!(world.ask_as(&other, &others, "GET", "/v2/team/app/tags/list", "").await.0, 403);
     world.expect("team/app", |record| record["principal"] == "user/service/other").await;
     assert_eq!(world.records_of_kind("denial").await.len(), denied + 1);
+    // But one for a minute, or for what there was of it.
+    world.stop.cancel();
+    let too_many = statuses.len() - denied;
+    let told = async {
+        loop {
+            let records = world.records_of_kind("denial").await;
+            if let Some(record) = records.into_iter().find(|record| record["lost"].is_u64()) {
+                return record;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let told = tokio::time::timeout(PATIENCE, told).await.unwrap();
+    assert_eq!((&told["lost"], &told["principal"]), (&too_many.into(), &"user/service/ci".into()));
+    assert_eq!((&told["source_ip"], &told["error"]), (&"127.0.0.1".into(), &"denied_too_often".into()));
 }
 
 #[tokio::test]

@@ -50,6 +50,28 @@ async fn the_service_changes_and_deletes_nothing_of_the_audit_log() {
 }
 
 #[tokio::test]
+async fn intents_are_claimed_by_the_service_alone_for_whoever_claims_one_reads_its_record() {
+    let world = World::new().await;
+    let may = async |role: &'static str, function: &'static str| {
+        let asked = sqlx::query_scalar::<_, bool>("SELECT has_function_privilege($1::text, $2::text, 'EXECUTE')");
+        asked.bind(role).bind(function).fetch_one(&world.database.pool().unwrap()).await.unwrap()
+    };
+    const CLAIM: &str = "audit_claim_intent(double precision, double precision, double precision)";
+    for (role, claims) in [
+        ("zas_service", true),
+        ("zas_audit_writer", false),
+        ("zas_audit_reader", false),
+        ("zas_audit_retention", false),
+    ] {
+        assert_eq!(may(role, CLAIM).await, claims, "{role}");
+    }
+    for role in ["zas_service", "zas_audit_writer"] {
+        assert!(may(role, "audit_doubt_intents(uuid[])").await, "{role}");
+    }
+    assert!(!may("zas_audit_reader", "audit_doubt_intents(uuid[])").await);
+}
+
+#[tokio::test]
 async fn what_a_later_migration_makes_is_granted_when_it_has_run() {
     let world = World::new().await;
     sqlx::query("CREATE TABLE later (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)")

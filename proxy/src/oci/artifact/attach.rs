@@ -153,7 +153,7 @@ impl Pushed<'_> {
         root: Digest,
     ) -> Result<()> {
         let (app, size) = (self.visit.app, self.bytes.len() as u64);
-        let on_record = OnRecord::begin(self.visit, permit, &self.digest, size).await?;
+        let on_record = OnRecord::begin(&app.journal, permit, home, &self.digest, size).await?;
         let kinds: Vec<&'static str> = referrer.kinds.iter().map(|kind| kind.as_str()).collect();
         let new = NewReferrer {
             bucket: self.visit.folder.bucket(),
@@ -177,11 +177,7 @@ impl Pushed<'_> {
             app.index.store_referrer(id, self.place.tag(), done.as_slice(), on_record.intent).await
         };
         let result = stored.await;
-        if let Err(error) = &result
-            && let Some(failed) = on_record.outcome(error.row().status, Some(error.code()))
-        {
-            app.journal.offer(failed);
-        }
+        on_record.ended(result.as_ref().err());
         if result.is_ok() {
             app.unnamed.named(new.bucket, held_bytes(0, &referrer.blobs));
         }
@@ -249,25 +245,57 @@ fn body_error(error: BoxError) -> Error {
 
 /// The intent of a change, which is committed before it is made, and the record of its outcome, which is committed with it.
 struct OnRecord<'a> {
+    journal: &'a audit::Journal,
     permit: &'a Permit,
     digest: &'a Digest,
     size: u64,
+    /// As long as it is not known what became of it.
     intent: Option<uuid::Uuid>,
 }
 
 impl<'a> OnRecord<'a> {
-    async fn begin(visit: &Visit<'_>, permit: &'a Permit, digest: &'a Digest, size: u64) -> Result<Self> {
-        let journal = &visit.app.journal;
+    async fn begin(
+        journal: &'a audit::Journal,
+        permit: &'a Permit,
+        home: &str,
+        digest: &'a Digest,
+        size: u64,
+    ) -> Result<Self> {
         let intent = permit.recorded(audit::Kind::Intent).filter(|_| journal.is_enabled());
         let id = intent.as_ref().map(audit::Record::id);
         if let Some(intent) = intent {
-            journal.intent(intent.digest(digest)).await?;
+            let intent = intent.digest(digest).upstream(home).note(audit::ATTACH_REFERRER.to_owned());
+            journal.intent(intent).await?;
         }
-        Ok(Self { permit, digest, size, intent: id })
+        Ok(Self { journal, permit, digest, size, intent: id })
+    }
+
+    /// Writes that it failed. That it was done has been committed with it; whether it was, is not known where the index is lost on
+    /// the way.
+    fn ended(mut self, error: Option<&Error>) {
+        match error {
+            Some(error) if error.code() == Code::IndexUnavailable => {}
+            Some(error) => {
+                if let Some(failed) = self.outcome(error.row().status, Some(error.code())) {
+                    self.journal.offer(failed);
+                }
+                self.intent = None;
+            }
+            None => self.intent = None,
+        }
     }
 
     fn outcome(&self, status: u16, error: Option<Code>) -> Option<audit::Record> {
         let record = self.permit.recorded(audit::Kind::Outcome)?.of_intent(self.intent?);
         Some(record.digest(self.digest).bytes(self.size, 0).answered(status, error))
+    }
+}
+
+impl Drop for OnRecord<'_> {
+    /// Whoever leaves in the middle of it leaves it in doubt.
+    fn drop(&mut self) {
+        if let Some(intent) = self.intent {
+            self.journal.doubt(intent);
+        }
     }
 }

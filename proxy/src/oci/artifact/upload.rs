@@ -11,7 +11,7 @@ use url::Url;
 
 use super::super::answer::OciAnswer;
 use super::super::name::Name;
-use super::super::on_record::OnRecord;
+use super::super::on_record::{OnRecord, Target};
 use super::super::path::Route;
 use super::super::query;
 use super::super::request::{self, BodyLimit};
@@ -47,7 +47,8 @@ pub(super) async fn route(
     forward.set_request_headers = changes.set;
     // The last thing that is asked: who may not, learns nothing of the registry's health.
     let passage = app.store.pass(request::has_body(&parts.method, &parts.headers))?;
-    let on_record = OnRecord::begin(&app.journal, &permit, route, Vec::new(), parts).await?;
+    let target = Target { home: &home, path_and_query: &forward.path_and_query };
+    let on_record = OnRecord::begin(&app.journal, &permit, route, Vec::new(), &parts.method, target).await?;
     forward.answer = Some(Arc::new(OciAnswer {
         name: visit.name.clone(),
         digest: route.digest().cloned(),
