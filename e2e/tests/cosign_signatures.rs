@@ -197,8 +197,11 @@ async fn cosign_verifies_what_we_sign(world: &World<'_>, tour: &mut Tour, algori
         world.refused(&image("other.pub").each_ref().map(String::as_str))
     });
 
-    let payload =
-        Payload { reference: format!("{}/{REPOSITORY}", world.room.server.authority()), digest: world.digest() };
+    let payload = Payload {
+        reference: format!("{}/{REPOSITORY}", world.room.server.authority()),
+        digest: world.digest(),
+        annotations: Default::default(),
+    };
     let layer = sign::sign_legacy(&pair, &payload).await?;
     let tag = legacy_tag(&world.digest(), "sig");
     let existing = world.get(&format!("manifests/{tag}")).await.ok();

@@ -18,7 +18,17 @@ const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/
 const DEADLINE: Duration = Duration::from_secs(480);
 
 /// What can be listed with root's key.
-const LISTS: [&str; 6] = ["buckets", "policies", "roles", "access-keys", "sessions", "revocations"];
+const LISTS: [&str; 9] = [
+    "buckets",
+    "policies",
+    "roles",
+    "access-keys",
+    "sessions",
+    "revocations",
+    "signing-keys",
+    "trusted-keys",
+    "trusted-identities",
+];
 
 #[test]
 fn the_management_api_is_as_it_is_described() -> Result<()> {

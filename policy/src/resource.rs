@@ -18,7 +18,7 @@ const ROLE: &str = "arn:aws:iam:::role/";
 const ADMIN: &str = "arn:zas:admin:::";
 
 /// The kinds of [`Resource::Managed`].
-const MANAGED: [&str; 3] = ["policy", "access-key", "session"];
+const MANAGED: [&str; 6] = ["policy", "access-key", "session", "signing-key", "trusted-key", "trusted-identity"];
 
 /// A text that names no resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +61,9 @@ pub enum Resource {
         /// The role's name.
         name: String,
     },
-    /// What the management API manages besides: a policy, an access key, a session.
+    /// What the management API manages besides: a policy, an access key, a session, a signing key.
     Managed {
-        /// Which: `policy`, `access-key`, `session`.
+        /// Which: `policy`, `access-key`, `session`, `signing-key`, `trusted-key`, `trusted-identity`.
         kind: &'static str,
         /// Its name.
         name: String,

@@ -70,7 +70,11 @@ fn verifying(c: &mut Criterion) {
         });
     }
     let key = KeyPair::generate(Algorithm::EcdsaP256).unwrap();
-    let payload = Payload { reference: "registry.example/team/app".into(), digest: Digest::of(b"manifest") };
+    let payload = Payload {
+        reference: "registry.example/team/app".into(),
+        digest: Digest::of(b"manifest"),
+        annotations: Default::default(),
+    };
     let legacy = Evidence::Legacy(block_on(sign::sign_legacy(&key, &payload)).unwrap());
     let trusting = verifier(&key);
     c.bench_function("verify a legacy signature of one of ten keys", |b| {

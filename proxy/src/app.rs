@@ -19,6 +19,8 @@ use crate::rates::Rates;
 use crate::readiness::Readiness;
 use crate::s3::{Budget, FullBuckets};
 use crate::store::Store;
+use crate::supply_chain::keys::SigningKeys;
+use crate::supply_chain::trust::TrustStore;
 
 /// Everything that requests share.
 #[derive(Debug)]
@@ -45,6 +47,14 @@ pub struct App {
     pub digester: Digester,
     /// The end of what refers to objects.
     pub referrers: Referrers,
+    /// Keys that sign; none without a key ring.
+    signing_keys: Option<SigningKeys>,
+    /// Whose signatures are believed.
+    pub trust: TrustStore,
+    /// Memory for documents of the supply chain that are held whole.
+    pub documents: Budget,
+    /// Held while a tag of legacy signatures is moved: each time the manifest that it names is read, added to and put back.
+    pub legacy_tags: tokio::sync::Mutex<()>,
     /// Bytes that were sent for what refers to objects, and that nothing names yet.
     pub unnamed: Unnamed,
     /// Memory for bodies that are held whole before they are stored.
@@ -82,6 +92,9 @@ impl App {
         let journal = Journal::new(index.clone(), &config.audit);
         let identity = identity(&config, &index)?;
         let answers = Answers::new(&config)?;
+        let signing_keys = signing_keys(&config, &index)?;
+        let trust = TrustStore::new(&config.supply_chain)?;
+        let documents = Budget::new(config.supply_chain.memory.as_u64());
         let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
         let rates = Rates::new(&config.rates);
         let policies = Policies::new(&config.authorization);
@@ -98,6 +111,10 @@ impl App {
             blobs,
             digester,
             referrers,
+            signing_keys,
+            trust,
+            documents,
+            legacy_tags: tokio::sync::Mutex::default(),
             unnamed: Unnamed::new(),
             buffers,
             full_buckets: FullBuckets::new(),
@@ -106,6 +123,18 @@ impl App {
             attach_refusals,
             readiness: Readiness::default(),
         }))
+    }
+
+    /// The keys that sign.
+    /// # Errors
+    /// `NotImplemented` without a key ring to seal them with.
+    pub fn signing_keys(&self) -> Result<&SigningKeys> {
+        self.signing_keys.as_ref().ok_or_else(|| {
+            Error::new(
+                Code::NotImplemented,
+                "Signing keys need identity.key_ring in the configuration, to be sealed with.",
+            )
+        })
     }
 
     /// Whether S3 may write.
@@ -127,6 +156,16 @@ impl App {
         }
         Err(Error::from(Code::WritesRefused).with("registry_configuration", self.attach_refusals.join("; ")))
     }
+}
+
+/// Keys that sign, where there is a ring to seal them with.
+fn signing_keys(config: &Config, index: &Index) -> Result<Option<SigningKeys>> {
+    let ring = &config.identity.key_ring;
+    if ring.is_empty() {
+        return Ok(None);
+    }
+    let seal = Arc::new(KeyRing::new(ring, Purpose::SigningKey)?);
+    Ok(Some(SigningKeys::new(index.clone(), seal)))
 }
 
 /// Who is known: by keys of the configuration, by what a key ring opens where there is one, and by the issuers' word.

@@ -24,6 +24,7 @@ mod private_url;
 mod rates;
 mod s3;
 mod store;
+mod supply_chain;
 mod telemetry;
 
 pub use access_keys::{AccessKey, Secret};
@@ -44,6 +45,7 @@ pub use private_url::PrivateUrl;
 pub use rates::Rates;
 pub use s3::{DefaultQuota, S3};
 pub use store::{Breaker, Retry, Store, StoreToken};
+pub use supply_chain::{SignatureLog, SupplyChain, TrustedRoot};
 pub use telemetry::{LogFormat, Telemetry};
 
 use schemars::JsonSchema;
@@ -71,6 +73,8 @@ pub struct Config {
     pub blobs: Blobs,
     /// S3 objects as OCI artifacts, and what refers to them.
     pub artifacts: Artifacts,
+    /// Signatures, attestations and bills of materials.
+    pub supply_chain: SupplyChain,
     /// Who may be known.
     pub identity: Identity,
     /// Answers that are given again.

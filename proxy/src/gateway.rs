@@ -249,7 +249,8 @@ impl Gateway for Gate {
         }
         match door {
             Door::Rest if self.exposure == Exposure::Public && Api::owns(parts.uri.path()) => {
-                Routed::Serve { body_limit: self.app.config.limits.document_bytes.as_u64(), label: "Unknown" }
+                let body_limit = Api::body_limit(parts.uri.path(), &self.app.config);
+                Routed::Serve { body_limit, label: "Unknown" }
             }
             Door::Rest => self.answer_rest(parts, context).await,
             _ if self.exposure == Exposure::Operators => self.answer_rest(parts, context).await,

@@ -38,6 +38,8 @@ mod sbom_columns;
 mod schema;
 mod session;
 mod signing_key;
+mod signing_queue;
+mod signing_rule;
 mod sweep;
 mod trust;
 mod trusted_signer;
@@ -77,6 +79,8 @@ pub use session::StoreSession;
 pub use signing_key::{
     NewSigningKeyRow, NextSigningKeyRow, SigningKeyChange, SigningKeyPage, SigningKeyState, StoredSigningKey,
 };
+pub use signing_queue::{QueuedSigning, SigningBacklog, SigningEnd, SigningTask};
+pub use signing_rule::{NewSigningRules, SigningRule, SigningRules};
 pub use sweep::{DuePin, SweepGuard};
 pub use trust::{TrustData, TrustEntry, Trusted};
 pub use trusted_signer::{

@@ -21,6 +21,7 @@ use crate::identity::Directory;
 use crate::index;
 use crate::listener::{ListenError, Listener};
 use crate::store::zot_config::{self, Finding, Findings};
+use crate::supply_chain::signing::RuleSigner;
 
 pub use check::problems;
 
@@ -173,6 +174,7 @@ async fn index_is_prepared(app: &App) -> Result<(), Error> {
     if let Some(revocations) = app.identity.revocations() {
         revocations.refresh(&app.index).await?;
     }
+    app.trust.refresh(&app.index).await?;
     app.authority.policies().refresh(&app.index).await
 }
 
@@ -199,13 +201,14 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
     tokio::join!(app.blobs.run_sweeper(stop.clone()), admin::forget_answers(&app.index, stop));
 }
 
-/// Finds digests of objects that came in parts, and looks after what refers to objects, once the index is there.
+/// Finds digests of objects that came in parts, looks after what refers to objects, and signs by rules, once the index is there.
 async fn look_after_artifacts(app: Arc<App>, stop: CancellationToken) {
     tokio::select! {
         () = app.readiness.wait_for_index() => {}
         () = stop.cancelled() => return,
     }
-    tokio::join!(app.digester.run(stop.clone()), app.referrers.run(stop));
+    let signer = RuleSigner::new(app.clone());
+    tokio::join!(app.digester.run(stop.clone()), app.referrers.run(stop.clone()), signer.run(stop));
 }
 
 /// Hears what other replicas change, once the index is there.
@@ -215,6 +218,7 @@ async fn follow_changes(app: Arc<App>, stop: CancellationToken) {
         () = stop.cancelled() => return,
     }
     let policies = app.authority.policies().run(&app.index, &app.feed, stop.clone());
+    let trust = app.trust.run(&app.index, &app.feed, stop.clone());
     let keys = follow_keys(&app, stop.clone());
     let revocations = async {
         if let Some(revocations) = app.identity.revocations() {
@@ -222,7 +226,7 @@ async fn follow_changes(app: Arc<App>, stop: CancellationToken) {
         }
     };
     let issuers = app.identity.issuers().warm_up();
-    tokio::join!(app.feed.run(&app.index, stop.clone()), policies, keys, revocations, issuers);
+    tokio::join!(app.feed.run(&app.index, stop.clone()), policies, trust, keys, revocations, issuers);
 }
 
 /// Watches the directories of issuers, once the index is there.
@@ -244,7 +248,17 @@ async fn follow_keys(app: &App, stop: CancellationToken) {
             Err(error) => tracing::error!("access keys could not be sealed anew: {}", error.for_log()),
         }
     };
-    tokio::join!(reseal, keys.run(app.feed.subscribe(), stop.clone()));
+    tokio::join!(reseal, reseal_signing_keys(app), keys.run(app.feed.subscribe(), stop.clone()));
+}
+
+/// Seals signing keys anew that are sealed under an older key of the ring.
+async fn reseal_signing_keys(app: &App) {
+    let Ok(keys) = app.signing_keys() else { return };
+    match keys.reseal().await {
+        Ok(0) => {}
+        Ok(sealed) => tracing::info!(sealed, "signing keys were sealed anew under the first key of the ring"),
+        Err(error) => tracing::error!("signing keys could not be sealed anew: {}", error.for_log()),
+    }
 }
 
 /// What goes on beside the audit queue: upkeep, and those who are told.

@@ -196,6 +196,8 @@ actions! {
     Catalog => Oci, "oci:Catalog",
     /// Have an artifact signed, or attach a signature.
     Sign => Supply, "supply:Sign",
+    /// Have something signed with a key of the service.
+    UseSigningKey => Supply, "supply:UseSigningKey",
     /// Read an artifact's signatures.
     GetSignature => Supply, "supply:GetSignature",
     /// Remove a signature from an artifact.
@@ -284,6 +286,36 @@ actions! {
     PutQuota => Admin, "admin:PutQuota",
     /// Remove a quota.
     DeleteQuota => Admin, "admin:DeleteQuota",
+    /// List keys that the service signs with.
+    ListSigningKeys => Admin, "admin:ListSigningKeys",
+    /// Read a signing key: its public half, and what it is for.
+    GetSigningKey => Admin, "admin:GetSigningKey",
+    /// Make or bring a signing key.
+    CreateSigningKey => Admin, "admin:CreateSigningKey",
+    /// Make or bring the key that follows a signing key.
+    RotateSigningKey => Admin, "admin:RotateSigningKey",
+    /// Disable or enable a signing key, or say until when it is believed.
+    UpdateSigningKey => Admin, "admin:UpdateSigningKey",
+    /// Revoke a signing key for good.
+    RevokeSigningKey => Admin, "admin:RevokeSigningKey",
+    /// Take a private key out of the service, encrypted.
+    ExportSigningKey => Admin, "admin:ExportSigningKey",
+    /// List whose signatures are believed.
+    ListTrustedSigners => Admin, "admin:ListTrustedSigners",
+    /// Read a trusted key or identity.
+    GetTrustedSigner => Admin, "admin:GetTrustedSigner",
+    /// Believe a key or an identity.
+    AddTrustedSigner => Admin, "admin:AddTrustedSigner",
+    /// Say until when a key or an identity is believed, or revoke it.
+    UpdateTrustedSigner => Admin, "admin:UpdateTrustedSigner",
+    /// Forget a trusted key or identity.
+    DeleteTrustedSigner => Admin, "admin:DeleteTrustedSigner",
+    /// Read what is signed in a bucket by itself, and what waits for it.
+    GetSigningRules => Admin, "admin:GetSigningRules",
+    /// Say what is signed in a bucket by itself.
+    PutSigningRules => Admin, "admin:PutSigningRules",
+    /// Sign nothing in a bucket by itself any more.
+    DeleteSigningRules => Admin, "admin:DeleteSigningRules",
     /// Ask why a principal may or may not do something.
     Explain => Admin, "admin:Explain",
     /// List what a principal may do in a bucket.

@@ -207,6 +207,41 @@ impl Once {
     }
 }
 
+impl Once {
+    /// Carries out what is done at the registry too, or takes long, and so cannot be done in a transaction of the index. Where it was done
+    /// before its answer is given again; two at the very same time, or one that was cut off before its answer was kept, may both have
+    /// been carried out. For what does no harm when it is there twice.
+    pub(super) async fn carry_out_elsewhere(
+        self,
+        app: &App,
+        permit: &Permit,
+        work: impl AsyncFnOnce() -> Result<Answer>,
+    ) -> Result<Answer, Refusal> {
+        if let Some(answer) = self.before(app, permit).await? {
+            return Ok(answer);
+        }
+        let answer = work().await?;
+        self.carry_out(app, permit, async |_| Ok(answer)).await
+    }
+
+    /// The answer that was given before.
+    async fn before(&self, app: &App, permit: &Permit) -> Result<Option<Answer>> {
+        let Some(key) = &self.key else { return Ok(None) };
+        let once = OnceRequest { owner: *owner(permit.principal()).as_bytes(), key, request: *self.asked.as_bytes() };
+        let unit = app.index.begin().await?;
+        let claimed = unit.index().claim(&once, app.answers.most).await;
+        unit.abandon().await;
+        match claimed? {
+            Claimed::First => Ok(None),
+            Claimed::Answered(kept) => {
+                let answer = app.answers.open(&once, &kept)?;
+                record_replay(app, permit, &answer).await?;
+                Ok(Some(answer.replayed()))
+            }
+        }
+    }
+}
+
 /// Keeps an answer and commits it with all that was done.
 async fn keep(app: &App, unit: Unit, once: &OnceRequest<'_>, answer: &Answer) -> Result<()> {
     let kept = app.answers.seal(once, answer)?;

@@ -2,14 +2,14 @@
 
 use smallvec::SmallVec;
 use zas_policy::{
-    Action, Context, Decision, Effect, Empty, Explanation, Grant, Policy, PolicySet, Principal, Reason, Request,
-    Resource,
+    Action, Context, Decision, Effect, Empty, Explanation, Grant, Identity, Policy, PolicySet, Principal, Reason,
+    Request, Resource,
 };
 
 use super::conditions::Known;
 use super::narrower::Narrower;
-use super::{Caller, Permit, Policies};
-use crate::audit::{Decided, Journal, Kind};
+use super::{Caller, Conditions, Permit, Policies};
+use crate::audit::{Decided, Facts, Journal, Kind, Trail};
 use crate::error::{Code, Error, Result};
 use crate::rates::Rates;
 
@@ -98,6 +98,15 @@ impl Authority {
             }
             None => Ok(()),
         }
+    }
+
+    /// What the service does of itself, because somebody who may has told it to: a rule of a bucket, say. No policy is asked; the record
+    /// names the task as `user/system/<task>`, a name that nobody else can have.
+    #[must_use]
+    pub fn itself(&self, task: &'static str, action: Action, resource: Resource) -> Permit {
+        let caller = Caller::new(system(task), Trail::of(Facts::of_the_service()), Conditions::default());
+        let decided = Decided { allowed: true, statements: Vec::new() };
+        Permit { caller, action, resource, decided }
     }
 
     /// A no to somebody whom the policy lets, for a rule that no policy can lift: on record like every other.
@@ -264,6 +273,12 @@ impl Authority {
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         set.decide(&Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by })
     }
+}
+
+/// The service itself, at a task.
+fn system(task: &str) -> Principal {
+    let name = format!("system/{task}");
+    Principal::identity(Identity { id: name.clone(), name, ..Identity::default() })
 }
 
 /// A role that may be taken.

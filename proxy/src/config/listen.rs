@@ -25,6 +25,16 @@ pub struct Listen {
     pub tls: Option<Tls>,
 }
 
+impl Listen {
+    /// Host and port of `external_url`, as clients of the registry write them; unset where it is.
+    #[must_use]
+    pub fn external_host(&self) -> Option<String> {
+        let url = url::Url::parse(self.external_url.as_deref()?).ok()?;
+        let host = url.host_str()?;
+        Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
+}
+
 impl Default for Listen {
     fn default() -> Self {
         Self {

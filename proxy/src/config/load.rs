@@ -201,6 +201,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     check_audit(&config.audit)?;
     super::issuer::check(&config.identity.issuers)
         .map_err(|(field, text)| ConfigError::invalid(format!("identity.issuers{field}"), text))?;
+    super::supply_chain::check(&config.supply_chain)
+        .map_err(|(field, text)| ConfigError::invalid(format!("supply_chain.{field}"), text))?;
     check_access_keys(config)
 }
 
@@ -412,6 +414,9 @@ mod tests {
             ("[limits]\nconnections = 0", "limits.connections"),
             ("[idempotency]\nkeep = \"0s\"", "idempotency"),
             ("[idempotency]\nkeys_per_principal = 0", "idempotency"),
+            ("[supply_chain]\nrule_attempts = 0", "supply_chain.rule_attempts"),
+            ("[supply_chain]\nstale_after = \"10s\"", "supply_chain.stale_after"),
+            ("[supply_chain]\nmemory = \"1MiB\"", "supply_chain.memory"),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.starts_with(key), "{error}");

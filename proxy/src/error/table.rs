@@ -266,6 +266,8 @@ table! {
     IndexUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "index_unavailable", "The index behind this service is not available. Please try again.";
     /// The policies are not known well enough to decide by them.
     PoliciesUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "policies_unavailable", "The policies of this service are not known at the moment. Please try again.";
+    /// Whose signatures are believed is not known well enough to decide by it.
+    TrustUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "trust_unavailable", "Whose signatures are believed is not known at the moment. Please try again.";
     /// The keys of a token's issuer cannot be had.
     IssuerUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "issuer_unavailable", "The keys of the token's issuer are not available at the moment. Please try again.";
     /// The digest of an object that came in parts is being computed.

@@ -14,6 +14,7 @@ mod sboms;
 mod schema;
 mod service_role;
 mod signing_keys;
+mod signing_rules;
 mod sweeping;
 mod trusted_signers;
 mod units;

@@ -73,6 +73,14 @@ struct Row {
 }
 
 impl Index {
+    /// The number of changes of what is believed so far.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn trust_revision(&self) -> Result<i64> {
+        let (revision,): (i64,) = self.fetch_one(|| sqlx::query_as("SELECT revision FROM trust_revision")).await?;
+        Ok(revision)
+    }
+
     /// All that is believed, as of one instant.
     /// # Errors
     /// `IndexUnavailable`.

@@ -103,6 +103,10 @@ macro_rules! signers {
 const ALL: &str = signers!(
     "WHERE (name, fingerprint, issuer, subject) > ($1, $2, $3, $4) ORDER BY name, fingerprint, issuer, subject LIMIT $5"
 );
+const OF_KIND: &str = signers!(
+    "WHERE (name, fingerprint, issuer, subject) > ($1, $2, $3, $4) AND (fingerprint <> '') = $6
+    ORDER BY name, fingerprint, issuer, subject LIMIT $5"
+);
 const OF_NAME: &str = signers!("WHERE name = $1 ORDER BY fingerprint, issuer, subject");
 
 #[derive(sqlx::FromRow)]
@@ -215,6 +219,28 @@ impl Index {
     pub async fn trusted_signers_of(&self, name: &str) -> Result<Vec<StoredTrustedSigner>> {
         let rows: Vec<Row> = self.fetch_all(|| sqlx::query_as(OF_NAME).bind(name)).await?;
         Ok(rows.into_iter().map(StoredTrustedSigner::from).collect())
+    }
+
+    /// Keys alone, or identities alone, behind the one of this name.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn trusted_signers_of_kind(
+        &self,
+        are_keys: bool,
+        after: Option<(&str, &TrustedSigner)>,
+        limit: u32,
+    ) -> Result<TrustedSignerPage> {
+        let (name, (fingerprint, issuer, subject)) =
+            after.map_or(("", ("", "", "")), |(name, signer)| (name, signer.columns()));
+        let more = i64::from(limit) + 1;
+        let rows: Vec<Row> = self
+            .fetch_all(|| {
+                let query = sqlx::query_as(OF_KIND).bind(name).bind(fingerprint).bind(issuer).bind(subject);
+                query.bind(more).bind(are_keys)
+            })
+            .await?;
+        let (signers, truncated) = cut(rows.into_iter().map(StoredTrustedSigner::from).collect(), limit);
+        Ok(TrustedSignerPage { signers, truncated })
     }
 
     /// Signers behind the one of this name, or all of them.

@@ -12,7 +12,6 @@ mod detach;
 mod folder;
 mod layers;
 mod manifest;
-mod referrer;
 mod referrers;
 mod tags;
 mod unnamed;

@@ -49,6 +49,12 @@ impl Name {
             || self.0.split('/').any(|component| LAYOUT.contains(&component))
     }
 
+    /// Whether it is a name of S3 objects (`s3/<bucket>`), and not of manifests at the registry.
+    #[must_use]
+    pub fn is_of_objects(&self) -> bool {
+        super::artifact::owns(self)
+    }
+
     /// Whether Zot would take the repository but never list it and never clean it up: nothing new should go there.
     #[must_use]
     pub fn is_overlooked(&self) -> bool {

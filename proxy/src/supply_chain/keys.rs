@@ -17,6 +17,7 @@ mod usage;
 pub use key_pair::KeyPair;
 pub use public_key::{Algorithm, PublicKey};
 pub use signer::Signer;
+pub(crate) use store::check_name;
 pub use store::{ActiveKey, NewSigningKey, Origin, SigningKeys};
 pub use usage::Usage;
 

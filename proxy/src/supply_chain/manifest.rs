@@ -9,7 +9,7 @@ mod referrer;
 use std::collections::BTreeMap;
 
 pub use legacy::{append_legacy, legacy_layers, legacy_tag};
-pub use referrer::{bundle_layer, bundle_referrer};
+pub use referrer::{annotated_bundle_referrer, bundle_layer, bundle_referrer};
 use serde::{Deserialize, Serialize};
 
 use super::Malformed;
@@ -44,6 +44,13 @@ pub struct Descriptor {
     /// What else is said of it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+}
+
+/// What a manifest's layers are: where their bytes lie, and what is said of them.
+/// # Errors
+/// It is no image manifest, or names something by another digest than SHA-256.
+pub fn layers(manifest: &[u8]) -> Result<Vec<Descriptor>, Malformed> {
+    Ok(Manifest::parse(manifest)?.layers)
 }
 
 #[derive(Serialize, Deserialize)]

@@ -48,6 +48,9 @@ pub struct Subject {
     pub name: String,
     /// Digests in hex by the name of their algorithm.
     pub digest: Digests,
+    /// What the speaker says of it besides; of no meaning to us. cosign puts what was given as `-a` here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, serde_json::Value>,
 }
 
 /// Digests in hex by the name of their algorithm, none twice. A `sha256` is one.
@@ -79,7 +82,8 @@ impl Subject {
     /// An artifact of this name and SHA-256.
     #[must_use]
     pub fn new(name: impl Into<String>, digest: &Digest) -> Self {
-        Self { name: name.into(), digest: Digests(BTreeMap::from([("sha256".to_owned(), digest.hex())])) }
+        let digest = Digests(BTreeMap::from([("sha256".to_owned(), digest.hex())]));
+        Self { name: name.into(), digest, annotations: BTreeMap::new() }
     }
 
     /// Its SHA-256, where the speaker gives one.

@@ -78,11 +78,18 @@ metrics! {
     // --- artifacts
     DIGEST_BYTES: Counter "zas_digest_read_bytes_total" [] "Bytes of objects that were read once more to learn their digest.";
     DIGEST_SECONDS: Histogram "zas_digest_read_duration_seconds" [] "Seconds that it took to read such an object.";
-    REFERRERS_ATTACHED: Counter "zas_referrers_attached_total" ["kind"] "Referrers that were attached to objects, by kind (signature, sbom, attestation, other).";
+    REFERRERS_ATTACHED: Counter "zas_referrers_attached_total" ["kind"] "Referrers that were attached here, by kind (signature, sbom, attestation, other).";
     REFERRERS_DELETED: Counter "zas_referrers_deleted_total" [] "Referrers that went, with their bucket, after their object or because they were removed.";
 
     // --- policies
     POLICY_REVISION: Gauge "zas_policy_revision" [] "Number of changes that the policies known here include.";
+
+    // --- the supply chain
+    SIGNING: Counter "zas_signing_operations_total" ["operation", "key", "result"] "Uses of signing keys, by operation (sign, sign_legacy, attest), name of the key and result (ok, or a code of the error table).";
+    SIGNING_SECONDS: Histogram "zas_signing_duration_seconds" ["operation"] "Seconds that it took to make a signature, without attaching it.";
+    RULE_SIGNINGS: Counter "zas_signing_rule_objects_total" ["outcome"] "Objects that signing rules of buckets asked for, by outcome of an attempt (signed, already_signed, gone, digest_pending, failed, given_up).";
+    RULE_BACKLOG: Gauge "zas_signing_rule_backlog_objects" ["state"] "Objects that wait to be signed by rules, or were given up, by state (waiting, failed).";
+    TRUST_REVISION: Gauge "zas_trust_revision" [] "Number of changes that what is known here of trusted keys and identities includes.";
 
     // --- directories of issuers
     DIRECTORY_ROUNDS: Counter "zas_directory_rounds_total" ["issuer", "outcome"] "Rounds over the people of an issuer who own access keys or sessions, by outcome (ok, incomplete, refused, error).";

@@ -24,6 +24,7 @@ mod s3;
 #[path = "../support/sidecar.rs"]
 mod sidecar;
 mod sts;
+mod supply_chain;
 mod token;
 mod trial;
 

@@ -22,7 +22,7 @@ const CHAIN: &str = "dev.sigstore.cosign/chain";
 const LOG_ENTRY: &str = "dev.sigstore.cosign/bundle";
 
 fn payload(reference: &str) -> Payload {
-    Payload { reference: reference.to_owned(), digest: Digest::of(b"manifest") }
+    Payload { reference: reference.to_owned(), digest: Digest::of(b"manifest"), annotations: Default::default() }
 }
 
 fn ask(verifier: &Verifier, layer: &Layer) -> Outcome {

@@ -64,7 +64,7 @@ async fn names_of_one_issuer_cannot_be_those_of_another() {
         (bob.name.as_str(), bob.roles, bob.groups),
         ("gh:bob", vec!["gh:user".to_owned()], vec!["gh:/staff".to_owned()])
     );
-    for name in ["gh:bob", "service/ci"] {
+    for name in ["gh:bob", "service/ci", "system/signing-rules"] {
         let error = refusal(&issuers, &issuer.token("x", &json!({ "preferred_username": name })).unwrap()).await;
         assert!(error.message().contains("another issuer"), "{error:?}");
     }

@@ -1,7 +1,6 @@
 //! Attaching: a manifest with a subject is pushed, by its digest, or by the tag that older clients give it.
 //!
-//! Its intent is on record before anything happens; its row is there before the registry has the manifest; and it is seen, and on
-//! record as done, when the registry has it. What is cut off in between is never seen, and goes after a while.
+//! What lives here: what a client may push, and how it is answered. What does not: how it is stored (`supply_chain::attach`).
 
 use std::collections::HashSet;
 
@@ -9,24 +8,19 @@ use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderName, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use metrics::counter;
 use zas_policy::Action;
 
 use super::super::name::Reference;
 use super::super::query::Query;
-use super::folder::ReferrerTag;
-use super::manifest::IMAGE_MANIFEST;
-use super::referrer::{Kind, Referrer};
 use super::visit::{KEYS, Visit, as_repository};
 use super::{CONTENT_DIGEST, done, layers, referrers, value};
-use crate::audit;
-use crate::authz::Permit;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::gateway::{Body, BoxError};
-use crate::index::{NewReferrer, held_bytes};
+use crate::index::held_bytes;
 use crate::listener::BodyError;
-use crate::telemetry::names;
+use crate::supply_chain::attach::{self, BucketReferrer};
+use crate::supply_chain::referrer::{Kind, Referrer, ReferrerTag};
 
 /// Entries of a list that a client pushes under a tag.
 const LIST_ENTRIES: u32 = 1000;
@@ -124,64 +118,24 @@ impl Pushed<'_> {
             )
         })?;
         let home = visit.app.index.referrer_repository(bucket).await.map_err(as_repository)?;
-        self.expect_room(&referrer, &subject).await?;
-        layers::provide(visit, &home, &referrer.blobs).await?;
-        self.store(&home, &permit, &referrer, subject, root).await?;
-        for kind in &referrer.kinds {
-            counter!(names::REFERRERS_ATTACHED, "kind" => kind.as_str()).increment(1);
-        }
-        self.answer(referrer.subject.as_ref())
-    }
-
-    /// Refuses what is too large, or has no room as things are now, before anything is looked for at the registry.
-    async fn expect_room(&self, referrer: &Referrer, subject: &Digest) -> Result<()> {
-        let (app, held) = (self.visit.app, held_bytes(self.bytes.len() as u64, &referrer.blobs));
-        let most = app.config.artifacts.referrer_bytes.as_u64();
-        if held > most {
-            let text = "What refers to an object may not be so large, its blobs included.";
-            return Err(Error::new(Code::BlobTooLarge, text).with("limit_bytes", most));
-        }
-        app.index.expect_room_for_referrer(self.visit.folder.bucket(), Some((&self.digest, subject)), held).await
-    }
-
-    async fn store(
-        &self,
-        home: &str,
-        permit: &Permit,
-        referrer: &Referrer,
-        subject: Digest,
-        root: Digest,
-    ) -> Result<()> {
-        let (app, size) = (self.visit.app, self.bytes.len() as u64);
-        let on_record = OnRecord::begin(&app.journal, permit, home, &self.digest, size).await?;
-        let kinds: Vec<&'static str> = referrer.kinds.iter().map(|kind| kind.as_str()).collect();
-        let new = NewReferrer {
-            bucket: self.visit.folder.bucket(),
+        let new = BucketReferrer {
+            bucket,
+            home: &home,
             digest: self.digest,
             subject,
             root,
-            is_listed: referrer.subject.is_some(),
-            kinds: &kinds,
-            media_type: IMAGE_MANIFEST,
-            artifact_type: referrer.artifact_type.as_deref(),
-            size,
-            annotations: &referrer.annotations,
-            blobs: &referrer.blobs,
-            owner: &permit.principal().to_string(),
-            most: app.config.artifacts.referrers_per_object,
+            tag: self.place.tag(),
+            referrer: &referrer,
+            blobs: &[],
+            bytes: self.bytes.clone(),
+            note: None,
         };
-        let stored = async {
-            let id = app.index.begin_referrer(&new).await?;
-            app.store.put_manifest(home, &tag_at_home(&self.digest), IMAGE_MANIFEST, self.bytes.clone()).await?;
-            let done = on_record.outcome(StatusCode::CREATED.as_u16(), None);
-            app.index.store_referrer(id, self.place.tag(), done.as_slice(), on_record.intent).await
-        };
-        let result = stored.await;
-        on_record.ended(result.as_ref().err());
-        if result.is_ok() {
-            app.unnamed.named(new.bucket, held_bytes(0, &referrer.blobs));
-        }
-        result
+        attach::expect_room(visit.app, &new).await?;
+        layers::provide(visit, &home, &referrer.blobs).await?;
+        attach::store_in_bucket(visit.app, &permit, &new).await?;
+        visit.app.unnamed.named(bucket, held_bytes(0, &referrer.blobs));
+        attach::count(&referrer);
+        self.answer(referrer.subject.as_ref())
     }
 
     fn answer(&self, subject: Option<&Digest>) -> Result<Response<Body>> {
@@ -192,12 +146,6 @@ impl Pushed<'_> {
         }
         Ok(response)
     }
-}
-
-/// The tag of a manifest at the registry: garbage collection takes what has none for garbage where it does not look at subjects.
-/// It is no tag of cosign's, for Zot may remove those whose subject it does not have.
-fn tag_at_home(digest: &Digest) -> String {
-    format!("referrer-{}", digest.hex())
 }
 
 /// A list of referrers that a client keeps under a tag. The list here is made from what was pushed, so that there is nothing to
@@ -241,61 +189,4 @@ fn body_error(error: BoxError) -> Error {
         None => Code::ClientGone,
     };
     Error::from(code).source(error)
-}
-
-/// The intent of a change, which is committed before it is made, and the record of its outcome, which is committed with it.
-struct OnRecord<'a> {
-    journal: &'a audit::Journal,
-    permit: &'a Permit,
-    digest: &'a Digest,
-    size: u64,
-    /// As long as it is not known what became of it.
-    intent: Option<uuid::Uuid>,
-}
-
-impl<'a> OnRecord<'a> {
-    async fn begin(
-        journal: &'a audit::Journal,
-        permit: &'a Permit,
-        home: &str,
-        digest: &'a Digest,
-        size: u64,
-    ) -> Result<Self> {
-        let intent = permit.recorded(audit::Kind::Intent).filter(|_| journal.is_enabled());
-        let id = intent.as_ref().map(audit::Record::id);
-        if let Some(intent) = intent {
-            let intent = intent.digest(digest).upstream(home).note(audit::ATTACH_REFERRER.to_owned());
-            journal.intent(intent).await?;
-        }
-        Ok(Self { journal, permit, digest, size, intent: id })
-    }
-
-    /// Writes that it failed. That it was done has been committed with it; whether it was, is not known where the index is lost on
-    /// the way.
-    fn ended(mut self, error: Option<&Error>) {
-        match error {
-            Some(error) if error.code() == Code::IndexUnavailable => {}
-            Some(error) => {
-                if let Some(failed) = self.outcome(error.row().status, Some(error.code())) {
-                    self.journal.offer(failed);
-                }
-                self.intent = None;
-            }
-            None => self.intent = None,
-        }
-    }
-
-    fn outcome(&self, status: u16, error: Option<Code>) -> Option<audit::Record> {
-        let record = self.permit.recorded(audit::Kind::Outcome)?.of_intent(self.intent?);
-        Some(record.digest(self.digest).bytes(self.size, 0).answered(status, error))
-    }
-}
-
-impl Drop for OnRecord<'_> {
-    /// Whoever leaves in the middle of it leaves it in doubt.
-    fn drop(&mut self) {
-        if let Some(intent) = self.intent {
-            self.journal.doubt(intent);
-        }
-    }
 }

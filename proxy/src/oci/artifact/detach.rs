@@ -5,14 +5,13 @@ use zas_policy::{Action, Resource};
 
 use super::super::name::Reference;
 use super::done;
-use super::folder::ReferrerTag;
-use super::referrer::Kind;
 use super::visit::{KEYS, Visit};
 use crate::authz::Permit;
 use crate::digest::Digest;
 use crate::error::{Code, Result};
 use crate::gateway::Body;
 use crate::index::{Referrer, ReferrerRef};
+use crate::supply_chain::referrer::{Kind, ReferrerTag};
 
 /// Answers a DELETE: the referrer is out of sight when this returns, and deleted at the registry now or by the next round.
 pub(super) async fn delete(visit: &Visit<'_>, reference: &Reference) -> Result<Response<Body>> {

@@ -4,13 +4,13 @@ use http::Response;
 use zas_policy::{Action, Resource};
 
 use super::super::name::{ContentDigest, Reference};
-use super::folder::ReferrerTag;
 use super::visit::{KEYS, Visit, as_repository};
 use super::{document, referrers};
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::gateway::Body;
 use crate::index::{Referrer, ReferrerRef};
+use crate::supply_chain::referrer::ReferrerTag;
 
 /// The media type of an object's manifest.
 pub(super) const IMAGE_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

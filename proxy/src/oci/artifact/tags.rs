@@ -6,12 +6,12 @@ use zas_policy::{Action, Resource};
 
 use super::super::name::is_tag;
 use super::super::query::Query;
-use super::folder::ReferrerTag;
 use super::visit::{Visit, as_repository};
 use super::{document, value};
 use crate::error::{Code, Result};
 use crate::gateway::Body;
 use crate::index::{ListEntry, ListPage, ListRequest};
+use crate::supply_chain::referrer::ReferrerTag;
 
 /// Tags on one page, where the client does not say, and at the most.
 const PAGE: u32 = 1000;

@@ -17,12 +17,12 @@ use super::super::query;
 use super::super::request::{self, BodyLimit};
 use super::super::transfer::Transfer;
 use super::Ahead;
-use super::referrer::Kind;
 use super::visit::{Visit, as_repository};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::gateway::RequestContext;
 use crate::listener::{Forward, Routed, Upstream};
+use crate::supply_chain::referrer::Kind;
 
 /// Plans the forwarding of an upload.
 pub(super) async fn route(

@@ -12,7 +12,6 @@ use super::super::name::{Name, Reference};
 use super::super::path::Route;
 use super::super::{conditions, principal, scope};
 use super::Folder;
-use super::referrer::Kind;
 use crate::app::App;
 use crate::audit::{self, Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
@@ -20,6 +19,7 @@ use crate::digest::Digest;
 use crate::error::{Code, Error, RequestId, Result};
 use crate::gateway::RequestContext;
 use crate::identity::Access;
+use crate::supply_chain::referrer::Kind;
 
 /// Keys that are looked at for one digest. Whoever may read only others names their folder.
 pub(super) const KEYS: u32 = 1000;

@@ -101,6 +101,12 @@ impl PublicKey {
         super::pem::write(LABEL, &self.der)
     }
 
+    /// A key in DER, which was read before, as PEM.
+    #[must_use]
+    pub fn pem_of(der: &[u8]) -> String {
+        super::pem::write(LABEL, der)
+    }
+
     /// The key in DER.
     #[must_use]
     pub fn der(&self) -> &[u8] {

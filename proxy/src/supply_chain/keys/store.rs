@@ -80,6 +80,12 @@ impl SigningKeys {
         Self { index, seal, active, heavy: Heavy::default() }
     }
 
+    /// The same keys, within the unit of another index. What is changed in it is known here at once, and undone where the unit is.
+    #[must_use]
+    pub fn within(&self, index: &Index) -> Self {
+        Self { index: index.clone(), ..self.clone() }
+    }
+
     /// Makes or takes in the first generation of a key.
     /// # Errors
     /// `InvalidArgument` with the field; `InvalidRequest`: the name is taken, or the key has one; `LimitExceeded`.
@@ -286,7 +292,7 @@ fn no_such_key() -> Error {
 ///
 /// # Errors
 /// `InvalidArgument`.
-pub(in crate::supply_chain::keys) fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let is_end = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_middle = |byte: u8| is_end(byte) || b"._-".contains(&byte);
     let ends =

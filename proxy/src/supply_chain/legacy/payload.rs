@@ -1,5 +1,7 @@
 //! [`Payload`]: what a legacy signature is over.
 
+use std::collections::BTreeMap;
+
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,8 @@ pub struct Payload {
     pub reference: String,
     /// The manifest.
     pub digest: Digest,
+    /// What the signer says besides. Written as it stands, and not read: signed, and of no meaning to us.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// A repository as clients may call it.
@@ -74,7 +78,7 @@ impl Payload {
         }
         Malformed::check("a docker-reference", identity.reference.len(), NAME_BYTES)?;
         let digest = image.digest.parse().map_err(|error| Malformed::form(WHAT, error))?;
-        Ok(Self { reference: identity.reference, digest })
+        Ok(Self { reference: identity.reference, digest, annotations: BTreeMap::new() })
     }
 
     /// The bytes that are signed, as cosign writes them.
@@ -87,7 +91,8 @@ impl Payload {
             image: Image { digest: self.digest.to_string() },
             kind: TYPE.to_owned(),
         };
-        serde_json::to_vec(&Wire { critical, optional: () }).map_err(|error| Malformed::form(WHAT, error))
+        let optional = (!self.annotations.is_empty()).then_some(&self.annotations);
+        serde_json::to_vec(&Wire { critical, optional }).map_err(|error| Malformed::form(WHAT, error))
     }
 
     /// Whether it was signed for this repository.
@@ -116,7 +121,7 @@ mod tests {
     const HOST: &str = "registry.example:5000";
 
     fn payload(reference: &str) -> Payload {
-        Payload { reference: reference.to_owned(), digest: Digest::of(b"manifest") }
+        Payload { reference: reference.to_owned(), digest: Digest::of(b"manifest"), annotations: Default::default() }
     }
 
     fn text(reference: &str) -> String {

@@ -22,15 +22,29 @@ pub fn bundle_referrer(
     predicate_type: &str,
     created: OffsetDateTime,
 ) -> Result<Artifact, Malformed> {
+    annotated_bundle_referrer(subject, bundle, predicate_type, created, &[])
+}
+
+/// As [`bundle_referrer`], with annotations of ours.
+/// # Errors
+/// Never with arguments that were made here.
+pub fn annotated_bundle_referrer(
+    subject: &Descriptor,
+    bundle: &[u8],
+    predicate_type: &str,
+    created: OffsetDateTime,
+    more: &[(&str, &str)],
+) -> Result<Artifact, Malformed> {
     let whole = created.replace_nanosecond(0).unwrap_or(created);
     let created = whole.format(&Rfc3339).map_err(|error| Malformed::form("the time of a bundle", error))?;
-    let annotations = BTreeMap::from([
+    let mut annotations = BTreeMap::from([
         ("org.opencontainers.image.created".to_owned(), created),
         ("dev.sigstore.bundle.content".to_owned(), "dsse-envelope".to_owned()),
         ("dev.sigstore.bundle.predicateType".to_owned(), predicate_type.to_owned()),
         // What trivy looks for.
         ("in-toto.io/predicate-type".to_owned(), predicate_type.to_owned()),
     ]);
+    annotations.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let manifest = Manifest {
         schema_version: 2,
         media_type: Some(MANIFEST.to_owned()),

@@ -46,7 +46,7 @@ impl Verifier {
             return self.nobody.check_tie(bundle, artifact, key).map(|()| Vouched::default());
         }
         let what = if is_logged { "log entry" } else { "timestamp" };
-        self.root.as_ref().ok_or(Refusal::NoTrustedRoot(what))?.check_key(bundle, artifact, key)
+        self.by_any_root(what, |root| root.check_key(bundle, artifact.clone(), key))
     }
 
     /// The trusted key that has signed. The hint says which to try first; all are tried.

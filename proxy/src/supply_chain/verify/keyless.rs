@@ -4,12 +4,14 @@ use sigstore_verify::VerificationResult;
 
 use super::keyed::{candidates, to_artifact};
 use super::trust_root::times;
-use super::{Expected, Outcome, Refusal, Said, Verified, Verifier};
+use super::{Expected, Outcome, Refusal, Said, TrustRoot, Verified, Verifier};
 use crate::supply_chain::bundle::{Bundle, Content};
 
 impl Verifier {
     pub(super) fn keyless(&self, bundle: &Bundle, expected: &Expected<'_>) -> Outcome {
-        let root = self.root.as_ref().ok_or(Refusal::NoTrustedRoot("certificate"))?;
+        if self.roots.is_empty() {
+            return Err(Refusal::NoTrustedRoot("certificate"));
+        }
         // What an envelope says is read before its signature is checked: the library wants to know which artifact it is about.
         let (artifacts, said) = match &bundle.content {
             Content::Envelope(envelope) => {
@@ -21,7 +23,8 @@ impl Verifier {
         let bundle = bundle.to_sigstore();
         let mut outcome = Err(Refusal::OtherArtifact);
         for artifact in artifacts {
-            outcome = root.check_certificate(&bundle, to_artifact(artifact, expected));
+            let ask = |root: &TrustRoot| root.check_certificate(&bundle, to_artifact(artifact, expected));
+            outcome = self.by_any_root("certificate", ask);
             if outcome.is_ok() {
                 break;
             }

@@ -37,8 +37,8 @@ impl Verifier {
         expected: &Expected<'_>,
     ) -> Outcome {
         if layer.has_certificate() {
-            let root = self.root.as_ref().ok_or(Refusal::NoTrustedRoot("certificate"))?;
-            let result = root.check_certificate(&layer.to_sigstore(content)?, artifact)?;
+            let bundle = layer.to_sigstore(content)?;
+            let result = self.by_any_root("certificate", |root| root.check_certificate(&bundle, artifact.clone()))?;
             return self.known(&result, said()?, expected);
         }
         let key = self.signer_of("", |key| Some(key.has_signed(signed.0, signed.1)))?;

@@ -22,20 +22,38 @@ pub enum LogPolicy {
 pub struct Verifier {
     pub(super) keys: Vec<TrustedKey>,
     pub(super) identities: Vec<TrustedIdentity>,
-    pub(super) root: Option<TrustRoot>,
+    pub(super) roots: Vec<TrustRoot>,
     pub(super) nobody: TrustRoot,
     pub(super) log: LogPolicy,
 }
 
 impl Verifier {
-    /// Believes these keys and identities; `root` is what identities are proven with, and the logs and clocks that keys may have used.
+    /// Believes these keys and identities; `roots` are what identities are proven with, and the logs and clocks that keys may have used:
+    /// what one of them vouches for counts.
     /// # Errors
     /// Never; the library could refuse a root of nobody.
-    pub fn new(trust: Trust, root: Option<TrustRoot>, log: LogPolicy) -> Result<Self, Malformed> {
+    pub fn new(trust: Trust, roots: impl IntoIterator<Item = TrustRoot>, log: LogPolicy) -> Result<Self, Malformed> {
+        let roots = roots.into_iter().collect();
         let Trust { mut keys, identities, .. } = trust;
         // A key that is known by two names and was revoked under one of them is revoked.
         keys.sort_by_key(|key| key.validity.withdrawn != Some(Withdrawn::Revoked));
-        Ok(Self { keys, identities, root, nobody: TrustRoot::nobody()?, log })
+        Ok(Self { keys, identities, roots, nobody: TrustRoot::nobody()?, log })
+    }
+
+    /// What the first of the roots says that vouches for something; otherwise the last refusal. `what` needs a root.
+    pub(super) fn by_any_root<T>(
+        &self,
+        what: &'static str,
+        ask: impl Fn(&TrustRoot) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let mut outcome = Err(Refusal::NoTrustedRoot(what));
+        for root in &self.roots {
+            outcome = ask(root);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
     }
 
     /// What comes of each piece of evidence, in its order. Of more than 128 the rest is not looked at, and does not count.

@@ -1,14 +1,19 @@
-//! A manifest that refers to another one, as it is pushed: what it says, and what kinds of things it is.
+//! A manifest that refers to another one, as it is attached: what it says, and what kinds of things it is.
 //!
 //! The kind decides which right is needed to attach it. It is read off every media type that the manifest names, so that a
 //! signature cannot be pushed with the right to attach SBOMs; that it is a *good* signature is for whoever verifies it.
+
+mod tag;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use zas_policy::Action;
 
-use super::manifest::IMAGE_MANIFEST;
+pub use tag::ReferrerTag;
+
+use super::manifest::MANIFEST as IMAGE_MANIFEST;
+use super::statement::COSIGN_SIGN_V1 as SIGNATURE_PREDICATE;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 
@@ -21,23 +26,26 @@ const ANNOTATION_BYTES: usize = 64 * 1024;
 /// The longest artifact type (RFC 6838, 4.2).
 const TYPE_BYTES: usize = 255;
 
-/// The predicate that makes a signature of an attestation (cosign, "Bundle Specification").
-const SIGNATURE_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
-
 /// What something that is attached is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// That somebody stands for the artifact.
     Signature,
+    /// What is in it.
     Sbom,
+    /// What somebody says of it besides.
     Attestation,
+    /// Anything else.
     Other,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Signature, Self::Sbom, Self::Attestation, Self::Other];
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Signature, Self::Sbom, Self::Attestation, Self::Other];
 
     /// The name in the index and in metrics.
-    pub(super) const fn as_str(self) -> &'static str {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Signature => "signature",
             Self::Sbom => "sbom",
@@ -47,12 +55,14 @@ impl Kind {
     }
 
     /// By its name; what a newer version has written is something else.
-    pub(super) fn parse(name: &str) -> Self {
+    #[must_use]
+    pub fn parse(name: &str) -> Self {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name).unwrap_or(Self::Other)
     }
 
     /// The right that it takes to attach one.
-    pub(super) const fn attach(self) -> Action {
+    #[must_use]
+    pub const fn attach(self) -> Action {
         match self {
             Self::Signature => Action::Sign,
             Self::Sbom => Action::AttachSbom,
@@ -62,7 +72,8 @@ impl Kind {
     }
 
     /// The right that it takes to remove one.
-    pub(super) const fn detach(self) -> Action {
+    #[must_use]
+    pub const fn detach(self) -> Action {
         match self {
             Self::Signature => Action::DeleteSignature,
             Self::Sbom => Action::DeleteSbom,
@@ -72,23 +83,23 @@ impl Kind {
     }
 
     /// The rights to attach something.
-    pub(super) const ATTACH: [Action; 4] =
+    pub const ATTACH: [Action; 4] =
         [Self::Signature.attach(), Self::Sbom.attach(), Self::Attestation.attach(), Self::Other.attach()];
 }
 
 /// A pushed manifest.
 #[derive(Debug)]
-pub(super) struct Referrer {
+pub struct Referrer {
     /// What it says that it refers to.
-    pub(super) subject: Option<Digest>,
+    pub subject: Option<Digest>,
     /// Its type, for lists (OCI distribution-spec 1.1, "Listing Referrers").
-    pub(super) artifact_type: Option<String>,
+    pub artifact_type: Option<String>,
     /// What it is; never empty, in order, each once.
-    pub(super) kinds: Vec<Kind>,
+    pub kinds: Vec<Kind>,
     /// Config and layers, each once.
-    pub(super) blobs: Vec<(Digest, u64)>,
+    pub blobs: Vec<(Digest, u64)>,
     /// Annotations.
-    pub(super) annotations: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -117,7 +128,7 @@ impl Referrer {
     ///
     /// # Errors
     /// `ManifestInvalid`, with the reason.
-    pub(super) fn parse(content_type: Option<&str>, bytes: &[u8], by_tag: Option<Kind>) -> Result<Self> {
+    pub fn parse(content_type: Option<&str>, bytes: &[u8], by_tag: Option<Kind>) -> Result<Self> {
         let document: Document =
             serde_json::from_slice(bytes).map_err(|error| invalid(format!("The manifest cannot be read: {error}.")))?;
         let sent = content_type.and_then(|value| value.split(';').next()).map(str::trim);
@@ -176,6 +187,12 @@ fn check_texts(artifact_type: Option<&str>, annotations: &BTreeMap<String, Strin
         return Err(invalid("The manifest has a text with a NUL character."));
     }
     Ok(())
+}
+
+/// What something is that is only listed: by its type and its annotations, without a look at its layers.
+#[must_use]
+pub fn listed_kinds(artifact_type: Option<&str>, annotations: &BTreeMap<String, String>) -> Vec<Kind> {
+    kinds(&artifact_type.into_iter().collect::<Vec<_>>(), annotations, None)
 }
 
 /// What a manifest is, by all that it says of itself.

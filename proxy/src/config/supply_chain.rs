@@ -1,0 +1,128 @@
+//! `[supply_chain]`: what vouches for signatures, and how much of what refers to artifacts is read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Signatures, attestations and bills of materials.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SupplyChain {
+    /// What certificates, log entries and timestamps are checked with, offline. With none, signatures of keys count, and nothing that a
+    /// certificate, a log or a clock vouches for.
+    pub trusted_roots: Vec<TrustedRoot>,
+    /// Whether a signature of a key must be in a transparency log: `required`; `when_present`, the default: it need not be, but an
+    /// entry that is there must be true; or `waived`: entries prove nothing.
+    pub log: SignatureLog,
+    /// How often it is asked whether trusted keys or identities were changed, besides being told.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub poll_interval: Duration,
+    /// For how long signatures are checked by what was last known of trusted keys and identities while Postgres cannot be asked.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub stale_after: Duration,
+    /// A document that is attached by REST: a bundle, an attestation, a bill of materials.
+    #[schemars(with = "String")]
+    pub document_bytes: ByteSize,
+    /// Memory for documents that are held whole, for all requests together; above it requests are told to come back.
+    #[schemars(with = "String")]
+    pub memory: ByteSize,
+    /// Documents that are read of what refers to one artifact.
+    pub evidence_documents: u32,
+    /// Bytes that are read of what refers to one artifact.
+    #[schemars(with = "String")]
+    pub evidence_bytes: ByteSize,
+    /// How long reading what refers to one artifact may take.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub evidence_timeout: Duration,
+    /// Whether this replica signs what signing rules of buckets ask for.
+    pub sign_by_rules: bool,
+    /// Objects that this replica signs by rules at once.
+    pub rule_workers: u32,
+    /// How often an object is tried that a rule wants signed, later each time, before that is given up.
+    pub rule_attempts: u32,
+}
+
+/// Whether signatures of keys must be in a transparency log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SignatureLog {
+    /// They must.
+    Required,
+    /// They need not.
+    #[default]
+    WhenPresent,
+    /// It does not matter.
+    Waived,
+}
+
+/// What certificates, log entries and timestamps are checked with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("x-list" = true))]
+pub struct TrustedRoot {
+    /// A `trusted_root.json` as sigstore has it. It is read at start.
+    pub file: PathBuf,
+    /// Whether what a certificate vouches for must be in a transparency log.
+    #[serde(default = "yes")]
+    pub require_log: bool,
+    /// Whether certificates must be in a certificate transparency log.
+    #[serde(default = "yes")]
+    pub require_sct: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Default for SupplyChain {
+    fn default() -> Self {
+        Self {
+            trusted_roots: Vec::new(),
+            log: SignatureLog::default(),
+            poll_interval: Duration::from_secs(30),
+            stale_after: Duration::from_secs(300),
+            document_bytes: ByteSize::mib(96),
+            memory: ByteSize::mib(512),
+            evidence_documents: 128,
+            evidence_bytes: ByteSize::mib(256),
+            evidence_timeout: Duration::from_secs(20),
+            sign_by_rules: true,
+            rule_workers: 2,
+            rule_attempts: 12,
+        }
+    }
+}
+
+/// Whether the bounds leave room for anything.
+///
+/// # Errors
+/// The first that does not: the field, and what is wanted.
+pub(super) fn check(config: &SupplyChain) -> Result<(), (&'static str, &'static str)> {
+    let counts = [
+        ("evidence_documents", config.evidence_documents),
+        ("rule_workers", config.rule_workers),
+        ("rule_attempts", config.rule_attempts),
+    ];
+    if let Some((field, _)) = counts.iter().find(|(_, count)| *count == 0) {
+        return Err((field, "must be at least 1"));
+    }
+    if config.poll_interval.is_zero() || config.stale_after <= config.poll_interval {
+        return Err(("stale_after", "must be longer than poll_interval, and that not nothing"));
+    }
+    if config.evidence_timeout.is_zero() {
+        return Err(("evidence_timeout", "must be more than nothing"));
+    }
+    if config.document_bytes.as_u64() == 0 || config.memory < config.document_bytes {
+        return Err(("memory", "must hold a document of document_bytes, and that not be nothing"));
+    }
+    if config.evidence_bytes.as_u64() == 0 {
+        return Err(("evidence_bytes", "must be more than nothing"));
+    }
+    Ok(())
+}
