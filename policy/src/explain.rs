@@ -24,6 +24,8 @@ pub struct Considered {
     pub effect: Effect,
     /// Whether it is of a policy that only narrows.
     pub narrows: bool,
+    /// Whether it says itself that it is only put on record.
+    pub is_audited: bool,
     /// Whether it matches, and if not, why.
     pub outcome: Outcome,
 }
@@ -93,6 +95,7 @@ fn consider(policy: &Policy, narrows: bool, scope: &Scope<'_>, resource: &str) -
         statement: policy.reference(at, statement),
         effect: statement.effect,
         narrows,
+        is_audited: statement.is_audited,
         outcome: match statement.matches(scope, resource) {
             Match::Yes => Outcome::Matches,
             Match::Unknown => Outcome::Unknown,

@@ -35,7 +35,7 @@ mod within;
 pub use action::{Action, ActionSet, ParseActionError, Service};
 pub use builtin::{Builtin, all as builtin_policies, named as builtin_policy};
 pub use condition::condition_operators;
-pub use context::{Context, Empty, Found, Request};
+pub use context::{Context, Empty, Found, Gate, Request};
 pub use decision::{Decision, Effect, Reason, StatementRef};
 pub use document::{Kind, Policy};
 pub use effective::Grant;

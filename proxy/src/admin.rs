@@ -61,6 +61,9 @@ const OPENAPI: &str = "/-/api/openapi.json";
 /// Where what is said of artifacts begins: its bodies may be large.
 const ARTIFACTS: &str = "/-/api/v1/artifacts/";
 
+/// Where bills of materials are validated: as large.
+const VALIDATION: &str = "/-/api/v1/sbom/validate";
+
 /// How often a large body is in memory while it is worked on: as it came, as it was read, as it is written.
 const COPIES: u64 = 3;
 
@@ -96,7 +99,7 @@ impl Api {
     /// How long a body may be, in bytes.
     #[must_use]
     pub fn body_limit(path: &str, config: &Config) -> u64 {
-        let bytes = if path.starts_with(ARTIFACTS) {
+        let bytes = if takes_documents(path) {
             config.supply_chain.document_bytes.max(config.limits.document_bytes)
         } else {
             config.limits.document_bytes
@@ -110,7 +113,7 @@ impl Api {
     /// `SlowDown` where others have it.
     fn room(&self, request: &Request<Body>) -> Result<Option<Taken>, Error> {
         let (path, method) = (request.uri().path(), request.method());
-        if !path.starts_with(ARTIFACTS) || matches!(*method, Method::GET | Method::HEAD | Method::DELETE) {
+        if !takes_documents(path) || matches!(*method, Method::GET | Method::HEAD | Method::DELETE) {
             return Ok(None);
         }
         let declared =
@@ -154,6 +157,11 @@ impl Api {
             }
         }
     }
+}
+
+/// Whether a body may be a document about an artifact.
+fn takes_documents(path: &str) -> bool {
+    path.starts_with(ARTIFACTS) || path == VALIDATION
 }
 
 /// The request in the router's own type of body.

@@ -19,6 +19,7 @@ use crate::rates::Rates;
 use crate::readiness::Readiness;
 use crate::s3::{Budget, FullBuckets};
 use crate::store::Store;
+use crate::supply_chain::evidence::EvidenceIndex;
 use crate::supply_chain::keys::SigningKeys;
 use crate::supply_chain::trust::TrustStore;
 
@@ -51,6 +52,8 @@ pub struct App {
     signing_keys: Option<SigningKeys>,
     /// Whose signatures are believed.
     pub trust: TrustStore,
+    /// What is known of artifacts.
+    pub evidence: EvidenceIndex,
     /// Memory for documents of the supply chain that are held whole.
     pub documents: Budget,
     /// Held while a tag of legacy signatures is moved: each time the manifest that it names is read, added to and put back.
@@ -94,11 +97,13 @@ impl App {
         let answers = Answers::new(&config)?;
         let signing_keys = signing_keys(&config, &index)?;
         let trust = TrustStore::new(&config.supply_chain)?;
+        let evidence = EvidenceIndex::new(&config.supply_chain);
         let documents = Budget::new(config.supply_chain.memory.as_u64());
         let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
         let rates = Rates::new(&config.rates);
         let policies = Policies::new(&config.authorization);
-        let authority = Authority::new(journal.clone(), policies).with_rates(rates.clone());
+        let authority =
+            Authority::new(journal.clone(), policies).with_rates(rates.clone()).with_gate(config.supply_chain.gate);
         Ok(Arc::new(Self {
             config,
             identity,
@@ -113,6 +118,7 @@ impl App {
             referrers,
             signing_keys,
             trust,
+            evidence,
             documents,
             legacy_tags: tokio::sync::Mutex::default(),
             unnamed: Unnamed::new(),

@@ -45,7 +45,7 @@ pub use private_url::PrivateUrl;
 pub use rates::Rates;
 pub use s3::{DefaultQuota, S3};
 pub use store::{Breaker, Retry, Store, StoreToken};
-pub use supply_chain::{SignatureLog, SupplyChain, TrustedRoot};
+pub use supply_chain::{Builder, GateMode, SignatureLog, SupplyChain, TrustedRoot};
 pub use telemetry::{LogFormat, Telemetry};
 
 use schemars::JsonSchema;

@@ -10,6 +10,7 @@ mod answer;
 mod artifact;
 mod catalog;
 mod challenge;
+mod gate;
 mod name;
 mod on_record;
 mod path;
@@ -45,6 +46,7 @@ use crate::telemetry;
 
 use answer::OciAnswer;
 use catalog::View;
+use gate::Pulled;
 use on_record::{OnRecord, Target};
 use request::BodyLimit;
 use transfer::Transfer;
@@ -72,7 +74,13 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
     if route.name().is_some_and(artifact::owns) {
         return Box::pin(artifact::route(app, parts, context, &route, span)).await;
     }
-    let door = Door { config: &app.config, store: &app.store, identity: &app.identity, authority: &app.authority };
+    let door = Door {
+        config: &app.config,
+        store: &app.store,
+        identity: &app.identity,
+        authority: &app.authority,
+        app: Some(app),
+    };
     let tags = tags::of(&route, &parts.method, parts.uri.query().unwrap_or_default())?;
     match door.admit(&route, &tags, parts, context, &span).await? {
         Admitted::Base(permit) => {
@@ -82,7 +90,8 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
         }
         Admitted::Catalog(permit) => {
             let raw = parts.uri.query().unwrap_or_default();
-            let may_see = |name: &str| app.authority.may(permit.caller(), Action::Pull, &Resource::repository(name));
+            let may_see =
+                |name: &str| app.authority.may_know(permit.caller(), Action::Pull, &Resource::repository(name));
             let view = View { prefix: &app.config.store.prefix, may_see: &may_see };
             let answer = catalog::catalog(&app.store, view, &parts.method, raw).instrument(span).await;
             on_record::answered(&app.journal, &permit, Kind::Operation, &answer).await?;
@@ -95,9 +104,17 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
             let name = permitted_name(&route)?.clone();
             let target = Target { home: &name, path_and_query: &forward.path_and_query };
             let on_record = OnRecord::begin(&app.journal, &permit, &route, tags, &parts.method, target).await?;
+            let pushing = match &route {
+                Route::Manifest { name, reference } => {
+                    app.evidence.expect_push(app, name.as_str(), &reference.to_string(), &parts.method).await
+                }
+                _ => None,
+            };
+            // A tag may have become the digest that was looked at.
+            let there = Route::parse(forward.path_and_query.path())?;
             forward.answer = Some(Arc::new(OciAnswer {
                 name: name.clone(),
-                digest: route.digest().cloned(),
+                digest: there.digest().cloned(),
                 home: name,
                 upstream: door.upstream()?,
                 span,
@@ -105,6 +122,7 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
                 passage: Mutex::new(Some(passage)),
                 on_record: Some(on_record),
                 ahead: None,
+                pushing,
             }));
             let request_id = context.request_id.as_str();
             tracing::trace!(request_id, action = %permit.action(), resource = %permit.resource(), "forwarded");
@@ -170,6 +188,8 @@ struct Door<'a> {
     store: &'a Store,
     identity: &'a Authenticator,
     authority: &'a Authority,
+    /// What is known of artifacts, where policies ask; without it, nothing is.
+    app: Option<&'a App>,
 }
 
 /// A request that may be served.
@@ -206,9 +226,10 @@ impl Door<'_> {
         let caller = asking_about(caller, route, &parts.headers, tags.first().map(String::as_str));
         match (route.name(), operation.action) {
             (Some(name), Some(action)) => {
-                let permit = self.permit(&caller, action, (route, name), tags, &parts.headers).await?;
+                let (permit, pinned) = self.permit(&caller, action, (route, name), tags, &parts.headers).await?;
                 check_scope(action)?;
-                let mut forward = self.forward(&permit, (route, name), tags, parts, granted.as_deref())?;
+                let to = pinned.as_ref().unwrap_or(route);
+                let mut forward = self.forward(&permit, (to, name), tags, parts, granted.as_deref())?;
                 let credentials = self.store.credentials(&parts.method, forward.path_and_query.as_str())?;
                 let changes = request::changes(&parts.headers, credentials, span);
                 forward.remove_request_headers = changes.remove;
@@ -230,7 +251,7 @@ impl Door<'_> {
         }
     }
 
-    /// Asks the policy about every tag that the request names, and once where it names none: all of it must be allowed.
+    /// Asks the policy; to pull a manifest it may want to know what is known of it, and the route is that of its digest then.
     async fn permit(
         &self,
         caller: &Caller,
@@ -238,8 +259,27 @@ impl Door<'_> {
         (route, name): (&Route, &Name),
         tags: &[String],
         headers: &HeaderMap,
-    ) -> Result<Permit> {
+    ) -> Result<(Permit, Option<Route>)> {
         let resource = Resource::repository(name.as_str());
+        match (action, route, self.app) {
+            (Action::Pull, Route::Manifest { name, reference }, Some(app)) => {
+                Pulled::new(app, name, reference).authorize(caller).await
+            }
+            // Blobs, and lists of what refers to something: by then the manifest was pulled.
+            (Action::Pull, ..) => Ok((self.authority.authorize_knowing(caller, action, resource).await?, None)),
+            _ => Ok((self.permit_tags(caller, action, (route, &resource), tags, headers).await?, None)),
+        }
+    }
+
+    /// Asks the policy about every tag that the request names, and once where it names none: all of it must be allowed.
+    async fn permit_tags(
+        &self,
+        caller: &Caller,
+        action: Action,
+        (route, resource): (&Route, &Resource),
+        tags: &[String],
+        headers: &HeaderMap,
+    ) -> Result<Permit> {
         let mut permit = self.authority.authorize(caller, action, resource.clone()).await?;
         for tag in tags.iter().skip(1) {
             let caller = asking_about(caller.clone(), route, headers, Some(tag.as_str()));
@@ -292,7 +332,7 @@ impl Door<'_> {
     }
 
     fn may_mount(&self, caller: &Caller, from: &Name) -> bool {
-        !self.is_reserved(from) && self.authority.may(caller, Action::Pull, &Resource::repository(from.as_str()))
+        !self.is_reserved(from) && self.authority.may_know(caller, Action::Pull, &Resource::repository(from.as_str()))
     }
 }
 

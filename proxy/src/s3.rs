@@ -22,6 +22,7 @@ mod delete_bucket_policy;
 mod delete_object;
 mod delete_objects;
 mod dispatch;
+mod gate;
 mod get_bucket_location;
 mod get_bucket_policy;
 mod get_bucket_policy_status;

@@ -207,8 +207,13 @@ async fn look_after_artifacts(app: Arc<App>, stop: CancellationToken) {
         () = app.readiness.wait_for_index() => {}
         () = stop.cancelled() => return,
     }
-    let signer = RuleSigner::new(app.clone());
-    tokio::join!(app.digester.run(stop.clone()), app.referrers.run(stop.clone()), signer.run(stop));
+    let (signer, evidence) = (RuleSigner::new(app.clone()), app.evidence.clone());
+    tokio::join!(
+        app.digester.run(stop.clone()),
+        app.referrers.run(stop.clone()),
+        evidence.run(app.clone(), stop.clone()),
+        signer.run(stop),
+    );
 }
 
 /// Hears what other replicas change, once the index is there.

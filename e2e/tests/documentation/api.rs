@@ -14,7 +14,13 @@ fn the_examples_of_the_management_api_work() -> Result<()> {
     let room = world.room()?;
     let script = examples.into_iter().fold(Script::default(), Script::then);
     let told = script.with(USUAL, world.dev.endpoint().authority())?.run(&room, &[])?;
-    for part in [r#""kind":"root""#, r#""effect":"Deny""#, r#""next":"auditor""#, r#""name":"read-only""#] {
+    for part in [
+        r#""kind":"root""#,
+        r#""effect":"Deny""#,
+        r#""next":"auditor""#,
+        r#""name":"read-only""#,
+        r#""artifact":"s3://shop/app.tgz""#,
+    ] {
         ensure!(told.contains(part), "no {part} in {told}");
     }
     let made: Value = serde_json::from_slice(&room.read("first.json")?)?;

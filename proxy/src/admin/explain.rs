@@ -166,6 +166,8 @@ pub(super) struct Explanation {
     statements: Vec<String>,
     /// Condition keys that were missing, where it was denied.
     missing: Vec<String>,
+    /// Statements that would have denied it and are only put on record, where it was allowed.
+    audited: Vec<String>,
     /// Every statement that concerns the principal or the bucket.
     considered: Vec<Statement>,
 }
@@ -178,6 +180,7 @@ impl From<zas_policy::Explanation> for Explanation {
             reason: decision.reason.to_string(),
             statements: decision.statements.iter().map(ToString::to_string).collect(),
             missing: decision.missing.iter().map(ToString::to_string).collect(),
+            audited: decision.audited.iter().map(ToString::to_string).collect(),
             considered: explained.statements.into_iter().map(Statement::from).collect(),
         }
     }
@@ -190,6 +193,9 @@ pub(super) struct Statement {
     statement: String,
     /// What it would do.
     effect: String,
+    /// `audit`, where it is only put on record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'static str>,
     /// `matches`, or why it does not: `other_action`, `other_principal`, `other_resource`, `condition_fails`, `unknown`.
     outcome: &'static str,
     /// The condition that fails, as `operator key`.
@@ -208,7 +214,8 @@ impl From<Considered> for Statement {
             Outcome::ConditionFails { operator, key } => ("condition_fails", Some(format!("{operator} {key}"))),
         };
         let (statement, effect) = (considered.statement.to_string(), considered.effect.to_string());
-        Self { statement, effect, outcome, condition }
+        let mode = considered.is_audited.then_some("audit");
+        Self { statement, effect, mode, outcome, condition }
     }
 }
 

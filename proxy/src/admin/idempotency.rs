@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Uri};
+use http::{HeaderMap, HeaderName, Method, Uri, header};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use zas_policy::Principal;
@@ -135,6 +135,27 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
         let (parts, bytes, once) = received(request, app).await?;
         let Json(body) = Json::from_request(Request::from_parts(parts, bytes.into()), app).await?;
         Ok(Self { body, once })
+    }
+}
+
+/// The body of a POST that is a document of a type of its own, and the wish to have it carried out once.
+#[derive(Debug)]
+pub(super) struct PostedDocument {
+    /// Its bytes.
+    pub(super) bytes: Bytes,
+    /// What it is said to be.
+    pub(super) media_type: Option<String>,
+    /// Carries it out.
+    pub(super) once: Once,
+}
+
+impl FromRequest<Arc<App>> for PostedDocument {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
+        let (parts, bytes, once) = received(request, app).await?;
+        let media_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Ok(Self { bytes, media_type: media_type.map(str::to_owned), once })
     }
 }
 

@@ -5,7 +5,10 @@
 mod artifact;
 mod attest;
 mod attestations;
+mod components;
 mod referrers;
+mod sbom;
+mod sboms;
 mod sign;
 mod signer;
 mod signing_key;
@@ -58,6 +61,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         ))
         .routes(routes!(signing_queue::list_signing_queue))
         .routes(routes!(signing_queue::retry_signing))
+        .routes(routes!(components::find_components))
 }
 
 /// What is said of artifacts: bodies may be as large as documents are, `document_bytes`.
@@ -67,5 +71,9 @@ pub(super) fn artifact_routes(document_bytes: usize) -> OpenApiRouter<Arc<App>> 
         .routes(routes!(attest::attest_artifact))
         .routes(routes!(referrers::list_referrers))
         .routes(routes!(attestations::get_attestation, attestations::delete_attestation))
+        .routes(routes!(sboms::attach_sbom))
+        .routes(routes!(sboms::list_sboms))
+        .routes(routes!(sboms::get_sbom, sboms::delete_sbom))
+        .routes(routes!(sbom::validate_sbom))
         .layer(DefaultBodyLimit::max(document_bytes))
 }

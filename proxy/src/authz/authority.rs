@@ -2,14 +2,16 @@
 
 use smallvec::SmallVec;
 use zas_policy::{
-    Action, Context, Decision, Effect, Empty, Explanation, Grant, Identity, Policy, PolicySet, Principal, Reason,
-    Request, Resource,
+    Action, Context, Decision, Effect, Empty, Explanation, Gate, Grant, Identity, KeyName, Policy, PolicySet,
+    Principal, Reason, Request, Resource, StatementRef,
 };
 
 use super::conditions::Known;
+use super::gate::Shown;
 use super::narrower::Narrower;
-use super::{Caller, Conditions, Permit, Policies};
+use super::{Caller, Conditions, Gated, Permit, Policies};
 use crate::audit::{Decided, Facts, Journal, Kind, Trail};
+use crate::config::GateMode;
 use crate::error::{Code, Error, Result};
 use crate::rates::Rates;
 
@@ -20,19 +22,27 @@ pub struct Authority {
     policies: Policies,
     narrower: Narrower,
     rates: Option<Rates>,
+    gate: Gate,
 }
 
 impl Authority {
     /// Records its refusals in this journal.
     #[must_use]
     pub fn new(journal: Journal, policies: Policies) -> Self {
-        Self { journal, policies, narrower: Narrower::default(), rates: None }
+        Self { journal, policies, narrower: Narrower::default(), rates: None, gate: Gate::default() }
     }
 
     /// Counts what it allows and what it denies.
     #[must_use]
     pub fn with_rates(mut self, rates: Rates) -> Self {
         self.rates = Some(rates);
+        self
+    }
+
+    /// What denials count that depend on what is said of an artifact.
+    #[must_use]
+    pub fn with_gate(mut self, mode: GateMode) -> Self {
+        self.gate = mode.into();
         self
     }
 
@@ -49,27 +59,30 @@ impl Authority {
     /// `PoliciesUnavailable` where the policies are not known well enough; `SlowDown` where the refusal cannot be recorded in time;
     /// `RateExceeded` where the caller has asked too often, for what it may do or for what it may not.
     pub async fn authorize(&self, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
-        let decision = self.decide(caller, action, &resource);
+        let decision = self.decide(caller, action, &resource, Shown::Nothing);
         self.conclude(caller, action, resource, &decision).await
     }
 
     /// From a decision to a permit, or to a refusal that is on record.
-    async fn conclude(
+    pub(super) async fn conclude(
         &self,
         caller: &Caller,
         action: Action,
         resource: Resource,
         decision: &Decision,
     ) -> Result<Permit> {
-        let statements = decision.statements.iter().map(ToString::to_string).collect();
-        let decided = Decided { allowed: decision.is_allowed(), statements };
+        let decided = decided(decision);
         let principal = caller.principal();
         if decided.allowed {
             if let Some(rates) = &self.rates {
                 rates.check_principal(principal, caller.address(), action)?;
             }
             tracing::trace!(%principal, %action, %resource, reason = %decision.reason, "allowed");
-            return Ok(Permit { caller: caller.clone(), action, resource, decided });
+            let audited: Vec<String> = decision.audited.iter().map(ToString::to_string).collect();
+            if !audited.is_empty() {
+                tracing::info!(%principal, %action, %resource, rules = ?audited, "a rule that is audited would have denied it");
+            }
+            return Ok(Permit { caller: caller.clone(), action, resource, decided, audited, gated: Gated::No });
         }
         tracing::debug!(%principal, %action, %resource, reason = %decision.reason, "denied");
         if decision.reason == Reason::PoliciesAreStale {
@@ -79,12 +92,47 @@ impl Authority {
         if principal.is_anonymous() {
             return Err(refusal(Code::Unauthenticated, action, &resource, decision));
         }
-        self.count_denial(caller)?;
-        if let Some(record) = caller.record(Kind::Denial, action, &resource) {
-            let status = Code::AccessDenied.row().status;
-            self.journal.record(record.decided(&decided).answered(status, Some(Code::AccessDenied))).await?;
+        let error = refusal(Code::AccessDenied, action, &resource, decision);
+        Err(self.refuse_with(caller, action, &resource, decision, error).await)
+    }
+
+    /// A refusal to somebody who is known, once it is counted and on record; or what keeps it from being.
+    pub(super) async fn refuse_with(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: &Resource,
+        decision: &Decision,
+        refusal: Error,
+    ) -> Error {
+        if caller.principal().is_anonymous() {
+            return refusal;
         }
-        Err(refusal(Code::AccessDenied, action, &resource, decision))
+        if let Err(too_often) = self.count_denial(caller) {
+            return too_often;
+        }
+        let Some(record) = caller.record(Kind::Denial, action, resource) else { return refusal };
+        let (status, code) = (refusal.row().status, refusal.code());
+        match self.journal.record(record.decided(&decided(decision)).answered(status, Some(code))).await {
+            Ok(()) => refusal,
+            Err(error) => error,
+        }
+    }
+
+    /// What a statement that has decided asks of an artifact.
+    pub(super) fn asked_for(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: &Resource,
+        statement: &StatementRef,
+    ) -> Vec<KeyName> {
+        let principal = caller.principal();
+        let context = self.known(caller, Shown::Nothing);
+        let narrower = self.narrower.of(principal);
+        let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
+        let request = Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by };
+        self.policies.latest().evidence_asked_for(&request, statement)
     }
 
     /// Each denial has its record, so that somebody who asks for nothing else would fill the log: beyond the rate they are told to
@@ -106,7 +154,7 @@ impl Authority {
     pub fn itself(&self, task: &'static str, action: Action, resource: Resource) -> Permit {
         let caller = Caller::new(system(task), Trail::of(Facts::of_the_service()), Conditions::default());
         let decided = Decided { allowed: true, statements: Vec::new() };
-        Permit { caller, action, resource, decided }
+        Permit { caller, action, resource, decided, audited: Vec::new(), gated: Gated::No }
     }
 
     /// A no to somebody whom the policy lets, for a rule that no policy can lift: on record like every other.
@@ -147,7 +195,7 @@ impl Authority {
 
     /// A decision that allows, where some statement gives the action in the bucket and none takes it everywhere.
     fn somewhere(&self, set: &PolicySet, caller: &Caller, action: Action, bucket: &str) -> Option<Decision> {
-        let context = Known { conditions: caller.conditions(), facts: caller.trail().facts() };
+        let context = self.known(caller, Shown::Nothing);
         let narrower = self.narrower.of(caller.principal());
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         let grants = set.effective(caller.principal(), bucket, &context, &narrowed_by);
@@ -208,7 +256,7 @@ impl Authority {
 
     fn trust(&self, set: &PolicySet, caller: &Caller, action: Action, role: &str) -> Decision {
         let principal = caller.principal();
-        let context = Known { conditions: caller.conditions(), facts: caller.trail().facts() };
+        let context = self.known(caller, Shown::Nothing);
         let narrower = self.narrower.of(principal);
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         let resource = Resource::role(role);
@@ -221,7 +269,7 @@ impl Authority {
     /// cannot be called on it, and nothing is recorded.
     #[must_use]
     pub fn may(&self, caller: &Caller, action: Action, resource: &Resource) -> bool {
-        self.decide(caller, action, resource).is_allowed()
+        self.decide(caller, action, resource, Shown::Nothing).is_allowed()
     }
 
     /// Why the policies that are decided by now would say what they would say to somebody: for whoever looks after policies. To take
@@ -260,7 +308,22 @@ impl Authority {
         Ok(self.policies.current()?.effective(principal, bucket, &Empty, &narrowed_by))
     }
 
-    fn decide(&self, caller: &Caller, action: Action, resource: &Resource) -> Decision {
+    /// What the policy would say of an action somewhere in a bucket, as [`authorize_somewhere`](Self::authorize_somewhere) asks it.
+    #[must_use]
+    pub fn may_somewhere(&self, caller: &Caller, action: Action, bucket: &str) -> bool {
+        match (caller.principal(), self.policies.current()) {
+            (Principal::Root { .. }, _) => true,
+            (_, Ok(set)) => self.somewhere(&set, caller, action, bucket).is_some(),
+            (_, Err(_)) => false,
+        }
+    }
+
+    /// What policies see of a request.
+    fn known<'a>(&self, caller: &'a Caller, artifact: Shown<'a>) -> Known<'a> {
+        Known { conditions: caller.conditions(), facts: caller.trail().facts(), artifact, gate: self.gate }
+    }
+
+    pub(super) fn decide(&self, caller: &Caller, action: Action, resource: &Resource, shown: Shown<'_>) -> Decision {
         // Root is not asked, so that policies that cannot be read can be mended.
         let set = match (caller.principal(), self.policies.current()) {
             (_, Ok(set)) => set,
@@ -268,11 +331,17 @@ impl Authority {
             (_, Err(_)) => return Decision::new(Effect::Deny, Reason::PoliciesAreStale),
         };
         let principal = caller.principal();
-        let context = Known { conditions: caller.conditions(), facts: caller.trail().facts() };
+        let context = self.known(caller, shown);
         let narrower = self.narrower.of(principal);
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         set.decide(&Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by })
     }
+}
+
+/// A decision, for the record.
+fn decided(decision: &Decision) -> Decided {
+    let statements = decision.statements.iter().map(ToString::to_string).collect();
+    Decided { allowed: decision.is_allowed(), statements }
 }
 
 /// The service itself, at a task.
@@ -302,6 +371,6 @@ fn refusal(code: Code, action: Action, resource: &Resource, decision: &Decision)
     some.fold(error, |error, (name, list)| error.with(name, list))
 }
 
-fn listed(items: &[impl ToString]) -> String {
+pub(super) fn listed(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

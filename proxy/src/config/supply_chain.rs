@@ -40,12 +40,56 @@ pub struct SupplyChain {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub evidence_timeout: Duration,
+    /// What statements of policies count that ask for signatures, reports and attestations of an artifact (`zas:Signed` and its like):
+    /// `enforce`, the default: as they are written; `audit`: they deny nothing, and what they would have denied is on record; or `off`:
+    /// nothing.
+    pub gate: GateMode,
+    /// Which builders have which level of SLSA's build track, by whom their provenance is signed (`zas:ProvenanceLevel`).
+    pub builders: Vec<Builder>,
+    /// How long a request waits for an artifact to be looked at that nobody has looked at yet; then what is asked for is unknown.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub evidence_patience: Duration,
+    /// Whether this replica looks at what was attached by itself. Otherwise that is done when somebody asks for an artifact.
+    pub index_evidence: bool,
+    /// Artifacts that this replica looks at at once by itself.
+    pub evidence_workers: u32,
+    /// How often everything at the registry is looked at for what was pushed past this service; 0s: never.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub reconcile_interval: Duration,
     /// Whether this replica signs what signing rules of buckets ask for.
     pub sign_by_rules: bool,
     /// Objects that this replica signs by rules at once.
     pub rule_workers: u32,
     /// How often an object is tried that a rule wants signed, later each time, before that is given up.
     pub rule_attempts: u32,
+}
+
+/// What statements of policies count that ask for what is said of an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GateMode {
+    /// As they are written.
+    #[default]
+    Enforce,
+    /// They deny nothing, and what they would have denied is on record.
+    Audit,
+    /// Nothing.
+    Off,
+}
+
+/// A builder that is believed, and how well it builds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("x-list" = true))]
+pub struct Builder {
+    /// The builder's id as its provenance names it; `*` stands for any run of characters, `?` for one.
+    pub id: String,
+    /// Who signs its provenance: `signing-key/<name>`, `key/<name>` or `identity/<name>`.
+    pub signer: String,
+    /// The level, from 1 to 3.
+    pub level: u8,
 }
 
 /// Whether signatures of keys must be in a transparency log.
@@ -92,6 +136,12 @@ impl Default for SupplyChain {
             evidence_documents: 128,
             evidence_bytes: ByteSize::mib(256),
             evidence_timeout: Duration::from_secs(20),
+            gate: GateMode::default(),
+            builders: Vec::new(),
+            evidence_patience: Duration::from_secs(10),
+            index_evidence: true,
+            evidence_workers: 1,
+            reconcile_interval: Duration::from_secs(24 * 3600),
             sign_by_rules: true,
             rule_workers: 2,
             rule_attempts: 12,

@@ -31,6 +31,8 @@ pub struct ArtifactKeys {
 pub struct ContentKeys {
     /// The keys; in no order.
     pub keys: Vec<String>,
+    /// The digest of each one's manifest, which has the end of the key in it.
+    pub digests: Vec<Option<Digest>>,
     /// How many bytes that is.
     pub size: u64,
 }
@@ -50,7 +52,7 @@ const BY_MANIFEST: &str = "
     LIMIT $4";
 
 const BY_CONTENT: &str = "
-    SELECT o.key, o.size
+    SELECT o.key, o.size, o.oci_digest
     FROM buckets b JOIN objects o ON o.bucket_id = b.id
     WHERE b.name = $1 AND o.content_digest = $2 AND o.is_latest AND starts_with(o.key, $3)
     LIMIT $4";
@@ -102,9 +104,15 @@ impl Index {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn content_keys(&self, bucket: &str, prefix: &str, digest: &Digest, limit: u32) -> Result<ContentKeys> {
-        let rows: Vec<(String, i64)> = self.fetch_all(|| by_digest(BY_CONTENT, bucket, prefix, digest, limit)).await?;
-        let size = rows.first().map_or(0, |(_, size)| to_u64(*size));
-        Ok(ContentKeys { keys: rows.into_iter().map(|(key, _)| key).collect(), size })
+        let rows: Vec<(String, i64, Option<Vec<u8>>)> =
+            self.fetch_all(|| by_digest(BY_CONTENT, bucket, prefix, digest, limit)).await?;
+        let mut found = ContentKeys::default();
+        for (key, size, manifest) in rows {
+            found.keys.push(key);
+            found.digests.push(manifest.as_deref().map(to_digest).transpose()?);
+            found.size = to_u64(size);
+        }
+        Ok(found)
     }
 
     /// Takes one version off the queue of those whose digest is not known, for `lease`; its row.

@@ -140,7 +140,7 @@ const OF_SUBJECT: &str = "
     SELECT d.id, s.kind AS scope_kind, s.name AS scope_name, d.key, d.subject, d.carrier, d.digest, d.manner, d.format, d.version,
            d.encoding, d.serial, d.size, d.errors, d.components, d.edges, d.indexed_at
     FROM sbom_documents d JOIN sbom_scopes s ON s.id = d.scope_id
-    WHERE s.kind = $1 AND s.name = $2 AND d.subject = $3 AND d.key = $4 AND d.id > $5
+    WHERE s.kind = $1 AND s.name = $2 AND d.subject = $3 AND d.key = $4 AND d.id > $5 AND ($7::bytea IS NULL OR d.digest = $7)
     ORDER BY d.id LIMIT $6";
 
 #[derive(sqlx::FromRow)]
@@ -288,6 +288,31 @@ impl Index {
         after: i64,
         limit: u32,
     ) -> Result<Vec<StoredSbom>> {
+        self.sboms_of(scope, key, subject, None, after, limit).await
+    }
+
+    /// One of the documents of an artifact; the one that was indexed first, where several manifests carry it.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn sbom(
+        &self,
+        scope: &SbomScope,
+        key: &str,
+        subject: &Digest,
+        digest: &Digest,
+    ) -> Result<Option<StoredSbom>> {
+        Ok(self.sboms_of(scope, key, subject, Some(digest), 0, 1).await?.pop())
+    }
+
+    async fn sboms_of(
+        &self,
+        scope: &SbomScope,
+        key: &str,
+        subject: &Digest,
+        digest: Option<&Digest>,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredSbom>> {
         let rows: Vec<Row> = self
             .fetch_all(|| {
                 sqlx::query_as(OF_SUBJECT)
@@ -297,6 +322,7 @@ impl Index {
                     .bind(key)
                     .bind(after)
                     .bind(i64::from(limit))
+                    .bind(digest.map(|digest| digest.as_bytes().as_slice()))
             })
             .await?;
         rows.into_iter().map(Row::into_stored).collect()

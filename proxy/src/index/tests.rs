@@ -4,6 +4,7 @@ mod artifacts;
 mod audit;
 mod buckets;
 mod concurrency;
+mod evidence;
 mod listing;
 mod objects;
 mod outage;

@@ -15,6 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::failpoint::Failpoint;
 use crate::listener::{Answer, HeaderChanges, Summary};
 use crate::store::Passage;
+use crate::supply_chain::evidence::Pushing;
 use crate::telemetry;
 
 /// The response headers that mean something to a registry's client, besides those that begin with `oci-`.
@@ -64,6 +65,8 @@ pub(super) struct OciAnswer {
     pub(super) on_record: Option<OnRecord>,
     /// Whose bytes they are, where a blob is sent ahead of what will name it.
     pub(super) ahead: Option<Ahead>,
+    /// A manifest that is put or deleted: what it is about is looked at when the request has ended.
+    pub(super) pushing: Option<Pushing>,
 }
 
 impl Answer for OciAnswer {
@@ -105,6 +108,9 @@ impl Answer for OciAnswer {
         }
         if let Some(ahead) = &self.ahead {
             ahead.ended(summary);
+        }
+        if let Some(pushing) = &self.pushing {
+            pushing.ended();
         }
     }
 }
@@ -199,6 +205,7 @@ mod tests {
             passage,
             on_record: None,
             ahead: None,
+            pushing: None,
         }
     }
 

@@ -68,8 +68,10 @@ impl Scope {
                     return None;
                 }
                 let resource = Resource::repository(name.as_str());
-                let allowed =
-                    ACTIONS.iter().filter(|(word, action)| wants(word) && authority.may(caller, *action, &resource));
+                // What is known of each artifact is asked with each request.
+                let allowed = ACTIONS
+                    .iter()
+                    .filter(|(word, action)| wants(word) && authority.may_know(caller, *action, &resource));
                 allowed.map(|(word, _)| (*word).to_owned()).collect()
             }
             _ => return None,

@@ -42,7 +42,7 @@ fn admit_parts(parts: &Parts) -> Result<Admitted> {
         let journal = Journal::new(Index::open(&config.database).unwrap(), &config.audit);
         let (authority, identity) = (Authority::new(journal, Policies::new(&config.authorization)), keys());
         let store = Store::new(&config.store).unwrap();
-        let door = Door { config: &config, store: &store, identity: &identity, authority: &authority };
+        let door = Door { config: &config, store: &store, identity: &identity, authority: &authority, app: None };
         let tags = tags::of(&route, &parts.method, parts.uri.query().unwrap_or_default())?;
         door.admit(&route, &tags, parts, &context(), &Span::none()).await
     })

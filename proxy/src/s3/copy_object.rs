@@ -48,8 +48,7 @@ async fn copy(
     source: &Source,
     replacement: Option<&(Headers, Metadata)>,
 ) -> Result<S3Response<dto::CopyObjectOutput>> {
-    let (bucket, key) = source.object();
-    let Object { head, content_digest, .. } = app.index.object(bucket, key).await?;
+    let Object { head, content_digest, .. } = source.read(app).await?;
     check_source(request, &head)?;
     let record = permit.record();
     let copy = CopySource {

@@ -7,7 +7,7 @@ use s3s::dto::StreamingBlob;
 use s3s::{S3Request, S3Response, dto};
 
 use super::dispatch::extension;
-use super::{conditions, headers, object_bytes, range};
+use super::{conditions, gate, headers, object_bytes, range};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, RequestId, Result};
@@ -18,12 +18,12 @@ const ATTEMPTS: u32 = 3;
 
 pub(super) async fn get_object(
     app: &App,
-    _permit: &Permit,
+    permit: &Permit,
     request: S3Request<dto::GetObjectInput>,
 ) -> Result<S3Response<dto::GetObjectOutput>> {
     let mut attempt = 1;
     loop {
-        match read(app, &request).await {
+        match read(app, permit, &request).await {
             // Bytes outlive their name by `blobs.sweep_grace`, so that this is rare; more than that is a loss.
             Err(error) if error.code() == Code::BlobUnknown && attempt < ATTEMPTS => attempt += 1,
             Err(error) if error.code() == Code::BlobUnknown => {
@@ -37,10 +37,14 @@ pub(super) async fn get_object(
     }
 }
 
-async fn read(app: &App, request: &S3Request<dto::GetObjectInput>) -> Result<S3Response<dto::GetObjectOutput>> {
+async fn read(
+    app: &App,
+    permit: &Permit,
+    request: &S3Request<dto::GetObjectInput>,
+) -> Result<S3Response<dto::GetObjectOutput>> {
     let begun = Instant::now();
     let input = &request.input;
-    let object = app.index.object(&input.bucket, &input.key).await?;
+    let object = gate::object(app, permit, &input.bucket, &input.key).await?;
     let head = &object.head;
     conditions::check(&conditions::read(&request.headers, conditions::READ), head)?;
     let asked = input.range.filter(|_| range::if_range_holds(&request.headers, &head.etag, head.last_modified));

@@ -3,18 +3,18 @@
 use s3s::{S3Request, S3Response, dto};
 
 use super::get_object::wants_checksum;
-use super::{conditions, headers, range};
+use super::{conditions, gate, headers, range};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Error, Result};
 
 pub(super) async fn head_object(
     app: &App,
-    _permit: &Permit,
+    permit: &Permit,
     request: S3Request<dto::HeadObjectInput>,
 ) -> Result<S3Response<dto::HeadObjectOutput>> {
     let input = &request.input;
-    let object = app.index.object(&input.bucket, &input.key).await?;
+    let object = gate::object(app, permit, &input.bucket, &input.key).await?;
     let head = &object.head;
     conditions::check(&conditions::read(&request.headers, conditions::READ), head)?;
     let asked = input.range.filter(|_| range::if_range_holds(&request.headers, &head.etag, head.last_modified));

@@ -50,7 +50,7 @@ async fn copy(
 ) -> Result<S3Response<dto::UploadPartCopyOutput>> {
     let input = &request.input;
     let (bucket, key) = source.object();
-    let object = app.index.object(bucket, key).await?;
+    let object = source.read(app).await?;
     conditions::check_copy_source(&conditions::read(&request.headers, conditions::COPY_SOURCE), &object.head)?;
     let range = range(input.copy_source_range.as_deref(), object.head.size)?;
     let size = range.end - range.start;

@@ -9,7 +9,7 @@ mod referrer;
 use std::collections::BTreeMap;
 
 pub use legacy::{append_legacy, legacy_layers, legacy_tag};
-pub use referrer::{annotated_bundle_referrer, bundle_layer, bundle_referrer};
+pub use referrer::{annotated_bundle_referrer, bundle_layer, bundle_referrer, document_referrer};
 use serde::{Deserialize, Serialize};
 
 use super::Malformed;

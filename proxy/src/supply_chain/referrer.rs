@@ -189,6 +189,16 @@ fn check_texts(artifact_type: Option<&str>, annotations: &BTreeMap<String, Strin
     Ok(())
 }
 
+/// Whether a manifest holds signatures, attestations and bills of materials and nothing else, whatever it calls its config: such a thing is
+/// not run and not unpacked.
+#[must_use]
+pub fn is_evidence(manifest: &[u8]) -> bool {
+    let Ok(document) = serde_json::from_slice::<Document>(manifest) else { return false };
+    let annotations = document.annotations.unwrap_or_default();
+    let is_one = |layer: &Descriptor| !kinds_of(&layer.media_type, &annotations).is_empty();
+    !document.layers.is_empty() && document.manifests.is_none() && document.layers.iter().all(is_one)
+}
+
 /// What something is that is only listed: by its type and its annotations, without a look at its layers.
 #[must_use]
 pub fn listed_kinds(artifact_type: Option<&str>, annotations: &BTreeMap<String, String>) -> Vec<Kind> {
@@ -345,6 +355,21 @@ mod tests {
         let fine = manifest("application/vnd.example", "text/plain").to_string();
         assert!(Referrer::parse(Some("application/json"), fine.as_bytes(), None).is_err());
         assert!(Referrer::parse(None, fine.as_bytes(), None).is_ok());
+    }
+
+    #[test]
+    fn what_can_be_run_or_unpacked_is_no_evidence() {
+        let with_layers = |types: &[&str]| {
+            let layer = |media_type: &&str| json!({"mediaType": media_type, "digest": EMPTY, "size": 2});
+            let mut value = manifest("application/vnd.example", "a/b");
+            value["layers"] = json!(types.iter().map(layer).collect::<Vec<_>>());
+            is_evidence(value.to_string().as_bytes())
+        };
+        let bundle = "application/vnd.dev.sigstore.bundle.v0.3+json";
+        assert!(with_layers(&[bundle]) && with_layers(&["application/spdx+json", "application/vnd.in-toto+json"]));
+        assert!(!with_layers(&[]) && !with_layers(&["application/vnd.oci.image.layer.v1.tar+gzip"]));
+        assert!(!with_layers(&[bundle, "application/vnd.oci.image.layer.v1.tar"]));
+        assert!(!is_evidence(b"{}"));
     }
 
     #[test]

@@ -49,7 +49,7 @@ use self::document::Document;
 use self::schema::Schema;
 use self::spdx2::Spdx2Document;
 use self::spdx3::Spdx3Document;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Problem};
 
 /// A document that was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,18 +61,28 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Makes sure that the document is valid.
+    /// # Errors
+    /// `SbomInvalid`, with the number of errors, and the first of them place by place.
+    pub fn check(&self) -> Result<(), Error> {
+        let errors = || self.report.findings().iter().filter(|finding| finding.rule.is_error());
+        if self.report.is_valid() {
+            return Ok(());
+        }
+        let first = errors().next().map(ToString::to_string).unwrap_or_default();
+        let text = format!("The {} document is not valid: {first}", self.sbom.format);
+        let error = Error::new(Code::SbomInvalid, text).with("errors", self.report.errors());
+        Err(errors().fold(error, |error, finding| {
+            let (field, rule, message) = (finding.place.to_string(), finding.rule.as_str(), finding.text.clone());
+            error.problem(Problem { field, rule, message })
+        }))
+    }
+
     /// The model of a valid document.
     /// # Errors
-    /// `SbomInvalid`, with the number of errors and the first of them.
+    /// As [`check`](Self::check).
     pub fn valid(self) -> Result<Sbom, Error> {
-        match self.report.findings().iter().find(|finding| finding.rule.is_error()) {
-            None if self.report.is_valid() => Ok(self.sbom),
-            first => {
-                let first = first.map(ToString::to_string).unwrap_or_default();
-                let text = format!("The {} document is not valid: {first}", self.sbom.format);
-                Err(Error::new(Code::SbomInvalid, text).with("errors", self.report.errors()))
-            }
-        }
+        self.check().map(|()| self.sbom)
     }
 }
 

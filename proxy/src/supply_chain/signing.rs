@@ -17,6 +17,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 pub use form::Form;
+pub(in crate::supply_chain) use form::has_only_legacy;
 pub use rules::{RuleSigner, TASK};
 pub use submitted::{Submitted, attach_submitted};
 

@@ -9,6 +9,7 @@
 //! `sigstore-verify`; what a statement says, when a key was good and whose name it has is ours.
 //! What does not live here: fetching evidence, and what follows from it.
 
+mod again;
 mod evidence;
 mod keyed;
 mod keyless;
@@ -20,6 +21,7 @@ mod trust_root;
 mod verified;
 mod verifier;
 
+pub use again::Maker;
 pub use evidence::{Accept, Evidence, Expected, Outcome};
 pub use refusal::Refusal;
 pub use signer::{SignerName, TrustedIdentity, TrustedKey, Validity, Withdrawn};

@@ -91,6 +91,11 @@ metrics! {
     RULE_BACKLOG: Gauge "zas_signing_rule_backlog_objects" ["state"] "Objects that wait to be signed by rules, or were given up, by state (waiting, failed).";
     TRUST_REVISION: Gauge "zas_trust_revision" [] "Number of changes that what is known here of trusted keys and identities includes.";
 
+    EVIDENCE_LOOKS: Counter "zas_evidence_looks_total" ["scope"] "Artifacts that were looked at for what was attached to them, by where they are (bucket, repository).";
+    EVIDENCE_SECONDS: Histogram "zas_evidence_look_duration_seconds" [] "Seconds that it took to look at one.";
+    SBOMS_INDEXED: Counter "zas_sboms_indexed_total" ["carried"] "Bills of materials that were put into the index, by how they are carried (referrer, statement, attestation).";
+    GATE_DECISIONS: Counter "zas_gate_decisions_total" ["outcome"] "Requests that depended on what is said of an artifact, by outcome (allowed, audited, denied, unknown).";
+
     // --- directories of issuers
     DIRECTORY_ROUNDS: Counter "zas_directory_rounds_total" ["issuer", "outcome"] "Rounds over the people of an issuer who own access keys or sessions, by outcome (ok, incomplete, refused, error).";
     DIRECTORY_SECONDS: Histogram "zas_directory_round_duration_seconds" ["issuer"] "Seconds that one such round took.";

@@ -21,6 +21,7 @@ mod oci;
 mod operations;
 mod rest;
 mod s3;
+mod sboms;
 #[path = "../support/sidecar.rs"]
 mod sidecar;
 mod sts;
@@ -53,6 +54,7 @@ async fn sidecar() -> Sidecar {
         config.audit.reads = AuditReads::Strict;
         config.identity.issuers[0].logout_audiences = Some(vec!["cli".to_owned()]);
         config.blobs.sweep_interval = Duration::from_secs(3600);
+        config.supply_chain.index_evidence = false;
     })
     .await
 }

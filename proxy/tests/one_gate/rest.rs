@@ -7,6 +7,7 @@ use zas_proxy::gateway::Door;
 
 use super::ask::{Answer, Ask};
 use super::case::{Case, Need, need};
+use super::sboms;
 use super::sidecar::Sidecar;
 use super::supply_chain;
 
@@ -30,6 +31,7 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
     cases.of_access_keys().await;
     cases.of_own_access_keys().await;
     cases.made.extend(supply_chain::cases(sidecar).await);
+    cases.made.extend(sboms::cases(sidecar).await);
     let heads = cases.made.iter().filter(|case| case.ask.method == Method::GET).map(head).collect::<Vec<_>>();
     [heads, cases.made].concat()
 }

@@ -70,6 +70,11 @@ fn statement() -> Value {
         "required": ["Effect"],
         "properties": {
             "Sid": {"type": "string"},
+            "Mode": {
+                "type": "string",
+                "description": "Audit: a Deny denies nothing, and what it would have denied is on record.",
+                "enum": ["Enforce", "Audit"],
+            },
             "Effect": {"type": "string", "enum": ["Allow", "Deny"]},
             "Action": texts(),
             "NotAction": texts(),

@@ -78,14 +78,16 @@ impl Asked<'_> {
     async fn of_object(&self) -> Result<Option<Response<Body>>> {
         let (app, folder) = (self.visit.app, &self.visit.folder);
         let found = app.index.content_keys(folder.bucket(), folder.prefix(), &self.digest, KEYS).await?;
-        let Some(permit) = self.visit.permit_read(&found.keys).await? else { return Ok(None) };
+        let digest_of = |at: usize| found.digests.get(at).copied().flatten();
+        let Some(permit) = self.visit.permit_read(&found.keys, digest_of).await? else { return Ok(None) };
         let (wanted, mut response) = self.head(found.size)?;
         if !self.is_head {
             let Resource::Object { bucket, key } = permit.resource() else {
                 return Err(Error::internal("an object was permitted that is none"));
             };
             let object = app.index.object(bucket, key).await.map_err(|_| Error::from(Code::BlobUnknown))?;
-            if object.content_digest != Some(self.digest) {
+            let is_permitted = permit.gated().is_for(object.oci_digest.as_ref());
+            if object.content_digest != Some(self.digest) || !is_permitted {
                 return Err(Code::BlobUnknown.into());
             }
             let content_type = object.head.headers.get("content-type").map_or(OCTETS, String::as_str);

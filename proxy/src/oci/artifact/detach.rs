@@ -72,7 +72,7 @@ async fn refusal(visit: &Visit<'_>, digest: Option<&Digest>) -> crate::error::Er
     };
     match found {
         Err(error) => error,
-        Ok(found) => match visit.permit_read(&found.keys).await {
+        Ok(found) => match visit.permit_read(&found.keys, |_| digest.copied()).await {
             Err(error) => error,
             Ok(Some(_)) => Code::PutByS3.into(),
             Ok(None) => visit.nothing(Code::ManifestUnknown).await,

@@ -1,8 +1,5 @@
 //! Manifests of objects, by key and by digest; and of what refers to them.
 
-use http::Response;
-use zas_policy::{Action, Resource};
-
 use super::super::name::{ContentDigest, Reference};
 use super::visit::{KEYS, Visit, as_repository};
 use super::{document, referrers};
@@ -11,6 +8,7 @@ use crate::error::{Code, Error, Result};
 use crate::gateway::Body;
 use crate::index::{Referrer, ReferrerRef};
 use crate::supply_chain::referrer::ReferrerTag;
+use http::Response;
 
 /// The media type of an object's manifest.
 pub(super) const IMAGE_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -36,12 +34,15 @@ pub(super) async fn get(visit: &Visit<'_>, reference: &Reference) -> Result<Resp
 /// Who may not read the key is told so, whether there is an object or not: as by S3.
 async fn by_key(visit: &Visit<'_>, tag: &str) -> Result<Response<Body>> {
     let (bucket, key) = (visit.folder.bucket(), visit.folder.key(tag));
-    let permit = visit.permit(Action::GetObject, Resource::object(bucket, key.as_str())).await?;
     for _ in 0..ATTEMPTS {
+        let permit = visit.permit_key(&key).await?;
         let artifact = visit.app.index.artifact(bucket, &key).await.map_err(as_repository)?;
         match artifact.manifest {
             Some(manifest) => {
                 let digest = Digest::of(manifest.as_bytes());
+                if !permit.gated().is_for(Some(&digest)) {
+                    continue;
+                }
                 visit.record(&permit, 200, Some(&digest)).await?;
                 return document(manifest, IMAGE_MANIFEST, Some(&digest));
             }
@@ -57,7 +58,7 @@ async fn by_digest(visit: &Visit<'_>, digest: &ContentDigest) -> Result<Response
     };
     let (index, bucket) = (&visit.app.index, visit.folder.bucket());
     let found = index.artifact_keys(bucket, visit.folder.prefix(), &digest, KEYS).await?;
-    if let (Some(permit), Some(manifest)) = (visit.permit_read(&found.keys).await?, found.manifest) {
+    if let (Some(permit), Some(manifest)) = (visit.permit_read(&found.keys, |_| Some(digest)).await?, found.manifest) {
         if Digest::of(manifest.as_bytes()) != digest {
             return Err(Error::internal(format!("the manifest of {digest} has other bytes")));
         }

@@ -98,5 +98,5 @@ fn name_below<'a>(prefix: &str, key: &'a str) -> &'a str {
 fn is_shown(visit: &Visit<'_>, tag: &str, key: &str) -> bool {
     is_tag(tag)
         && ReferrerTag::parse(tag).is_none()
-        && visit.may(Action::GetObject, &Resource::object(visit.folder.bucket(), key))
+        && visit.may_know(Action::GetObject, &Resource::object(visit.folder.bucket(), key))
 }

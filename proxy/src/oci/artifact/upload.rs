@@ -59,6 +59,7 @@ pub(super) async fn route(
         passage: Mutex::new(Some(passage)),
         on_record: Some(on_record),
         ahead: Some(ahead),
+        pushing: None,
     }));
     Ok(Routed::Forward(Box::new(forward)))
 }

@@ -14,11 +14,13 @@ use super::super::{conditions, principal, scope};
 use super::Folder;
 use crate::app::App;
 use crate::audit::{self, Api, Facts, Trail};
-use crate::authz::{Caller, Conditions, Permit};
+use crate::authz::{Artifact, Caller, Conditions, Permit};
 use crate::digest::Digest;
 use crate::error::{Code, Error, RequestId, Result};
 use crate::gateway::RequestContext;
 use crate::identity::Access;
+use crate::index::{SbomScope, ScopeKind};
+use crate::supply_chain::evidence::{KeyedObject, KnownArtifact};
 use crate::supply_chain::referrer::Kind;
 
 /// Keys that are looked at for one digest. Whoever may read only others names their folder.
@@ -91,12 +93,58 @@ impl<'a> Visit<'a> {
         Ok(first)
     }
 
-    /// The right to read one of the objects of these keys.
+    /// The right to read the object of a key.
     ///
     /// # Errors
-    /// As [`Self::permit`], but for a refusal, which is `None`.
-    pub(super) async fn permit_read(&self, keys: &[String]) -> Result<Option<Permit>> {
-        unless_denied(self.permit_on(&[Action::GetObject], keys).await)
+    /// As [`Self::permit`]; `GateNotMet`.
+    pub(super) async fn permit_key(&self, key: &str) -> Result<Permit> {
+        let object = KeyedObject { app: self.app, bucket: self.folder.bucket(), key };
+        self.permit_artifact(key, &object).await
+    }
+
+    /// The right to read one of the objects of these keys; `digest_of` is the digest of each one's manifest, by its place.
+    ///
+    /// # Errors
+    /// As [`Self::permit`], but for a refusal, which is `None`; `GateNotMet` where what is known of them alone is in the way.
+    pub(super) async fn permit_read(
+        &self,
+        keys: &[String],
+        digest_of: impl Fn(usize) -> Option<Digest>,
+    ) -> Result<Option<Permit>> {
+        let is_open = |key: &str| self.app.authority.depends(&self.caller, Action::GetObject, &self.object(key));
+        if let Some(key) = keys.iter().find(|key| self.may(Action::GetObject, &self.object(key)) && !is_open(key)) {
+            return unless_denied(self.permit(Action::GetObject, self.object(key)).await.map(Some));
+        }
+        let (mut refused, mut looked_at) = (None, 0);
+        for (at, key) in keys.iter().enumerate().filter(|(_, key)| is_open(key)) {
+            let Some(digest) = digest_of(at).filter(|_| looked_at < ROOTS) else { continue };
+            looked_at += 1;
+            let scope = SbomScope { kind: ScopeKind::Bucket, name: self.folder.bucket().to_owned() };
+            let artifact = KnownArtifact { app: self.app, scope: &scope, digest };
+            match unless_denied(self.permit_artifact(key, &artifact).await.map(Some)) {
+                Ok(None) => {}
+                Err(error) if error.code() == Code::GateNotMet => refused = refused.or(Some(error)),
+                permit => return permit,
+            }
+        }
+        match refused {
+            Some(error) => Err(error),
+            None => unless_denied(self.permit_on(&[Action::GetObject], keys).await),
+        }
+    }
+
+    async fn permit_artifact(&self, key: &str, artifact: &impl Artifact) -> Result<Permit> {
+        let authority = &self.app.authority;
+        let permit = authority.authorize_artifact(&self.caller, Action::GetObject, self.object(key), artifact).await?;
+        self.check_scope(Action::GetObject)?;
+        Ok(permit)
+    }
+
+    /// As [`Self::permit`], for what is said about an object and is not its bytes.
+    async fn permit_knowing(&self, action: Action, resource: Resource) -> Result<Permit> {
+        let permit = self.app.authority.authorize_knowing(&self.caller, action, resource).await?;
+        self.check_scope(action)?;
+        Ok(permit)
     }
 
     /// The right to read what refers to one of these objects: of whoever may read the object, or pull from this repository.
@@ -108,11 +156,11 @@ impl<'a> Visit<'a> {
         let repository = Resource::repository(self.name.as_str());
         for root in roots.iter().take(ROOTS) {
             let keys = self.app.index.artifact_keys(bucket, prefix, root, KEYS).await?.keys;
-            if let Some(key) = self.readable(&keys) {
-                return self.permit(Action::GetObject, self.object(key)).await.map(Some);
+            if let Some(key) = self.knowable(&keys) {
+                return self.permit_knowing(Action::GetObject, self.object(key)).await.map(Some);
             }
         }
-        unless_denied(self.permit(Action::Pull, repository).await.map(Some))
+        unless_denied(self.permit_knowing(Action::Pull, repository).await.map(Some))
     }
 
     /// The right to read anything in the bucket, or to attach anything there.
@@ -121,8 +169,8 @@ impl<'a> Visit<'a> {
     /// As [`Self::permit`], but for a refusal, which is `None`.
     pub(super) async fn permit_anything(&self) -> Result<Option<Permit>> {
         let repository = Resource::repository(self.name.as_str());
-        if self.may(Action::Pull, &repository) {
-            return self.permit(Action::Pull, repository).await.map(Some);
+        if self.may_know(Action::Pull, &repository) {
+            return self.permit_knowing(Action::Pull, repository).await.map(Some);
         }
         let actions = [&[Action::GetObject][..], &Kind::ATTACH].concat();
         unless_denied(self.permit_somewhere(&actions).await.map(Some))
@@ -135,10 +183,15 @@ impl<'a> Visit<'a> {
     pub(super) async fn may_read_referrers(&self, root: &Digest) -> Result<bool> {
         let keys = self.app.index.artifact_keys(self.folder.bucket(), self.folder.prefix(), root, KEYS).await?.keys;
         let repository = Resource::repository(self.name.as_str());
-        Ok(self.readable(&keys).is_some() || self.may(Action::Pull, &repository))
+        Ok(self.knowable(&keys).is_some() || self.may_know(Action::Pull, &repository))
     }
 
-    /// The first of these keys whose object the caller may read.
+    /// The first of these keys of whose object the caller may know what is said about it.
+    fn knowable<'k>(&self, keys: &'k [String]) -> Option<&'k String> {
+        keys.iter().find(|key| self.may_know(Action::GetObject, &self.object(key)))
+    }
+
+    /// The first of these keys whose object the caller may read, whatever is known of it.
     pub(super) fn readable<'k>(&self, keys: &'k [String]) -> Option<&'k String> {
         self.allowed(&[Action::GetObject], keys)
     }
@@ -149,6 +202,11 @@ impl<'a> Visit<'a> {
 
     fn object(&self, key: &str) -> Resource {
         Resource::object(self.folder.bucket(), key)
+    }
+
+    /// What the policy would say of what is said about an artifact.
+    pub(super) fn may_know(&self, action: Action, resource: &Resource) -> bool {
+        self.app.authority.may_know(&self.caller, action, resource)
     }
 
     /// What the policy would say.

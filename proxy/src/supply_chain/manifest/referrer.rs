@@ -57,6 +57,30 @@ pub fn annotated_bundle_referrer(
     Ok(Artifact { manifest: manifest.to_json()?, blobs: vec![b"{}".to_vec(), bundle.to_vec()] })
 }
 
+/// The referrer that `oras attach` writes for a document of this type: the same one each time, so that a document that is attached
+/// again is there once. `title` is what the file is called when it is pulled.
+/// # Errors
+/// Never with arguments that were made here.
+pub fn document_referrer(
+    subject: &Descriptor,
+    media_type: &str,
+    document: &[u8],
+    title: &str,
+) -> Result<Artifact, Malformed> {
+    let title = ("org.opencontainers.image.title".to_owned(), title.to_owned());
+    let layer = Descriptor { annotations: BTreeMap::from([title]), ..Descriptor::of(media_type, document) };
+    let manifest = Manifest {
+        schema_version: 2,
+        media_type: Some(MANIFEST.to_owned()),
+        artifact_type: Some(media_type.to_owned()),
+        config: Descriptor::of(EMPTY, b"{}"),
+        layers: vec![layer],
+        subject: Some(Descriptor { annotations: BTreeMap::new(), ..subject.clone() }),
+        annotations: BTreeMap::new(),
+    };
+    Ok(Artifact { manifest: manifest.to_json()?, blobs: vec![b"{}".to_vec(), document.to_vec()] })
+}
+
 /// The bundle that a referrer holds: where it lies.
 /// # Errors
 /// It is no manifest with one bundle in it, or the bundle is longer than what is read.
@@ -113,6 +137,18 @@ mod tests {
             },
         });
         assert_eq!(referrer(), expected);
+    }
+
+    #[test]
+    fn a_document_refers_to_its_subject_the_same_way_each_time() {
+        let subject = Descriptor::of(MANIFEST, b"subject");
+        let made = || document_referrer(&subject, "application/spdx+json", b"document", "sbom.spdx.json").unwrap();
+        assert_eq!(made().manifest, made().manifest);
+        let manifest: Value = serde_json::from_slice(&made().manifest).unwrap();
+        assert_eq!(manifest["artifactType"], "application/spdx+json");
+        assert_eq!(manifest["layers"][0]["mediaType"], "application/spdx+json");
+        assert_eq!(manifest["layers"][0]["annotations"]["org.opencontainers.image.title"], "sbom.spdx.json");
+        assert_eq!(manifest["subject"]["digest"], subject.digest.to_string());
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl Form {
 
 /// Whether an artifact has signatures of the older form and no bundle. cosign looks for bundles, and only where it finds none at all for
 /// older signatures: a first bundle, whatever it says, would hide them.
-pub(super) async fn has_only_legacy(app: &App, artifact: &Artifact) -> Result<bool> {
+pub(in crate::supply_chain) async fn has_only_legacy(app: &App, artifact: &Artifact) -> Result<bool> {
     let (listed, _) = list(app, artifact).await?;
     Ok(is_only_legacy(&listed, &legacy_tag(&artifact.digest, "sig")))
 }
