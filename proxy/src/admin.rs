@@ -51,6 +51,7 @@ pub use caller::{Asks, Permitted};
 pub use idempotency::{Answers, forget_answers};
 pub use openapi::document;
 pub use refusal::Refusal;
+pub use supply_chain::carry_out_verifications;
 
 /// Where the API begins.
 const BASE: &str = "/-/api/v1";

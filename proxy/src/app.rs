@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::admin::Answers;
 use crate::artifacts::{Digester, Referrers};
 use crate::audit::Journal;
@@ -56,6 +58,8 @@ pub struct App {
     pub evidence: EvidenceIndex,
     /// Memory for documents of the supply chain that are held whole.
     pub documents: Budget,
+    /// Turns at checking signatures and documents of artifacts, each on a thread.
+    pub judging: Arc<Semaphore>,
     /// Held while a tag of legacy signatures is moved: each time the manifest that it names is read, added to and put back.
     pub legacy_tags: tokio::sync::Mutex<()>,
     /// Bytes that were sent for what refers to objects, and that nothing names yet.
@@ -99,6 +103,8 @@ impl App {
         let trust = TrustStore::new(&config.supply_chain)?;
         let evidence = EvidenceIndex::new(&config.supply_chain);
         let documents = Budget::new(config.supply_chain.memory.as_u64());
+        let turns = usize::try_from(config.supply_chain.verifications_at_once.max(1)).unwrap_or(1);
+        let judging = Arc::new(Semaphore::new(turns.min(Semaphore::MAX_PERMITS)));
         let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
         let rates = Rates::new(&config.rates);
         let policies = Policies::new(&config.authorization);
@@ -120,6 +126,7 @@ impl App {
             trust,
             evidence,
             documents,
+            judging,
             legacy_tags: tokio::sync::Mutex::default(),
             unnamed: Unnamed::new(),
             buffers,

@@ -88,3 +88,12 @@ pub struct Config {
     /// The keys that open the service. With none, nothing is served but the probes.
     pub access_keys: Vec<AccessKey>,
 }
+
+impl Config {
+    /// The URI by which verdicts call this verifier.
+    #[must_use]
+    pub fn verifier(&self) -> String {
+        let external = || Some(format!("{}/-/api/v1", self.listen.external_url.as_deref()?.trim_end_matches('/')));
+        self.supply_chain.verifier.clone().or_else(external).unwrap_or_else(|| "urn:zot-artifact-store".to_owned())
+    }
+}

@@ -49,6 +49,9 @@ mod types;
 mod unit;
 mod upload;
 mod upload_target;
+mod verdict;
+mod verification;
+mod verification_policy;
 
 pub use access_key::{AccessKeyChange, AccessKeyPage, AccountKind, NewAccessKey, NextAccessKey, StoredAccessKey};
 pub use artifact::{Artifact, ArtifactKeys, ContentKeys};
@@ -93,6 +96,9 @@ pub use types::{BlobRef, ChecksumType, Checksums, Headers, Metadata, Placement, 
 pub use unit::Unit;
 pub use upload::{NewUpload, Upload};
 pub use upload_target::UploadTarget;
+pub use verdict::{LapsedVerdict, NewVerdict, StoredVerdict};
+pub use verification::QueuedVerification;
+pub use verification_policy::{NewVerificationPolicy, StoredVerificationPolicy};
 
 #[cfg(test)]
 mod tests;

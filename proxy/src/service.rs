@@ -22,6 +22,7 @@ use crate::index;
 use crate::listener::{ListenError, Listener};
 use crate::store::zot_config::{self, Finding, Findings};
 use crate::supply_chain::signing::RuleSigner;
+use crate::supply_chain::verification::Upkeep;
 
 pub use check::problems;
 
@@ -93,6 +94,7 @@ impl Service {
         work.spawn(prepare_index(self.app.clone(), stop.clone()));
         work.spawn(sweep(self.app.clone(), stop.clone()));
         work.spawn(look_after_artifacts(self.app.clone(), stop.clone()));
+        work.spawn(verify_artifacts(self.app.clone(), stop.clone()));
         work.spawn(follow_changes(self.app.clone(), stop.clone()));
         work.spawn(watch_directories(self.app.clone(), self.directories, stop.clone()));
         // Audit goes on until the last request is answered, and then writes what is left.
@@ -214,6 +216,16 @@ async fn look_after_artifacts(app: Arc<App>, stop: CancellationToken) {
         evidence.run(app.clone(), stop.clone()),
         signer.run(stop),
     );
+}
+
+/// Carries out verifications that nobody waits for, and makes verdicts anew, once the index is there.
+async fn verify_artifacts(app: Arc<App>, stop: CancellationToken) {
+    tokio::select! {
+        () = app.readiness.wait_for_index() => {}
+        () = stop.cancelled() => return,
+    }
+    let upkeep = Upkeep::new(Arc::clone(&app));
+    tokio::join!(admin::carry_out_verifications(&app, stop.clone()), upkeep.run(stop));
 }
 
 /// Hears what other replicas change, once the index is there.

@@ -29,6 +29,7 @@ mod malformed;
 pub mod manifest;
 pub mod predicate;
 pub mod referrer;
+pub mod rules;
 pub mod sbom;
 pub mod sboms;
 pub mod sign;
@@ -37,6 +38,7 @@ pub mod statement;
 #[cfg(test)]
 mod tests;
 pub mod trust;
+pub mod verification;
 pub mod verify;
 
 pub use malformed::Malformed;

@@ -202,7 +202,7 @@ actions! {
     GetSignature => Supply, "supply:GetSignature",
     /// Remove a signature from an artifact.
     DeleteSignature => Supply, "supply:DeleteSignature",
-    /// Have an artifact's signatures checked.
+    /// Have an artifact's signatures checked, and have it held against a verification policy.
     Verify => Supply, "supply:Verify",
     /// Attach a bill of materials.
     AttachSbom => Supply, "supply:AttachSBOM",
@@ -224,7 +224,7 @@ actions! {
     Scan => Supply, "supply:Scan",
     /// Read what was found in an artifact.
     GetVulnerabilities => Supply, "supply:GetVulnerabilities",
-    /// Ask whether an artifact may be used.
+    /// Read what came of holding an artifact against verification policies.
     GetVerdict => Supply, "supply:GetVerdict",
     /// Search packages and vulnerabilities over artifacts.
     Search => Supply, "supply:Search",
@@ -316,6 +316,14 @@ actions! {
     PutSigningRules => Admin, "admin:PutSigningRules",
     /// Sign nothing in a bucket by itself any more.
     DeleteSigningRules => Admin, "admin:DeleteSigningRules",
+    /// List verification policies.
+    ListVerificationPolicies => Admin, "admin:ListVerificationPolicies",
+    /// Read a verification policy and its history.
+    GetVerificationPolicy => Admin, "admin:GetVerificationPolicy",
+    /// Create or replace a verification policy.
+    PutVerificationPolicy => Admin, "admin:PutVerificationPolicy",
+    /// Delete a verification policy with its verdicts.
+    DeleteVerificationPolicy => Admin, "admin:DeleteVerificationPolicy",
     /// Ask why a principal may or may not do something.
     Explain => Admin, "admin:Explain",
     /// List what a principal may do in a bucket.

@@ -103,9 +103,9 @@ pub(super) struct PutOptions {
 pub(super) struct HistoryPage {
     /// How many, from 1 to 1000; 100 where it is not said.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
+    pub(super) limit: Option<u32>,
     /// `next` of the page before.
-    before: Option<i64>,
+    pub(super) before: Option<i64>,
 }
 
 /// A part of a history, the latest change first.
@@ -132,6 +132,15 @@ pub(super) struct Change {
     changed_at: OffsetDateTime,
     /// By whom.
     changed_by: String,
+}
+
+impl History {
+    /// A page of entries, of which one more was asked for than shall be shown.
+    pub(super) fn of(entries: Vec<HistoryEntry>, limit: u32) -> Self {
+        let (entries, more) = cut(entries, limit);
+        let next = entries.last().filter(|_| more).map(|entry| entry.version);
+        Self { changes: entries.into_iter().map(Change::from).collect(), next }
+    }
 }
 
 impl From<HistoryEntry> for Change {
@@ -298,10 +307,7 @@ pub(super) async fn history(
 ) -> Result<Json<History>, Refusal> {
     let Query(page) = page?;
     let limit = bounded(page.limit)?;
-    let entries = app.index.policy_history(kind, name, page.before, limit + 1).await?;
-    let (entries, more) = cut(entries, limit);
-    let next = entries.last().filter(|_| more).map(|entry| entry.version);
-    Ok(Json(History { changes: entries.into_iter().map(Change::from).collect(), next }))
+    Ok(Json(History::of(app.index.policy_history(kind, name, page.before, limit + 1).await?, limit)))
 }
 
 /// The version of a document that a change expects.

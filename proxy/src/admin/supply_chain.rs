@@ -1,4 +1,4 @@
-//! The supply-chain API: keys that sign, whose signatures are believed, and signatures and attestations of artifacts.
+//! The supply-chain API: keys that sign, whose signatures are believed, signatures and attestations of artifacts, and verdicts on them.
 //!
 //! One file a resource, as everywhere in `admin`. What does not live here: what any of it does (`crate::supply_chain`).
 
@@ -18,12 +18,20 @@ mod signing_queue;
 mod signing_rules;
 mod trusted_identities;
 mod trusted_keys;
+mod verdicts;
+mod verification_policies;
+mod verification_schema;
+mod verifications;
+mod verified;
+mod verify;
 
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+pub use verifications::carry_out_verifications;
 
 use crate::app::App;
 
@@ -62,12 +70,24 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(signing_queue::list_signing_queue))
         .routes(routes!(signing_queue::retry_signing))
         .routes(routes!(components::find_components))
+        .routes(routes!(verification_policies::list_verification_policies))
+        .routes(routes!(
+            verification_policies::get_verification_policy,
+            verification_policies::put_verification_policy,
+            verification_policies::delete_verification_policy
+        ))
+        .routes(routes!(verification_policies::get_verification_policy_history))
+        .routes(routes!(verdicts::get_verdict))
+        .routes(routes!(verdicts::get_verdict_summary))
+        .routes(routes!(verifications::get_verification))
 }
 
 /// What is said of artifacts: bodies may be as large as documents are, `document_bytes`.
 pub(super) fn artifact_routes(document_bytes: usize) -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(sign::sign_artifact))
+        .routes(routes!(verify::verify_artifact))
+        .routes(routes!(verdicts::list_verdicts))
         .routes(routes!(attest::attest_artifact))
         .routes(routes!(referrers::list_referrers))
         .routes(routes!(attestations::get_attestation, attestations::delete_attestation))

@@ -12,6 +12,7 @@ mod sessions;
 mod signing_keys;
 mod signing_rules;
 mod trusted_signers;
+mod verification_policies;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

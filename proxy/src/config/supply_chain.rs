@@ -64,6 +64,31 @@ pub struct SupplyChain {
     pub rule_workers: u32,
     /// How often an object is tried that a rule wants signed, later each time, before that is given up.
     pub rule_attempts: u32,
+    /// The name of the signing key, of the usage `verdict`, that verdicts are signed with. Unset: they are not signed.
+    pub verdict_key: Option<String>,
+    /// The URI by which verdicts call this verifier; whoever relies on them holds it together with the key. Unset: `listen.external_url`
+    /// with `/-/api/v1`, or without that `urn:zot-artifact-store`.
+    pub verifier: Option<String>,
+    /// How long a verification is waited for. What takes longer is asked for with `async`.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub verification_timeout: Duration,
+    /// Verifications whose signatures and documents each replica checks at once.
+    pub verifications_at_once: u32,
+    /// Verifications that each replica carries out at once for those who do not wait.
+    pub verification_workers: u32,
+    /// Verifications that may wait to be carried out, in all replicas together; above it requests are told to come back.
+    pub verification_queue: u32,
+    /// How long the answer of a verification is kept for whoever did not wait for it.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub verification_retention: Duration,
+    /// Whether this replica makes verdicts anew that have lapsed because of time, new evidence, or a change of whom we believe.
+    pub refresh_verdicts: bool,
+    /// How long verdicts are kept that count no longer.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub verdict_retention: Duration,
 }
 
 /// What statements of policies count that ask for what is said of an artifact.
@@ -145,6 +170,15 @@ impl Default for SupplyChain {
             sign_by_rules: true,
             rule_workers: 2,
             rule_attempts: 12,
+            verdict_key: None,
+            verifier: None,
+            verification_timeout: Duration::from_secs(30),
+            verifications_at_once: 4,
+            verification_workers: 2,
+            verification_queue: 10_000,
+            verification_retention: Duration::from_secs(24 * 3600),
+            refresh_verdicts: true,
+            verdict_retention: Duration::from_secs(30 * 24 * 3600),
         }
     }
 }

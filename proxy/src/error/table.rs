@@ -252,6 +252,9 @@ table! {
     /// A gate that the artifact does not pass.
     GateNotMet: SupplyChain, 403, "AccessDenied", "DENIED", false, "gate_not_met", "The artifact does not meet a supply-chain rule.";
 
+    /// A verification that took longer than is waited for.
+    VerificationPending: SupplyChain, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "verification_pending", "The verification takes longer than is waited for. Ask for it with async, and come back for the answer.";
+
     /// A bill of materials that breaks its schema or the rules of its specification.
     SbomInvalid: SupplyChain, 400, "InvalidRequest", "MANIFEST_INVALID", false, "sbom_invalid", "The SBOM is not valid.";
     /// A bill of materials in a format or version that is not read.

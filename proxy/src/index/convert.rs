@@ -70,6 +70,7 @@ pub(super) fn check(status: &str) -> Result<()> {
         "ManifestUnknown" => Code::ManifestUnknown,
         "OperationAborted" => Code::OperationAborted,
         "LimitExceeded" => Code::LimitExceeded,
+        "SlowDown" => Code::SlowDown,
         other => return Err(Error::internal(format!("the index answered with the unknown status {other:?}"))),
     }
     .into())

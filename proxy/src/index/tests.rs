@@ -20,6 +20,7 @@ mod sweeping;
 mod trusted_signers;
 mod units;
 mod uploads;
+mod verdicts;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -10,6 +10,7 @@ mod legacy;
 mod measured;
 mod rules;
 mod submitted;
+mod verdict;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ pub use form::Form;
 pub(in crate::supply_chain) use form::has_only_legacy;
 pub use rules::{RuleSigner, TASK};
 pub use submitted::{Submitted, attach_submitted};
+pub(crate) use verdict::sign_verdict;
 
 use self::measured::{Operation, measured};
 use crate::app::App;

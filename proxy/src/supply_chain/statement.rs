@@ -58,6 +58,14 @@ pub struct Subject {
 #[serde(transparent)]
 pub struct Digests(BTreeMap<String, String>);
 
+impl Digests {
+    /// All of them.
+    #[must_use]
+    pub fn to_map(&self) -> BTreeMap<String, String> {
+        self.0.clone()
+    }
+}
+
 #[derive(DeserializeMacro)]
 struct Read {
     #[serde(rename = "_type")]

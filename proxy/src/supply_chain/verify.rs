@@ -16,6 +16,7 @@ mod keyless;
 mod legacy;
 mod refusal;
 mod signer;
+mod standing;
 mod trust;
 mod trust_root;
 mod verified;

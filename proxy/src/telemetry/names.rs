@@ -85,10 +85,14 @@ metrics! {
     POLICY_REVISION: Gauge "zas_policy_revision" [] "Number of changes that the policies known here include.";
 
     // --- the supply chain
-    SIGNING: Counter "zas_signing_operations_total" ["operation", "key", "result"] "Uses of signing keys, by operation (sign, sign_legacy, attest), name of the key and result (ok, or a code of the error table).";
+    SIGNING: Counter "zas_signing_operations_total" ["operation", "key", "result"] "Uses of signing keys, by operation (sign, sign_legacy, attest, verdict), name of the key and result (ok, or a code of the error table).";
     SIGNING_SECONDS: Histogram "zas_signing_duration_seconds" ["operation"] "Seconds that it took to make a signature, without attaching it.";
     RULE_SIGNINGS: Counter "zas_signing_rule_objects_total" ["outcome"] "Objects that signing rules of buckets asked for, by outcome of an attempt (signed, already_signed, gone, digest_pending, failed, given_up).";
     RULE_BACKLOG: Gauge "zas_signing_rule_backlog_objects" ["state"] "Objects that wait to be signed by rules, or were given up, by state (waiting, failed).";
+    VERIFICATIONS: Counter "zas_verifications_total" ["operation", "policy", "result"] "Verifications of artifacts, by operation (signatures: who has signed; verify: against a policy; cached: a verdict that was there), name of the policy (empty: none that is kept) and result (ok, passed, failed, or a code of the error table).";
+    VERIFICATION_SECONDS: Histogram "zas_verification_duration_seconds" ["operation"] "Seconds that a verification took, by operation, with finding the evidence and keeping the verdict.";
+    VERIFICATION_BACKLOG: Gauge "zas_verification_backlog" [] "Verifications that wait to be carried out.";
+    VERDICTS_REFRESHED: Counter "zas_verdicts_refreshed_total" ["outcome"] "Verdicts that had lapsed and were to be made anew by themselves, by outcome (refreshed, gone, failed).";
     TRUST_REVISION: Gauge "zas_trust_revision" [] "Number of changes that what is known here of trusted keys and identities includes.";
 
     EVIDENCE_LOOKS: Counter "zas_evidence_looks_total" ["scope"] "Artifacts that were looked at for what was attached to them, by where they are (bucket, repository).";

@@ -28,6 +28,7 @@ mod sts;
 mod supply_chain;
 mod token;
 mod trial;
+mod verdicts;
 
 use std::time::Duration;
 
@@ -55,6 +56,9 @@ async fn sidecar() -> Sidecar {
         config.identity.issuers[0].logout_audiences = Some(vec!["cli".to_owned()]);
         config.blobs.sweep_interval = Duration::from_secs(3600);
         config.supply_chain.index_evidence = false;
+        config.supply_chain.verdict_key = Some(verdicts::KEY.to_owned());
+        config.supply_chain.verification_workers = 0;
+        config.supply_chain.refresh_verdicts = false;
     })
     .await
 }

@@ -32,6 +32,7 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
     cases.of_own_access_keys().await;
     cases.made.extend(supply_chain::cases(sidecar).await);
     cases.made.extend(sboms::cases(sidecar).await);
+    cases.made.extend(super::verdicts::cases(sidecar).await);
     let heads = cases.made.iter().filter(|case| case.ask.method == Method::GET).map(head).collect::<Vec<_>>();
     [heads, cases.made].concat()
 }

@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 const SIGNER: &str = "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$";
 
 /// What names in paths look like: there is nothing of any other.
-const PATTERNS: [(&str, &str); 10] = [
+const PATTERNS: [(&str, &str); 11] = [
     ("access_key", "^[A-Z0-9]{20}$"),
     ("digest", "^sha256:[0-9a-f]{64}$"),
     ("fingerprint", "^[0-9a-f]{64}$"),
@@ -18,6 +18,7 @@ const PATTERNS: [(&str, &str); 10] = [
     ("trusted_key", SIGNER),
     ("bucket", r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"),
     ("policy", r"^[A-Za-z0-9+=,.@_-]{1,128}$"),
+    ("verification_policy", r"^[A-Za-z0-9+=,.@_-]{1,128}$"),
     ("role", r"^[A-Za-z0-9+=,.@_-]{1,64}$"),
 ];
 

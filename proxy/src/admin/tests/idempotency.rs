@@ -77,6 +77,7 @@ async fn every_post_of_the_description_takes_a_key() {
             "create_my_access_key" | "rotate_my_access_key" => (json!({}), &alice, 201),
             "revoke" => (json!({"kind": "token", "value": "kc/1"}), &root, 204),
             "recount_usage" => (Value::Null, &root, 200),
+            "verify_artifact" => (json!({"artifact": "s3://releases/app", "async": true}), &root, 202),
             "explain_token" => (json!({"token": "x"}), &root, 200),
             "explain" => {
                 let question = json!({"principal": {"name": "alice"}, "action": "s3:GetObject", "resource": "*"});

@@ -12,6 +12,9 @@ async fn every_described_operation_refuses_whoever_shows_no_right_key() {
             let path = path
                 .replace("{bucket}", "releases")
                 .replace("{policy}", "p")
+                .replace("{verification_policy}", "p")
+                .replace("{verdict}", "00000000-0000-0000-0000-000000000000")
+                .replace("{verification}", "00000000-0000-0000-0000-000000000000")
                 .replace("{role}", "r")
                 .replace("{signing_key}", "k")
                 .replace("{generation}", "1")

@@ -10,6 +10,7 @@ mod layer;
 mod statement;
 
 pub use layer::{Layer, Manner, manner};
+pub use statement::in_predicate;
 
 use std::borrow::Cow;
 

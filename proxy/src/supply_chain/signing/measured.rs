@@ -17,6 +17,8 @@ pub(super) enum Operation {
     SignLegacy,
     /// An attestation.
     Attest,
+    /// A verdict.
+    Verdict,
 }
 
 impl Operation {
@@ -25,6 +27,7 @@ impl Operation {
             Self::Sign => "sign",
             Self::SignLegacy => "sign_legacy",
             Self::Attest => "attest",
+            Self::Verdict => "verdict",
         }
     }
 }

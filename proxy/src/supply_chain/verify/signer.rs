@@ -9,7 +9,7 @@ use super::Refusal;
 use crate::supply_chain::keys::PublicKey;
 
 /// How much later than a signature a key may have begun: clocks of replicas differ.
-const LEEWAY: Duration = Duration::minutes(1);
+pub(super) const LEEWAY: Duration = Duration::minutes(1);
 
 /// The name by which policies and reports know a signer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -79,6 +79,13 @@ pub(super) fn owned_document(bytes: &[u8], manner: Manner) -> Result<Option<Carr
     }))
 }
 
+/// The document that a predicate is; `None` where its type is that of something else.
+/// # Errors
+/// Lines of tags and values that are no string.
+pub fn in_predicate<'a>(predicate_type: &str, predicate: &'a RawValue) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
+    if is_sbom_predicate(predicate_type) { unwrap(predicate).map(Some) } else { Ok(None) }
+}
+
 /// JSON stands in the predicate as it is; lines of tags and values stand there as a string. Either may be a member `Data`.
 fn unwrap(predicate: &RawValue) -> Result<Cow<'_, [u8]>, Refusal> {
     let text = predicate.get();
