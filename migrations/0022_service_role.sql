@@ -51,8 +51,9 @@ BEGIN
 
     FOR v_object IN
         SELECT c.oid::regclass FROM pg_class AS c
-        WHERE c.relnamespace = v_schema AND c.relkind = 'S' AND c.relname NOT LIKE 'audit\_%'
-          AND pg_has_role(c.relowner, 'USAGE') AND NOT has_sequence_privilege('zas_service', c.oid, 'USAGE')
+        WHERE c.relnamespace = v_schema AND c.relname NOT LIKE 'audit\_%' AND pg_has_role(c.relowner, 'USAGE')
+          -- In this order, and no other: the function fails for what is no sequence, and a planner may ask it first.
+          AND CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege('zas_service', c.oid, 'USAGE') ELSE FALSE END
     LOOP
         EXECUTE format('GRANT USAGE, SELECT ON SEQUENCE %s TO zas_service', v_object);
         v_granted := v_granted + 1;
