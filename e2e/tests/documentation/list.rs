@@ -13,8 +13,10 @@ enum Fate {
 
 use Fate::{Left, Run};
 
-/// By the page, the examples by how they begin, in their order.
-const EXAMPLES: &[(&str, &str, &[(&str, Fate)])] = &[
+/// A page's name, what stands in it, and its examples by how they begin, in their order.
+type Page = (&'static str, &'static str, &'static [(&'static str, Fate)]);
+
+const EXAMPLES: &[Page] = &[
     (
         "README.md",
         README,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{SKEW, json, rejected, unproven};
 use crate::config::{Issuer, TokenAlgorithm};
-use crate::error::Result;
+use crate::error::{Code, Result};
 
 /// Bytes of a token.
 const LONGEST: usize = 16 * 1024;
