@@ -127,10 +127,13 @@ fn prepare(world: &World<'_>) -> Result<()> {
 
 /// One artifact, by its name here and by the one that cosign has for it.
 fn judged(world: &World<'_>, tour: &mut Tour, artifact: &str, image: &str) {
-    tour.step(&format!("{artifact}: what nobody has signed does not pass, and the verdict says so to cosign too"), || {
-        ensure!(world.failed(artifact)? == ["signed", "tested"], "{:?}", world.verify(artifact)?);
-        world.verdict_by_cosign("verdicts.pub", image)
-    });
+    tour.step(
+        &format!("{artifact}: what nobody has signed does not pass, and the verdict says so to cosign too"),
+        || {
+            ensure!(world.failed(artifact)? == ["signed", "tested"], "{:?}", world.verify(artifact)?);
+            world.verdict_by_cosign("verdicts.pub", image)
+        },
+    );
     tour.step(&format!("{artifact}: what a stranger signs changes nothing"), || {
         world.sign("evil.key", image, &[])?;
         world.attest("evil.key", TEST_RESULT, &test_result("PASSED"), image)?;
@@ -146,14 +149,17 @@ fn judged(world: &World<'_>, tour: &mut Tour, artifact: &str, image: &str) {
         ensure!(world.failed(artifact)? == ["tested"]);
         Ok(())
     });
-    tour.step(&format!("{artifact}: with tests that passed it passes, and cosign verifies the verdict by its key alone"), || {
-        world.attest("ci.key", TEST_RESULT, &test_result("PASSED"), image)?;
-        let verified = world.verify(artifact)?;
-        ensure!(verified.pointer("/verdict/passed") == Some(&Value::Bool(true)), "{verified}");
-        world.verdict_by_cosign("verdicts.pub", image)?;
-        let verify = ["verify-attestation", "--key", "release.pub", "--type", VSA, UNLOGGED];
-        world.refused(&[&verify[..], &PLAIN, &[image]].concat())
-    });
+    tour.step(
+        &format!("{artifact}: with tests that passed it passes, and cosign verifies the verdict by its key alone"),
+        || {
+            world.attest("ci.key", TEST_RESULT, &test_result("PASSED"), image)?;
+            let verified = world.verify(artifact)?;
+            ensure!(verified.pointer("/verdict/passed") == Some(&Value::Bool(true)), "{verified}");
+            world.verdict_by_cosign("verdicts.pub", image)?;
+            let verify = ["verify-attestation", "--key", "release.pub", "--type", VSA, UNLOGGED];
+            world.refused(&[&verify[..], &PLAIN, &[image]].concat())
+        },
+    );
     tour.step(&format!("{artifact}: the verdict by REST is a bundle that says PASSED"), || {
         let verified = world.verify(artifact)?;
         ensure!(verified.pointer("/verdict/cached") == Some(&Value::Bool(true)), "{verified}");
@@ -167,10 +173,9 @@ fn judged(world: &World<'_>, tour: &mut Tour, artifact: &str, image: &str) {
 
 fn tour(server: &DevServer) -> Result<()> {
     let tools = [Tool::AwsCli, Tool::Crane, Tool::Cosign].map(|tool| require(tool, TEST));
-    let [Some(aws), Some(crane), Some(cosign)] = <[Option<PathBuf>; 3]>::try_from(
-        tools.into_iter().collect::<Result<Vec<_>>>()?,
-    )
-    .map_err(|_| anyhow::anyhow!("three tools"))?
+    let [Some(aws), Some(crane), Some(cosign)] =
+        <[Option<PathBuf>; 3]>::try_from(tools.into_iter().collect::<Result<Vec<_>>>()?)
+            .map_err(|_| anyhow::anyhow!("three tools"))?
     else {
         return Ok(());
     };
@@ -188,7 +193,8 @@ fn tour(server: &DevServer) -> Result<()> {
     world.room.ok(&world.aws, &["s3", "cp", "app.tgz", object])?;
     judged(&world, &mut tour, object, &format!("{authority}/s3/verdict-tour/linux:app.tgz"));
     tour.step("the same verdict is verified for the file that was downloaded", || {
-        let verify = ["verify-blob-attestation", UNLOGGED, "--key", "verdicts.pub", "--type", VSA, "--bundle", "verdict.bundle"];
+        let verify =
+            ["verify-blob-attestation", UNLOGGED, "--key", "verdicts.pub", "--type", VSA, "--bundle", "verdict.bundle"];
         world.cosign(&[&verify[..], &["app.tgz"]].concat())?;
         world.room.write("other.tgz", b"other bytes")?;
         world.refused(&[&verify[..], &["other.tgz"]].concat())

@@ -158,8 +158,7 @@ impl Index {
         limit: u32,
     ) -> Result<Vec<HistoryEntry>> {
         let before = before.unwrap_or(i64::MAX);
-        let rows =
-            self.fetch_all(|| sqlx::query_as(HISTORY).bind(name).bind(before).bind(i64::from(limit))).await?;
+        let rows = self.fetch_all(|| sqlx::query_as(HISTORY).bind(name).bind(before).bind(i64::from(limit))).await?;
         Ok(rows)
     }
 }

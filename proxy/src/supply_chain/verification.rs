@@ -128,7 +128,8 @@ async fn verify_unmeasured(app: &App, permit: &Permit, question: Question<'_>) -
         now,
     };
     let judged = judging.run(&app.judging).await?;
-    let verdict = conclude(app, permit, &artifact, &measure, before, (&judged, snapshot.revision, question.host, now)).await?;
+    let verdict =
+        conclude(app, permit, &artifact, &measure, before, (&judged, snapshot.revision, question.host, now)).await?;
     Ok(Verification { artifact, evidence: judged.evidence, left_out, verdict })
 }
 

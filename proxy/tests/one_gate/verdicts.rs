@@ -32,7 +32,8 @@ async fn of_policies(sidecar: &Sidecar) -> Vec<Case> {
     let history = format!("{one}/history");
     let needs = [need(Action::ListVerificationPolicies, Resource::Service)];
     let operation = format!("GET {API}{all}");
-    let mut cases = vec![Case::new(Door::Rest, "verdicts-list", &operation, Ask::get(format!("{API}{all}")), &needs, 200)];
+    let mut cases =
+        vec![Case::new(Door::Rest, "verdicts-list", &operation, Ask::get(format!("{API}{all}")), &needs, 200)];
     for (number, (method, path, body, action, success)) in [
         (Method::GET, one, Value::Null, Action::GetVerificationPolicy, 200),
         (Method::PUT, one, policy(), Action::PutVerificationPolicy, 200),

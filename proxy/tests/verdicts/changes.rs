@@ -40,7 +40,10 @@ async fn a_key_that_is_revoked_takes_the_verdicts_that_rest_on_it_along() {
     assert!(world.passed(OBJECT).await.is_empty(), "at once");
     assert!(world.refresh().await);
     let listed = world.get(&format!("/artifacts/verdicts?artifact={OBJECT}")).await;
-    assert_eq!((&listed["verdicts"][0]["passed"], &listed["verdicts"][0]["made_by"]), (&json!(false), &json!("user/system/verdicts")));
+    assert_eq!(
+        (&listed["verdicts"][0]["passed"], &listed["verdicts"][0]["made_by"]),
+        (&json!(false), &json!("user/system/verdicts"))
+    );
     assert!(!world.refresh().await, "what has failed is not made anew for ever");
 }
 
@@ -66,7 +69,8 @@ async fn a_signature_that_is_removed_takes_the_verdict_along() {
     let signed = world.sign(OBJECT).await;
     world.verify(OBJECT).await;
     assert_eq!(world.passed(OBJECT).await, ["release"]);
-    let path = format!("/artifacts/attestations/{}?artifact={OBJECT}", signed["signatures"][0]["digest"].as_str().unwrap());
+    let path =
+        format!("/artifacts/attestations/{}?artifact={OBJECT}", signed["signatures"][0]["digest"].as_str().unwrap());
     world.ask(Method::DELETE, &path, &Value::Null).await.expect(204);
     assert!(world.passed(OBJECT).await.is_empty(), "at once");
     assert_eq!(why(&world.verify(OBJECT).await), ["no_evidence"]);

@@ -82,7 +82,11 @@ async fn signers_may_be_named_in_the_question_and_nothing_is_kept() {
     ] {
         let body = json!({"artifact": OBJECT, "signers": signers, "threshold": threshold});
         let verified = world.post("/artifacts/verify", &body, 200).await;
-        assert_eq!((&verified["verdict"]["passed"], &verified["verdict"]["id"]), (&json!(passed), &Value::Null), "{signers}");
+        assert_eq!(
+            (&verified["verdict"]["passed"], &verified["verdict"]["id"]),
+            (&json!(passed), &Value::Null),
+            "{signers}"
+        );
     }
     let draft = json!({"scope": ["s3://releases/*"], "rules": [{"name": "tested", "tests": {"signers": ["signing-key/reports"]}}]});
     let body = json!({"artifact": OBJECT, "document": draft});
@@ -108,13 +112,28 @@ async fn rules_of_every_kind_are_met_by_what_is_attached() {
         ]))
         .await;
     let missing = world.verify(OBJECT).await;
-    assert!(missing["verdict"]["rules"].as_array().unwrap().iter().all(|rule| rule["passed"] == json!(false)), "{missing}");
+    assert!(
+        missing["verdict"]["rules"].as_array().unwrap().iter().all(|rule| rule["passed"] == json!(false)),
+        "{missing}"
+    );
     world.sign(OBJECT).await;
-    world.attest(OBJECT, "https://slsa.dev/provenance/v1", json!({
+    world
+        .attest(
+            OBJECT,
+            "https://slsa.dev/provenance/v1",
+            json!({
         "buildDefinition": {"buildType": "https://ci.example/type", "externalParameters": {"mode": "release"}},
-        "runDetails": {"builder": {"id": "https://ci.example"}, "metadata": {"finishedOn": now}}})).await;
-    world.attest(OBJECT, "https://in-toto.io/attestation/test-result/v0.1", json!({
-        "result": "PASSED", "configuration": [{"name": "ci", "digest": {"sha256": Digest::of(b"ci").hex()}}]})).await;
+        "runDetails": {"builder": {"id": "https://ci.example"}, "metadata": {"finishedOn": now}}}),
+        )
+        .await;
+    world
+        .attest(
+            OBJECT,
+            "https://in-toto.io/attestation/test-result/v0.1",
+            json!({
+        "result": "PASSED", "configuration": [{"name": "ci", "digest": {"sha256": Digest::of(b"ci").hex()}}]}),
+        )
+        .await;
     world.attest(OBJECT, "https://cyclonedx.org/bom", json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
         "components": [{"type": "library", "name": "a", "version": "1", "purl": "pkg:npm/a@1", "licenses": [{"expression": "MIT"}]}]})).await;
     world.attest(OBJECT, "https://in-toto.io/attestation/vulns/v0.2", json!({
@@ -125,9 +144,15 @@ async fn rules_of_every_kind_are_met_by_what_is_attached() {
     let scanned = world.verify(OBJECT).await;
     let failed: Vec<_> = failed(&scanned);
     assert_eq!(failed, ["scanned"], "{scanned}");
-    world.attest(OBJECT, "https://openvex.dev/ns", json!({"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://acme.example/vex",
+    world
+        .attest(
+            OBJECT,
+            "https://openvex.dev/ns",
+            json!({"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://acme.example/vex",
         "author": "acme", "timestamp": now, "version": 1, "statements": [{"vulnerability": {"name": "CVE-1"},
-            "status": "not_affected", "justification": "component_not_present"}]})).await;
+            "status": "not_affected", "justification": "component_not_present"}]}),
+        )
+        .await;
     let verified = world.verify(OBJECT).await;
     assert_eq!(verified["verdict"]["passed"], json!(true), "{verified}");
     assert_eq!(verified["verdict"]["levels"], json!(["SLSA_BUILD_LEVEL_2"]));
@@ -156,7 +181,9 @@ async fn every_verification_is_on_record_and_counted() {
     assert!(record.to_string().contains("verified: release: failed"), "{record}");
     let metrics = world.sidecar.as_root(&Ask::get("/-/metrics")).await.expect(200).body;
     let counted = metrics.lines().any(|line| {
-        line.starts_with("zas_verifications_total{") && line.contains("policy=\"release\"") && line.contains("result=\"failed\"")
+        line.starts_with("zas_verifications_total{")
+            && line.contains("policy=\"release\"")
+            && line.contains("result=\"failed\"")
     });
     assert!(counted, "{metrics}");
 }

@@ -36,7 +36,9 @@ impl World {
             change(config);
         })
         .await;
-        sidecar.attach("putters", &json!({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}), PUTTERS).await;
+        sidecar
+            .attach("putters", &json!({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}), PUTTERS)
+            .await;
         sidecar.refresh().await;
         let putter = format!("Bearer {}", sidecar.token("putter", &[PUTTERS]));
         let world = Self { sidecar, putter };

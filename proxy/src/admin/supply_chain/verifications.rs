@@ -123,7 +123,9 @@ pub(super) async fn get_verification(
 }
 
 fn named(job: &QueuedVerification) -> Result<ArtifactRef> {
-    job.artifact.parse().map_err(|error| Error::internal(format!("a queued verification of {:?}: {error}", job.artifact)))
+    job.artifact
+        .parse()
+        .map_err(|error| Error::internal(format!("a queued verification of {:?}: {error}", job.artifact)))
 }
 
 /// Carries out verifications that wait, until `stop`. What has begun then is left to others.

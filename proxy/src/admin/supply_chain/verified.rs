@@ -239,9 +239,8 @@ impl From<Judgement> for EvidencePiece {
         match shown {
             Shown::Signed { signer, key, identity, times, is_logged } => {
                 let (issuer, subject) = identity.unzip();
-                let times = times.iter().filter_map(|time| {
-                    time.format(&time::format_description::well_known::Rfc3339).ok()
-                });
+                let times =
+                    times.iter().filter_map(|time| time.format(&time::format_description::well_known::Rfc3339).ok());
                 Self {
                     verified: true,
                     signer: Some(signer),

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use zas_policy::Action;
 
 use super::artifact::{self, artifact_name, asks_in_handler};
-use super::verified::VerifiedArtifact;
 use super::verification_schema::verification_policy;
+use super::verified::VerifiedArtifact;
 use crate::admin::answer::Answer;
 use crate::admin::idempotency::{Once, Posted};
 use crate::admin::{BASE, Permitted, Refusal};
@@ -76,7 +76,8 @@ pub(super) struct Asked {
 impl VerifyRequest {
     /// What the artifact is held against.
     fn against(&self) -> Result<Against> {
-        let wrong = |field: &'static str, text: &'static str| Err(Error::new(Code::InvalidArgument, text).with("field", field));
+        let wrong =
+            |field: &'static str, text: &'static str| Err(Error::new(Code::InvalidArgument, text).with("field", field));
         if self.threshold.is_some() && self.signers.is_none() {
             return wrong("threshold", "A threshold is one of signers.");
         }
@@ -162,7 +163,12 @@ async fn queue(app: &App, permit: &Permit, name: &ArtifactRef, asked: &Asked, on
 
 impl Asked {
     /// Verifies what somebody had queued, for the service itself: whoever queued it had the right.
-    pub(super) async fn carry_out(&self, app: &App, task: &'static str, name: &ArtifactRef) -> Result<VerifiedArtifact> {
+    pub(super) async fn carry_out(
+        &self,
+        app: &App,
+        task: &'static str,
+        name: &ArtifactRef,
+    ) -> Result<VerifiedArtifact> {
         let permit = app.authority.itself(task, Action::Verify, name.resource());
         let against = self.request.against()?;
         let question = Question { artifact: name, against: &against, host: self.host.as_deref() };

@@ -59,7 +59,10 @@ async fn a_policy_that_is_wrong_is_refused_with_its_place() {
     let (status, error) = put("release", document).await;
     assert_eq!((status, &error["code"]), (StatusCode::BAD_REQUEST, &json!("malformed_policy")));
     assert_eq!(error["details"]["field"], json!("document.rules[0].signatures.signers[0]"));
-    assert!(error["details"].get("line").is_some() && error["message"].as_str().unwrap().contains("key/<name>"), "{error}");
+    assert!(
+        error["details"].get("line").is_some() && error["message"].as_str().unwrap().contains("key/<name>"),
+        "{error}"
+    );
     let mut document = signed_by("key/ci");
     document["rules"][0]["signatures"]["threshold"] = json!(2);
     let (_, error) = put("release", document).await;

@@ -117,7 +117,10 @@ async fn a_policy_is_put_and_deleted_by_version_and_keeps_its_history() {
     assert_eq!((stored.version, stored.digest), (version, Digest::of(POLICY.as_bytes())));
     let later = world.index.put_verification_policy(put(Some(version))).await.unwrap();
     assert!(later > version);
-    assert_code(world.index.delete_verification_policy("release", Some(version), "a", &[]).await, Code::PreconditionFailed);
+    assert_code(
+        world.index.delete_verification_policy("release", Some(version), "a", &[]).await,
+        Code::PreconditionFailed,
+    );
     world.index.delete_verification_policy("release", Some(later), "user/bob", &[]).await.unwrap();
     assert_code(world.index.delete_verification_policy("release", None, "a", &[]).await, Code::NoSuchEntity);
     let history = world.index.verification_policy_history("release", None, 10).await.unwrap();
@@ -147,7 +150,8 @@ async fn policies_are_listed_in_pages_and_there_are_only_so_many() {
              SELECT 'more' || n, '{}', sha256(''), '', 1000 + n, 'test' FROM generate_series(1, 497) AS n",
         )
         .await;
-    let new = NewVerificationPolicy { name: "d", document: POLICY, description: "", expected: None, by: "a", audit: &[] };
+    let new =
+        NewVerificationPolicy { name: "d", document: POLICY, description: "", expected: None, by: "a", audit: &[] };
     assert_code(world.index.put_verification_policy(new).await, Code::LimitExceeded);
     world.verification_policy("a", POLICY).await;
 }
@@ -217,7 +221,8 @@ async fn what_refers_to_an_object_tells_its_verdicts_by_itself() {
     world.verification_policy("release", POLICY).await;
     let object = world.put("k", "hello").await.oci_digest.unwrap();
     let made = Made { subject: object, ..Made::new(&world).await };
-    let passed = async || world.index.passed_policies(&bucket(), &object, OffsetDateTime::now_utc()).await.unwrap().len();
+    let passed =
+        async || world.index.passed_policies(&bucket(), &object, OffsetDateTime::now_utc()).await.unwrap().len();
     let told = async || {
         let now = OffsetDateTime::now_utc();
         world.index.verdict(&bucket(), "k", &object, "release", now).await.unwrap().unwrap().told_at.is_some()
@@ -348,7 +353,11 @@ async fn a_verification_waits_for_one_who_carries_it_out_and_its_answer_for_who_
     world.index.finish_verification(id, 200, r#"{"passed":true}"#).await.unwrap();
     world.index.finish_verification(id, 500, "{}").await.unwrap();
     let done = world.index.verification(id).await.unwrap().unwrap();
-    assert_eq!((done.status, done.answer.as_deref()), (Some(200), Some(r#"{"passed":true}"#)), "the first answer stays");
+    assert_eq!(
+        (done.status, done.answer.as_deref()),
+        (Some(200), Some(r#"{"passed":true}"#)),
+        "the first answer stays"
+    );
     assert_eq!(world.index.claim_verification(LATER).await.unwrap(), None);
     queue(Uuid::new_v4()).await.unwrap();
     assert_eq!(world.index.forget_verifications(LATER, 10).await.unwrap(), 0);

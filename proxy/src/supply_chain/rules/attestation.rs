@@ -37,10 +37,16 @@ impl Attestation {
     pub(super) fn check(&self, at: &str) -> Result<(), PolicyError> {
         check_threshold(&self.signers, self.threshold, at)?;
         if self.time_field.as_deref().is_some_and(|field| !is_pointer(field)) {
-            return Err(PolicyError::at(format!("{at}.time_field"), "is no JSON pointer, such as /metadata/finishedOn"));
+            return Err(PolicyError::at(
+                format!("{at}.time_field"),
+                "is no JSON pointer, such as /metadata/finishedOn",
+            ));
         }
         if self.max_age.is_some() && self.time_field.is_none() {
-            return Err(PolicyError::at(format!("{at}.time_field"), "must say where the time is that max_age is about"));
+            return Err(PolicyError::at(
+                format!("{at}.time_field"),
+                "must say where the time is that max_age is about",
+            ));
         }
         Ok(())
     }
@@ -57,7 +63,10 @@ impl Attestation {
             }
         }
         if !is_any {
-            findings.refuse(Reason::of_all(Why::NoEvidence, "there is no statement of such a type by anybody who is trusted"));
+            findings.refuse(Reason::of_all(
+                Why::NoEvidence,
+                "there is no statement of such a type by anybody who is trusted",
+            ));
         }
         are_enough(&accepted, self.threshold, findings)
     }
@@ -71,7 +80,8 @@ impl Attestation {
         let Some(field) = &self.time_field else { return Ok(()) };
         let told = predicate.pointer(field).and_then(Value::as_str);
         let made = told.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
-        let made = made.ok_or_else(|| attested.by.reason(Why::Time, format!("there is no time at {field} (RFC 3339)")))?;
+        let made =
+            made.ok_or_else(|| attested.by.reason(Why::Time, format!("there is no time at {field} (RFC 3339)")))?;
         case.check_age(&attested.by, "the statement", made, self.max_age)
     }
 }

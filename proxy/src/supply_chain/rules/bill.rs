@@ -235,6 +235,10 @@ fn check_licences(case: &Case<'_>, piece: &Piece<'_>, policy: &LicencePolicy, sb
         let licence = if evidence.expression.is_empty() { "nothing that is said" } else { &evidence.expression };
         format!("{} {version} is under {licence}", sbom::excerpt(&evidence.name))
     });
-    let text = format!("{} components are under licences that may not be: {}", verdict.denied, named.collect::<Vec<_>>().join(", "));
+    let text = format!(
+        "{} components are under licences that may not be: {}",
+        verdict.denied,
+        named.collect::<Vec<_>>().join(", ")
+    );
     Err(reason(piece, Why::Licence, text))
 }

@@ -117,7 +117,8 @@ impl<'a> Case<'a> {
         &'c self,
         is_kind: impl Fn(&str) -> bool + 'c,
     ) -> impl Iterator<Item = Attested<'a>> + 'c {
-        self.all_statements().filter(move |attested| is_kind(&attested.statement.predicate_type) && self.is_about(attested))
+        self.all_statements()
+            .filter(move |attested| is_kind(&attested.statement.predicate_type) && self.is_about(attested))
     }
 
     /// Whether a statement is about the artifact itself.

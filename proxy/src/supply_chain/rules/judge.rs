@@ -38,7 +38,8 @@ pub fn judge(
         if materials.is_empty() || !outcomes.iter().any(is_of_another) {
             break;
         }
-        let back = Expected { artifacts: &materials, accept: Accept::Statements(&[layout::LINK, V1, V0_2]), ..expected };
+        let back =
+            Expected { artifacts: &materials, accept: Accept::Statements(&[layout::LINK, V1, V0_2]), ..expected };
         for (outcome, evidence) in outcomes.iter_mut().zip(evidence).filter(|(outcome, _)| is_of_another(outcome)) {
             if let Ok(verified) = verifier.verify(evidence, &back) {
                 *outcome = Ok(verified);

@@ -9,8 +9,8 @@ mod step;
 
 use serde::Deserialize;
 
-pub(super) use step::{LINK, materials};
 use step::{Candidate, Step};
+pub(super) use step::{LINK, materials};
 
 use super::evidence::{Case, Signed};
 use super::policy::PolicyError;
@@ -126,7 +126,10 @@ impl<'a> Fit<'_, 'a> {
             return Reason::of_all(Why::Chain, "there are too many ways in which the steps could fit together");
         }
         let name = self.steps.get(self.furthest).map_or("", |(step, _)| step.name());
-        Reason::of_all(Why::Chain, format!("the materials of the step {name} are not the products of the steps before it"))
+        Reason::of_all(
+            Why::Chain,
+            format!("the materials of the step {name} are not the products of the steps before it"),
+        )
     }
 
     /// All that shows the chosen ones.

@@ -109,7 +109,10 @@ impl TestsPassed {
         if let Some(known) = &self.configurations
             && !predicate.configuration.iter().all(|used| known.iter().any(|pinned| pinned.is(used)))
         {
-            return refuse(Why::Configuration, "a configuration of the tests is none of those that are known".to_owned());
+            return refuse(
+                Why::Configuration,
+                "a configuration of the tests is none of those that are known".to_owned(),
+            );
         }
         let has_passed = |required: &&Pattern| {
             predicate.passed_tests.iter().chain(&predicate.warned_tests).any(|test| required.fits(test))

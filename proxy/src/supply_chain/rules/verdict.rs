@@ -254,7 +254,8 @@ mod tests {
 
     #[test]
     fn codes_are_written_as_they_are_named() {
-        for why in [Why::NoEvidence, Why::TooFewSigners, Why::BuildType, Why::TestResult, Why::NotDescribed, Why::Scope] {
+        for why in [Why::NoEvidence, Why::TooFewSigners, Why::BuildType, Why::TestResult, Why::NotDescribed, Why::Scope]
+        {
             assert_eq!(serde_json::to_value(why).unwrap(), why.as_str());
         }
     }

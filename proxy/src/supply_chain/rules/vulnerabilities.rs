@@ -95,7 +95,10 @@ struct Word {
 impl Vulnerabilities {
     pub(super) fn check(&self, at: &str) -> Result<(), PolicyError> {
         if self.max.gravest().is_none() {
-            return Err(PolicyError::at(format!("{at}.max"), "must limit one of critical, high, medium and low at least"));
+            return Err(PolicyError::at(
+                format!("{at}.max"),
+                "must limit one of critical, high, medium and low at least",
+            ));
         }
         if self.max_vex_age.is_some() && self.vex_signers.is_none() {
             return Err(PolicyError::at(format!("{at}.max_vex_age"), "is of use with vex_signers only"));

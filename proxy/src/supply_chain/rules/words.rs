@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::Deserialize as DeserializeMacro;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 use zas_policy::matches_pattern;
 
@@ -213,7 +213,9 @@ mod tests {
     #[test]
     fn what_is_wanted_stands_at_its_place() {
         let wanted = places(json!({"/a/b": ["x-*", 1], "/c~1d": "any", "/list/0": [{"k": null}]}));
-        for (a, broken) in [(json!("x-y"), None), (json!(1.0), None), (json!("y"), Some("/a/b")), (json!("1"), Some("/a/b"))] {
+        for (a, broken) in
+            [(json!("x-y"), None), (json!(1.0), None), (json!("y"), Some("/a/b")), (json!("1"), Some("/a/b"))]
+        {
             let document = json!({"a": {"b": a}, "c/d": false, "list": [{"k": null}]});
             assert_eq!(wanted.broken(&document), broken, "{document}");
         }
@@ -254,7 +256,8 @@ mod tests {
     }
 
     fn document() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), "[a-c]{0,2}".prop_map(Value::from)];
+        let leaf =
+            prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), "[a-c]{0,2}".prop_map(Value::from)];
         leaf.prop_recursive(3, 16, 3, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),

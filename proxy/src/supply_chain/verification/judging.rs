@@ -13,7 +13,9 @@ use crate::error::{Error, Result};
 use crate::supply_chain::artifact::Artifact;
 use crate::supply_chain::collect::{Collected, Content, Document};
 use crate::supply_chain::legacy::Repository;
-use crate::supply_chain::rules::{Carrier, Judged as Word, Piece, Subject, Verdict, VerificationPolicy, evaluate, judge};
+use crate::supply_chain::rules::{
+    Carrier, Judged as Word, Piece, Subject, Verdict, VerificationPolicy, evaluate, judge,
+};
 use crate::supply_chain::sbom::carried;
 use crate::supply_chain::statement::SLSA_VSA_V1;
 use crate::supply_chain::trust::TrustSnapshot;
@@ -88,13 +90,8 @@ impl Judging {
         let (digests, names) = (self.artifact.digests(), inputs::repositories(&self.artifact));
         let hosts: Vec<String> = self.host.iter().cloned().collect();
         let repositories: Vec<Repository<'_>> = names.iter().map(|name| Repository { name, hosts: &hosts }).collect();
-        let expected = Expected {
-            artifacts: &digests,
-            accept: Accept::Anything,
-            repository: None,
-            bytes: None,
-            now: self.now,
-        };
+        let expected =
+            Expected { artifacts: &digests, accept: Accept::Anything, repository: None, bytes: None, now: self.now };
         let mut outcomes = judge(&self.snapshot.verifier, &signed, &expected, &repositories).into_iter();
         let outcome = |document: &Document| match document.content {
             Content::Evidence(_) => outcomes.next(),
@@ -106,7 +103,8 @@ impl Judging {
     /// Whether it is a verdict of this service: that is no evidence for another one.
     fn is_own(&self, outcome: Option<&Outcome>) -> bool {
         let Some(Ok(verified)) = outcome else { return false };
-        let is_key = matches!(&verified.signer, SignerName::SigningKey(name, _) if Some(name) == self.verdict_key.as_ref());
+        let is_key =
+            matches!(&verified.signer, SignerName::SigningKey(name, _) if Some(name) == self.verdict_key.as_ref());
         is_key && verified.predicate_type() == Some(SLSA_VSA_V1)
     }
 

@@ -27,7 +27,10 @@ pub(super) enum Measure {
     /// A policy that is not kept.
     Passing(Arc<VerificationPolicy>),
     /// A policy of the index.
-    Kept { stored: Box<StoredVerificationPolicy>, policy: Arc<VerificationPolicy> },
+    Kept {
+        stored: Box<StoredVerificationPolicy>,
+        policy: Arc<VerificationPolicy>,
+    },
 }
 
 /// The verdict before.
@@ -49,20 +52,16 @@ pub(super) async fn read(app: &App, asked: &Against) -> Result<Measure> {
     match asked {
         Against::Nothing => Ok(Measure::Nothing),
         Against::Signers { names, threshold } => {
-            let policy = VerificationPolicy::signed_by(names, *threshold).map_err(|error| {
-                Error::new(Code::InvalidArgument, error.to_string()).with("field", error.field)
-            })?;
+            let policy = VerificationPolicy::signed_by(names, *threshold)
+                .map_err(|error| Error::new(Code::InvalidArgument, error.to_string()).with("field", error.field))?;
             Ok(Measure::Passing(Arc::new(policy)))
         }
-        Against::Document(text) => {
-            Ok(Measure::Passing(Arc::new(VerificationPolicy::parse(text).map_err(unreadable)?)))
-        }
+        Against::Document(text) => Ok(Measure::Passing(Arc::new(VerificationPolicy::parse(text).map_err(unreadable)?))),
         Against::Policy(name) => {
             let stored = app.index.verification_policy(name).await?.ok_or_else(no_such_policy)?;
             // It was read before it was kept: a newer version of this program has written it.
-            let policy = VerificationPolicy::parse(&stored.document).map_err(|error| {
-                Error::internal(format!("the verification policy {name} cannot be read: {error}"))
-            })?;
+            let policy = VerificationPolicy::parse(&stored.document)
+                .map_err(|error| Error::internal(format!("the verification policy {name} cannot be read: {error}")))?;
             Ok(Measure::Kept { stored: Box::new(stored), policy: Arc::new(policy) })
         }
     }

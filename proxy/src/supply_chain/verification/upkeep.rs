@@ -86,7 +86,11 @@ impl Upkeep {
         let outcome = match self.verify(&lapsed, &artifact).await {
             Ok(()) => "refreshed",
             Err(error) => match error.code() {
-                Code::NoSuchKey | Code::NoSuchBucket | Code::ManifestUnknown | Code::NameUnknown | Code::NoSuchEntity
+                Code::NoSuchKey
+                | Code::NoSuchBucket
+                | Code::ManifestUnknown
+                | Code::NameUnknown
+                | Code::NoSuchEntity
                 | Code::InvalidArgument => {
                     self.0.index.forget_verdict(lapsed.id).await?;
                     "gone"

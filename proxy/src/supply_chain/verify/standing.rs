@@ -47,7 +47,8 @@ mod tests {
     fn verifier(pair: &KeyPair) -> Verifier {
         let validity = Validity { to: Some(TO), ..Validity::default() };
         let key = TrustedKey { signer: SignerName::Key("ci".into()), key: pair.public().clone(), validity };
-        Verifier::new(Trust { revision: 1, keys: vec![key], identities: Vec::new() }, Vec::new(), LogPolicy::default()).unwrap()
+        Verifier::new(Trust { revision: 1, keys: vec![key], identities: Vec::new() }, Vec::new(), LogPolicy::default())
+            .unwrap()
     }
 
     fn verified(key: Digest, times: Vec<OffsetDateTime>) -> Outcome {

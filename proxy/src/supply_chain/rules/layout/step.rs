@@ -127,12 +127,7 @@ impl Step {
     }
 
     /// What shows it. Of the last step the artifact must be among the products.
-    pub(super) fn candidates<'a>(
-        &self,
-        case: &Case<'a>,
-        is_last: bool,
-        findings: &mut Findings,
-    ) -> Vec<Candidate<'a>> {
+    pub(super) fn candidates<'a>(&self, case: &Case<'a>, is_last: bool, findings: &mut Findings) -> Vec<Candidate<'a>> {
         self.functionaries.note_unknown(case.known, findings);
         let mut groups: BTreeMap<Made, Vec<Signed<'a>>> = BTreeMap::new();
         for attested in case.all_statements() {
@@ -150,7 +145,8 @@ impl Step {
             if signers >= self.threshold {
                 candidates.push(Candidate { members, made });
             } else {
-                let text = format!("{signers} have carried out the step {} alike, and {} must", self.name, self.threshold);
+                let text =
+                    format!("{signers} have carried out the step {} alike, and {} must", self.name, self.threshold);
                 findings.refuse(Reason::of_all(Why::TooFewSigners, text));
             }
         }
@@ -199,13 +195,15 @@ impl Step {
             Some(Materials { allow: None, .. }) => false,
             None => true,
         };
-        let sources: Vec<&Made> = earlier.iter().filter(|(name, _)| is_from(name)).map(|(_, candidate)| &candidate.made).collect();
+        let sources: Vec<&Made> =
+            earlier.iter().filter(|(name, _)| is_from(name)).map(|(_, candidate)| &candidate.made).collect();
         let materials = &candidate.made.materials;
-        let comes_from = |source: &Made, digests: &Digests| source.products.iter().any(|product| is_same(product, digests));
+        let comes_from =
+            |source: &Made, digests: &Digests| source.products.iter().any(|product| is_same(product, digests));
         sources.iter().all(|source| materials.iter().any(|(_, digests)| comes_from(source, digests)))
-            && materials.iter().all(|(name, digests)| {
-                is_allowed(name) || sources.iter().any(|source| comes_from(source, digests))
-            })
+            && materials
+                .iter()
+                .all(|(name, digests)| is_allowed(name) || sources.iter().any(|source| comes_from(source, digests)))
     }
 }
 

@@ -155,7 +155,8 @@ pub(super) fn told(provenance: &Provenance, source_at: Option<&SourceAt>) -> Vec
         }
     };
     if told.is_empty() && source_at.is_none() && provenance.recipe.is_none() {
-        let is_git = |material: &&Resource| material.uri.starts_with("git+") || material.digest.contains_key("gitCommit");
+        let is_git =
+            |material: &&Resource| material.uri.starts_with("git+") || material.digest.contains_key("gitCommit");
         let mut found = provenance.materials.iter().filter(is_git).filter_map(Source::of_resource);
         // Of several nobody says which is the source.
         told.extend(found.next().filter(|only| found.all(|other| other == *only)));
@@ -226,7 +227,11 @@ mod tests {
     fn uris_of_builders_are_read_as_repository_and_ref() {
         for (uri, repository, reference) in [
             (GOOD, "https://git.example/acme/app", Some("refs/heads/main")),
-            ("https://GIT.example/acme/app.git#refs/heads/main", "https://git.example/acme/app", Some("refs/heads/main")),
+            (
+                "https://GIT.example/acme/app.git#refs/heads/main",
+                "https://git.example/acme/app",
+                Some("refs/heads/main"),
+            ),
             ("https://git.example:8443/acme/app/", "https://git.example:8443/acme/app", None),
             ("git+ssh://git@git.example/acme/app.git@v1", "ssh://git.example/acme/app", Some("v1")),
             ("https://git.example/acme/app#", "https://git.example/acme/app", None),
@@ -299,7 +304,13 @@ mod tests {
 
     #[test]
     fn a_repository_is_written_in_one_way() {
-        for repository in ["git+https://git.example/a", "https://git.example/a.git", "https://git.example/a/", "acme/app", "https://git.example/a@main"] {
+        for repository in [
+            "git+https://git.example/a",
+            "https://git.example/a.git",
+            "https://git.example/a/",
+            "acme/app",
+            "https://git.example/a@main",
+        ] {
             let rule: SourceRule = serde_json::from_value(json!({"repository": repository})).unwrap();
             assert!(rule.check("rules[0]").is_err(), "{repository}");
         }

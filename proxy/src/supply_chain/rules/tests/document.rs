@@ -66,7 +66,12 @@ fn what_is_wrong_is_named_with_its_place() {
     assert_wrong("/rules/0/signatures/threshold", json!(0), "rules[0].signatures.threshold", "number of signers");
     assert_wrong("/rules/1/provenance/min_level", json!(3), "rules[1].provenance.min_level", "no builder");
     assert_wrong("/rules/1/provenance/builders/0/level", json!(4), "rules[1].provenance.builders[0].level", "1 to 3");
-    assert_wrong("/rules/1/provenance/source_at", json!({"repository": "/a"}), "rules[1].provenance.source_at", "with sources only");
+    assert_wrong(
+        "/rules/1/provenance/source_at",
+        json!({"repository": "/a"}),
+        "rules[1].provenance.source_at",
+        "with sources only",
+    );
     assert_wrong(
         "/rules/1/provenance/sources",
         json!([{"repository": "acme/app"}]),
@@ -75,25 +80,62 @@ fn what_is_wrong_is_named_with_its_place() {
     );
     assert_wrong("/rules/2/tests/configurations", json!(["abc"]), "rules[2].tests.configurations[0]", "<algorithm>");
     assert_wrong("/rules/3/sbom/signers", Value::Null, "rules[3].sbom.signers", "unsigned must be true");
-    assert_wrong("/rules/3/sbom/licences/allow", json!(["NoSuch-1.0"]), "rules[3].sbom.licences.allow[0]", "NoSuch-1.0");
-    assert_wrong("/rules/4/vulnerabilities/max", json!({"unknown": 0}), "rules[4].vulnerabilities.max", "must limit one");
+    assert_wrong(
+        "/rules/3/sbom/licences/allow",
+        json!(["NoSuch-1.0"]),
+        "rules[3].sbom.licences.allow[0]",
+        "NoSuch-1.0",
+    );
+    assert_wrong(
+        "/rules/4/vulnerabilities/max",
+        json!({"unknown": 0}),
+        "rules[4].vulnerabilities.max",
+        "must limit one",
+    );
     assert_wrong("/rules/4/vulnerabilities/max_scan_age", json!("soon"), "rules[4].vulnerabilities.max_scan_age", "");
-    assert_wrong("/rules/4/vulnerabilities/max_vex_age", json!("7d"), "rules[4].vulnerabilities.max_vex_age", "vex_signers");
+    assert_wrong(
+        "/rules/4/vulnerabilities/max_vex_age",
+        json!("7d"),
+        "rules[4].vulnerabilities.max_vex_age",
+        "vex_signers",
+    );
     let no_reason = json!([{"id": "CVE-1", "expires_at": "2027-01-01T00:00:00Z", "reason": ""}]);
-    assert_wrong("/rules/4/vulnerabilities/exceptions", no_reason, "rules[4].vulnerabilities.exceptions[0]", "a reason");
+    assert_wrong(
+        "/rules/4/vulnerabilities/exceptions",
+        no_reason,
+        "rules[4].vulnerabilities.exceptions[0]",
+        "a reason",
+    );
     assert_wrong("/rules/5/layout/steps/1/name", json!("clone"), "rules[5].layout.steps[1].name", "of its own");
-    assert_wrong("/rules/5/layout/steps/0/shown_by", json!("provenance"), "rules[5].layout.steps[0].builders", "whose provenance");
+    assert_wrong(
+        "/rules/5/layout/steps/0/shown_by",
+        json!("provenance"),
+        "rules[5].layout.steps[0].builders",
+        "whose provenance",
+    );
     let backwards = json!({"from": ["build"]});
-    assert_wrong("/rules/5/layout/steps/0/materials", backwards, "rules[5].layout.steps[0].materials.from[0]", "no earlier");
+    assert_wrong(
+        "/rules/5/layout/steps/0/materials",
+        backwards,
+        "rules[5].layout.steps[0].materials.from[0]",
+        "no earlier",
+    );
     let alone = json!({"from": [], "allow": ["*"]});
     assert_wrong("/rules/5/layout/steps/1/materials", alone, "rules[5].layout.steps[0].name", "no later step");
     assert_wrong("/rules/6/attestation/max_age", json!("7d"), "rules[6].attestation.time_field", "where the time is");
-    assert_wrong("/rules/6/attestation/fields", json!({"approved": [true]}), "rules[6].attestation.fields", "JSON pointer");
+    assert_wrong(
+        "/rules/6/attestation/fields",
+        json!({"approved": [true]}),
+        "rules[6].attestation.fields",
+        "JSON pointer",
+    );
 }
 
 #[test]
 fn what_is_missing_is_named_with_line_and_column() {
-    let error = VerificationPolicy::parse("{\"scope\": [\"s3://a/*\"],\n \"rules\": [{\"name\": \"x\", \"signatures\": {}}]}").unwrap_err();
+    let error =
+        VerificationPolicy::parse("{\"scope\": [\"s3://a/*\"],\n \"rules\": [{\"name\": \"x\", \"signatures\": {}}]}")
+            .unwrap_err();
     assert_eq!(error.field, "rules[0].signatures.signers");
     assert_eq!(error.position.map(|(line, _)| line), Some(2));
     for (text, field) in [("{}", "scope"), ("", ""), ("[]", ""), ("{\"scope\": 1}", "scope")] {
@@ -116,7 +158,9 @@ fn signers_alone_are_a_policy_too() {
     let names = ["key/a".to_owned(), "key/b".to_owned()];
     let policy = VerificationPolicy::signed_by(&names, 2).unwrap();
     assert!(passes(&policy, &[signature("a"), signature("b")]) && !passes(&policy, &[signature("a")]));
-    for (names, threshold, field) in [(vec!["a".to_owned()], 1, "signers[0]"), (Vec::new(), 1, "signers"), (names.to_vec(), 3, "threshold")] {
+    for (names, threshold, field) in
+        [(vec!["a".to_owned()], 1, "signers[0]"), (Vec::new(), 1, "signers"), (names.to_vec(), 3, "threshold")]
+    {
         assert_eq!(VerificationPolicy::signed_by(&names, threshold).unwrap_err().field, field);
     }
 }

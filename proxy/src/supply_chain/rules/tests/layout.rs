@@ -145,8 +145,12 @@ fn provenance_shows_a_step_too() {
     let policy = rule("layout", steps);
     let provenance = |builder: &str| {
         let dependencies = json!([{"uri": "file:main.rs", "digest": {"sha256": thing("main.rs").hex()}}]);
-        says("b", SLSA_V1, json!({"buildDefinition": {"buildType": "x", "externalParameters": {}, "resolvedDependencies": dependencies},
-            "runDetails": {"builder": {"id": builder}}}))
+        says(
+            "b",
+            SLSA_V1,
+            json!({"buildDefinition": {"buildType": "x", "externalParameters": {}, "resolvedDependencies": dependencies},
+            "runDetails": {"builder": {"id": builder}}}),
+        )
     };
     let clone = link("a", "clone", &[], &["main.rs"]);
     assert!(passes(&policy, &[clone.clone(), provenance("https://ci.example/7")]));
@@ -159,7 +163,9 @@ fn it_is_not_tried_for_ever() {
     let names: Vec<String> = (0..8).map(|at| format!("step{at}")).collect();
     let step = |at: usize| match at {
         0 => json!({"name": names[0], "functionaries": signers}),
-        at => json!({"name": names[at], "functionaries": signers, "materials": {"from": [names[at - 1]], "allow": ["*"]}}),
+        at => {
+            json!({"name": names[at], "functionaries": signers, "materials": {"from": [names[at - 1]], "allow": ["*"]}})
+        }
     };
     let policy = rule("layout", json!({"steps": (0..8).map(step).collect::<Vec<_>>()}));
     // Each of ten ways through each step fits the next, and the last fits none.

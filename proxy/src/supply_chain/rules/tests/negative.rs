@@ -32,19 +32,15 @@ impl World {
             key: self.release.public().clone(),
             validity: self.validity,
         };
-        Verifier::new(Trust { revision: 1, keys: vec![key], identities: Vec::new() }, Vec::new(), LogPolicy::default()).unwrap()
+        Verifier::new(Trust { revision: 1, keys: vec![key], identities: Vec::new() }, Vec::new(), LogPolicy::default())
+            .unwrap()
     }
 
     fn outcomes(&self, evidence: &[Evidence]) -> Vec<Outcome> {
         let subject = subject();
         let hosts = ["registry.example".to_owned()];
-        let expected = Expected {
-            artifacts: &subject.digests,
-            accept: Accept::Anything,
-            repository: None,
-            bytes: None,
-            now: NOW,
-        };
+        let expected =
+            Expected { artifacts: &subject.digests, accept: Accept::Anything, repository: None, bytes: None, now: NOW };
         let names = ["s3/releases", "s3/releases/linux"].map(|name| Repository { name, hosts: &hosts });
         judge(&self.verifier(), &evidence.iter().collect::<Vec<_>>(), &expected, &names)
     }
@@ -166,8 +162,11 @@ async fn an_expired_and_a_revoked_key_do_not_pass() {
 #[tokio::test]
 async fn a_good_statement_with_another_predicate_is_no_signature() {
     let world = World::new();
-    for kind in ["https://acme.example/unknown/v1", "https://slsa.dev/verification_summary/v1", "https://spdx.dev/Document"] {
-        let statement = bundle(&world.release, &subject().digests, kind, &json!({"verificationResult": "FAILED"})).await;
+    for kind in
+        ["https://acme.example/unknown/v1", "https://slsa.dev/verification_summary/v1", "https://spdx.dev/Document"]
+    {
+        let statement =
+            bundle(&world.release, &subject().digests, kind, &json!({"verificationResult": "FAILED"})).await;
         let verdict = world.verdict(&by_release(), &[statement]);
         assert!(!verdict.passed, "{kind}");
         assert_eq!(verdict.rules[0].reasons[0].code, Why::NoEvidence, "{kind}");
@@ -177,7 +176,9 @@ async fn a_good_statement_with_another_predicate_is_no_signature() {
 #[tokio::test]
 async fn an_unknown_predicate_meets_no_rule_that_wants_another() {
     let world = World::new();
-    let statement = bundle(&world.release, &subject().digests, "https://acme.example/unknown/v1", &json!({"result": "PASSED"})).await;
+    let statement =
+        bundle(&world.release, &subject().digests, "https://acme.example/unknown/v1", &json!({"result": "PASSED"}))
+            .await;
     for (kind, body) in [
         ("tests", json!({"signers": ["key/release"]})),
         ("sbom", json!({"signers": ["key/release"]})),
@@ -230,7 +231,8 @@ async fn a_log_entry_that_is_not_tied_to_the_signature_does_not_pass() {
     let world = World::new();
     let entry = json!({"logIndex": "1", "logId": {"keyId": "AAAA"}, "kindVersion": {"kind": "dsse", "version": "0.0.1"},
         "integratedTime": "1", "inclusionPromise": {"signedEntryTimestamp": "AAAA"}, "canonicalizedBody": "e30="});
-    let logged = changed(&good(&world.release).await, |bundle| bundle["verificationMaterial"]["tlogEntries"] = json!([entry]));
+    let logged =
+        changed(&good(&world.release).await, |bundle| bundle["verificationMaterial"]["tlogEntries"] = json!([entry]));
     let code = world.refused(logged);
     assert!(["no_trusted_root", "malformed", "log_entry_of_another"].contains(&code), "{code}");
 }
@@ -240,7 +242,13 @@ async fn bad_evidence_beside_a_good_signature_takes_nothing_away() {
     let world = World::new();
     let signature = good(&world.release).await;
     let garbage = Evidence::Bundle(b"{}".to_vec());
-    let failed = bundle(&world.release, &subject().digests, "https://slsa.dev/verification_summary/v1", &json!({"verificationResult": "FAILED"})).await;
+    let failed = bundle(
+        &world.release,
+        &subject().digests,
+        "https://slsa.dev/verification_summary/v1",
+        &json!({"verificationResult": "FAILED"}),
+    )
+    .await;
     let evidence = [garbage, good(&world.evil).await, failed, signature];
     assert!(world.verdict(&by_release(), &evidence).passed);
 }
@@ -249,7 +257,8 @@ async fn bad_evidence_beside_a_good_signature_takes_nothing_away() {
 async fn steps_are_followed_back_from_the_artifact_and_nowhere_else() {
     let world = World::new();
     let link = async |step: &str, from: &[Digest], made: &[Digest]| {
-        let materials: Vec<Value> = from.iter().map(|digest| json!({"name": "m", "digest": {"sha256": digest.hex()}})).collect();
+        let materials: Vec<Value> =
+            from.iter().map(|digest| json!({"name": "m", "digest": {"sha256": digest.hex()}})).collect();
         bundle(&world.release, made, LINK, &json!({"name": step, "materials": materials})).await
     };
     let (source, app) = (Digest::of(b"source"), Digest::of(b"app"));
@@ -258,10 +267,13 @@ async fn steps_are_followed_back_from_the_artifact_and_nowhere_else() {
         link("build", &[source], &[app]).await,
         link("pack", &[app], &[manifest()]).await,
     ];
-    let layout = rule("layout", json!({"steps": [
+    let layout = rule(
+        "layout",
+        json!({"steps": [
         {"name": "clone", "functionaries": ["key/release"]},
         {"name": "build", "functionaries": ["key/release"]},
-        {"name": "pack", "functionaries": ["key/release"]}]}));
+        {"name": "pack", "functionaries": ["key/release"]}]}),
+    );
     let verdict = world.verdict(&layout, &steps);
     assert!(verdict.passed, "{verdict:?}");
     let alone = world.outcomes(&[steps[0].clone(), steps[2].clone()]);

@@ -74,12 +74,24 @@ fn the_builder_is_bound_to_its_signer_and_the_level_is_the_policys() {
 fn type_source_and_ref_must_be_right() {
     assert_refused(SLSA_V1, with(v1(), "/buildDefinition/buildType", json!("https://evil.example")), "build_type");
     let workflow = "/buildDefinition/externalParameters/workflow";
-    assert_refused(SLSA_V1, with(v1(), &format!("{workflow}/repository"), json!("https://github.com/evil/app")), "source");
+    assert_refused(
+        SLSA_V1,
+        with(v1(), &format!("{workflow}/repository"), json!("https://github.com/evil/app")),
+        "source",
+    );
     assert_refused(SLSA_V1, with(v1(), &format!("{workflow}/ref"), json!("refs/heads/evil")), "source");
     assert_refused(SLSA_V1, with(v1(), &format!("{workflow}/ref"), json!("refs/pull/1/merge")), "source");
     assert_refused(SLSA_V1, with(v1(), "/buildDefinition/resolvedDependencies", json!([])), "source");
-    assert_refused(SLSA_V0_2, with(v0_2(), "/invocation/configSource/uri", json!("git+https://github.com/evil/app@refs/heads/main")), "source");
-    assert_refused(SLSA_V0_2, with(with(v0_2(), "/invocation/configSource/digest", json!({})), "/materials", json!([])), "source");
+    assert_refused(
+        SLSA_V0_2,
+        with(v0_2(), "/invocation/configSource/uri", json!("git+https://github.com/evil/app@refs/heads/main")),
+        "source",
+    );
+    assert_refused(
+        SLSA_V0_2,
+        with(with(v0_2(), "/invocation/configSource/digest", json!({})), "/materials", json!([])),
+        "source",
+    );
 }
 
 #[test]
@@ -105,8 +117,16 @@ fn parameters_are_those_that_are_wanted_and_there_are_no_others() {
 fn times_are_sane_and_not_long_ago() {
     let metadata = "/runDetails/metadata";
     assert_refused(SLSA_V1, with(v1(), &format!("{metadata}/startedOn"), json!(days_ago(0))), "time");
-    assert_refused(SLSA_V1, with(v1(), metadata, json!({"startedOn": days_ago(0), "finishedOn": days_ago(-1)})), "time");
-    assert_refused(SLSA_V1, with(v1(), metadata, json!({"startedOn": days_ago(40), "finishedOn": days_ago(31)})), "stale");
+    assert_refused(
+        SLSA_V1,
+        with(v1(), metadata, json!({"startedOn": days_ago(0), "finishedOn": days_ago(-1)})),
+        "time",
+    );
+    assert_refused(
+        SLSA_V1,
+        with(v1(), metadata, json!({"startedOn": days_ago(40), "finishedOn": days_ago(31)})),
+        "stale",
+    );
     assert_refused(SLSA_V1, with(v1(), metadata, json!({})), "time");
     assert_refused(SLSA_V1, without(v1(), metadata), "time");
     assert_refused(SLSA_V1, with(v1(), &format!("{metadata}/finishedOn"), json!("yesterday")), "malformed");
@@ -119,7 +139,9 @@ fn times_are_sane_and_not_long_ago() {
 #[test]
 fn what_cannot_be_read_does_not_count_and_takes_nothing_away() {
     let policy = rule("provenance", strict());
-    for broken in [json!({}), json!(null), without(v1(), "/runDetails/builder/id"), with(v1(), "/buildDefinition", json!([]))] {
+    for broken in
+        [json!({}), json!(null), without(v1(), "/runDetails/builder/id"), with(v1(), "/buildDefinition", json!([]))]
+    {
         assert_eq!(why(&policy, &[says("a", SLSA_V1, broken.clone())]), ["malformed"], "{broken}");
         assert!(passes(&policy, &[says("a", SLSA_V1, broken), says("a", SLSA_V1, v1())]));
     }

@@ -53,14 +53,21 @@ fn a_document_must_be_fresh_and_complete() {
     assert_eq!(why(&policy, &[attested("a", with(bom(), "/metadata/timestamp", json!(days_ago(10))))]), ["stale"]);
     assert_eq!(why(&policy, &[attested("a", with(bom(), "/metadata/timestamp", json!(days_ago(-1))))]), ["time"]);
     assert_eq!(why(&policy, &[attested("a", without(bom(), "/metadata/timestamp"))]), ["time"]);
-    assert_eq!(why(&policy, &[attested("a", with(bom(), "/components", json!([component("a", "MIT")])))]), ["incomplete"]);
+    assert_eq!(
+        why(&policy, &[attested("a", with(bom(), "/components", json!([component("a", "MIT")])))]),
+        ["incomplete"]
+    );
 }
 
 #[test]
 fn a_document_may_have_to_name_the_artifact_itself() {
     let policy = rule("sbom", json!({"signers": ["key/a"], "describes_artifact": true}));
     assert!(passes(&policy, &[attested("a", bom())]));
-    let by_version = with(without(bom(), "/metadata/component/hashes"), "/metadata/component/version", json!(manifest().to_string()));
+    let by_version = with(
+        without(bom(), "/metadata/component/hashes"),
+        "/metadata/component/version",
+        json!(manifest().to_string()),
+    );
     assert!(passes(&policy, &[attested("a", by_version)]));
     let purl = format!("pkg:oci/app@sha256%3A{}", manifest().hex());
     let by_purl = with(without(bom(), "/metadata/component/hashes"), "/metadata/component/purl", json!(purl));
@@ -78,7 +85,12 @@ fn what_nobody_has_signed_counts_only_where_the_rule_says_so() {
     let policy = rule("sbom", json!({"unsigned": true}));
     let verdict = verdict(&policy, std::slice::from_ref(&plain));
     assert!(verdict.passed && verdict.rules[0].evidence[0].signer.is_none());
-    let within = Piece { carrier: plain.carrier.map(|carrier| crate::supply_chain::rules::Carrier { refers_to_artifact: false, ..carrier }), ..plain };
+    let within = Piece {
+        carrier: plain
+            .carrier
+            .map(|carrier| crate::supply_chain::rules::Carrier { refers_to_artifact: false, ..carrier }),
+        ..plain
+    };
     assert_eq!(why(&policy, &[within]), ["not_described"], "it refers to something within the artifact");
 }
 
@@ -99,7 +111,10 @@ fn a_statement_that_nobody_has_signed_must_be_about_the_artifact() {
 fn licences_must_be_those_that_may_be() {
     let with_licences = |licences: Value| rule("sbom", json!({"signers": ["key/a"], "licences": licences}));
     let policy = with_licences(json!({"allow": ["MIT", "Apache-2.0"]}));
-    assert!(passes(&policy, &[attested("a", bom())]), "of A OR B one is enough, and nothing is said of the application itself");
+    assert!(
+        passes(&policy, &[attested("a", bom())]),
+        "of A OR B one is enough, and nothing is said of the application itself"
+    );
     let gpl = with(bom(), "/components/1", component("b", "GPL-2.0-only AND Apache-2.0"));
     assert_eq!(why(&policy, &[attested("a", gpl.clone())]), ["licence"]);
     let none = with(bom(), "/components/1", without(component("b", "MIT"), "/licenses"));
@@ -113,8 +128,11 @@ fn licences_must_be_those_that_may_be() {
 #[test]
 fn an_exception_from_licences_ends() {
     let until = |days: i64| {
-        rule("sbom", json!({"signers": ["key/a"], "licences": {"deny": ["GPL-*"], "exceptions": [
-            {"purl": "pkg:npm/b@1.*", "expires_at": days_ago(-days), "reason": "being replaced"}]}}))
+        rule(
+            "sbom",
+            json!({"signers": ["key/a"], "licences": {"deny": ["GPL-*"], "exceptions": [
+            {"purl": "pkg:npm/b@1.*", "expires_at": days_ago(-days), "reason": "being replaced"}]}}),
+        )
     };
     let gpl = attested("a", with(bom(), "/components/1", component("b", "GPL-2.0-only")));
     let verdict = verdict(&until(3), std::slice::from_ref(&gpl));

@@ -23,7 +23,11 @@ fn every_kind_of_signature_counts_and_no_other_statement() {
         assert!(passes(&policy, &[signed("a", said)]));
     }
     for kind in [SLSA_VSA_V1, "https://slsa.dev/provenance/v1", "https://spdx.dev/Document"] {
-        assert_eq!(why(&policy, &[says("a", kind, json!({"verificationResult": "PASSED"}))]), ["no_evidence"], "{kind}");
+        assert_eq!(
+            why(&policy, &[says("a", kind, json!({"verificationResult": "PASSED"}))]),
+            ["no_evidence"],
+            "{kind}"
+        );
     }
 }
 

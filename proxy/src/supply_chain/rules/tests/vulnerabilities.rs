@@ -52,7 +52,11 @@ fn no_more_may_be_found_than_the_limits_say() {
 fn a_scan_counts_where_it_is_fresh_signed_and_by_a_scanner_that_is_known() {
     let policy = rule("vulnerabilities", with(strict(), "/scanners", json!(["pkg:github/aquasecurity/trivy*"])));
     let verdict = verdict(&policy, &[says("a", VULNS, scan(&[]))]);
-    assert_eq!((verdict.passed, verdict.valid_until), (true, Some(NOW + time::Duration::days(2))), "the data ages first");
+    assert_eq!(
+        (verdict.passed, verdict.valid_until),
+        (true, Some(NOW + time::Duration::days(2))),
+        "the data ages first"
+    );
     assert_eq!(why(&policy, &[]), ["no_evidence"]);
     assert_eq!(why(&policy, &[says("b", VULNS, scan(&[]))]), ["other_signer"]);
     for (pointer, value, code) in [
@@ -114,7 +118,8 @@ fn the_word_of_anybody_else_counts_for_nothing() {
 
 #[test]
 fn the_word_grows_old() {
-    let policy = rule("vulnerabilities", with(with(strict(), "/vex_signers", json!(["key/b"])), "/max_vex_age", json!("2d")));
+    let policy =
+        rule("vulnerabilities", with(with(strict(), "/vex_signers", json!(["key/b"])), "/max_vex_age", json!("2d")));
     let scan = says("a", VULNS, scan(&[found("CVE-1", "critical")]));
     let word = |days| says("b", OPENVEX, with(vex(not_affected("CVE-1")), "/timestamp", json!(days_ago(days))));
     let verdict = verdict(&policy, &[scan.clone(), word(1)]);

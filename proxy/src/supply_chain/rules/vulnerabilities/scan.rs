@@ -192,9 +192,8 @@ impl Scan {
             return predicate.into_scan(attested, |results| results.into_iter().map(Finding::from).collect());
         }
         let predicate: Predicate<Box<RawValue>> = attested.predicate()?;
-        let report: Report = serde_json::from_str(predicate.scanner.result.get()).map_err(|_| {
-            attested.by.reason(Why::Malformed, "its result is a report of neither trivy nor grype")
-        })?;
+        let report: Report = serde_json::from_str(predicate.scanner.result.get())
+            .map_err(|_| attested.by.reason(Why::Malformed, "its result is a report of neither trivy nor grype"))?;
         predicate.into_scan(attested, |_| report.into_findings())
     }
 }
@@ -208,7 +207,8 @@ impl<R> Predicate<R> {
             return Err(attested.by.reason(Why::Time, "the scan ended before it began"));
         }
         let finished = finished.or(started);
-        let finished = finished.ok_or_else(|| attested.by.reason(Why::Time, "it does not say when the scan was done"))?;
+        let finished =
+            finished.ok_or_else(|| attested.by.reason(Why::Time, "it does not say when the scan was done"))?;
         let data_of = self.scanner.db.and_then(|db| db.last_update);
         Ok(Scan { scanner: self.scanner.uri, finished, data_of, findings: findings(self.scanner.result) })
     }
@@ -320,7 +320,8 @@ pub(super) mod tests {
         assert_eq!(report(json!({"SchemaVersion": 2})), Some(Vec::new()));
         assert_eq!(report(json!({"SchemaVersion": 2, "Results": null})), Some(Vec::new()));
         assert_eq!(report(json!({"descriptor": {}, "matches": []})), Some(Vec::new()));
-        for nothing in [json!({}), json!([]), json!(null), json!("clean"), json!({"matches": []}), json!({"runs": []})] {
+        for nothing in [json!({}), json!([]), json!(null), json!("clean"), json!({"matches": []}), json!({"runs": []})]
+        {
             assert_eq!(report(nothing.clone()), None, "{nothing}");
         }
     }
