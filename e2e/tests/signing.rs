@@ -179,8 +179,9 @@ impl<'a> Clients<'a> {
     }
 
     fn key(&self, what: &'static str, name: &'static str, usage: &str, mut body: Value) -> Result<Key> {
-        body["name"] = json!(name);
-        body["usage"] = json!(usage);
+        let fields = body.as_object_mut().context("what a key is made of is no object")?;
+        fields.insert("name".to_owned(), json!(name));
+        fields.insert("usage".to_owned(), json!(usage));
         self.post("signing-keys", &body)?;
         let file = format!("{name}.pub");
         let pem = self.api(&[], &format!("signing-keys/{name}/public-key"), &Value::Null)?;

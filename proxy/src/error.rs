@@ -28,10 +28,14 @@ pub struct Error {
     message: Cow<'static, str>,
     detail: Option<String>,
     details: Vec<(&'static str, String)>,
-    problems: Vec<Problem>,
+    problems: Option<Box<Problems>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     retry_after: Option<Duration>,
 }
+
+/// Few errors have any, and all are handed on: they stay small.
+#[derive(Debug, Default)]
+struct Problems(Vec<Problem>);
 
 /// What is wrong in one place of a document that a client has sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +56,7 @@ impl Error {
             message: message.into(),
             detail: None,
             details: Vec::new(),
-            problems: Vec::new(),
+            problems: None,
             source: None,
             retry_after: None,
         }
@@ -80,14 +84,14 @@ impl Error {
     /// Adds what is wrong in one place of a document; our JSON shows all of them under `problems`.
     #[must_use]
     pub fn problem(mut self, problem: Problem) -> Self {
-        self.problems.push(problem);
+        self.problems.get_or_insert_default().0.push(problem);
         self
     }
 
     /// What is wrong in the places of a document.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
-        &self.problems
+        self.problems.as_ref().map_or(&[], |problems| problems.0.as_slice())
     }
 
     /// The named facts for the client.

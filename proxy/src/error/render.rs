@@ -74,7 +74,10 @@ pub fn our_json(error: &Error, request_id: &RequestId) -> Response<Bytes> {
     if !error.problems().is_empty() {
         let problem =
             |problem: &Problem| json!({"field": problem.field, "rule": problem.rule, "message": problem.message});
-        body["problems"] = error.problems().iter().map(problem).collect();
+        let problems = error.problems().iter().map(problem).collect();
+        if let Some(body) = body.as_object_mut() {
+            body.insert("problems".to_owned(), problems);
+        }
     }
     let mut response = response(error, status, "application/json", body.to_string());
     if status == 401 {

@@ -104,7 +104,7 @@ pub async fn verify(app: &App, permit: &Permit, question: Question<'_>) -> Resul
         Against::Policy(name) => name.as_str(),
         Against::Nothing | Against::Signers { .. } | Against::Document(_) => "",
     };
-    measured(label, verify_unmeasured(app, permit, question)).await
+    measured(label, Box::pin(verify_unmeasured(app, permit, question))).await
 }
 
 async fn verify_unmeasured(app: &App, permit: &Permit, question: Question<'_>) -> Result<Verification> {

@@ -107,7 +107,7 @@ impl Reader<'_> {
             let bytes = within(deadline, blob(app, repository, &wanted.layer)).await;
             (wanted, bytes)
         });
-        let read: Vec<(Wanted, Result<Option<Option<Vec<u8>>>>)> = stream::iter(each).buffered(AT_ONCE).collect().await;
+        let read: Vec<_> = stream::iter(each).buffered(AT_ONCE).collect().await;
         for (wanted, bytes) in read {
             match bytes? {
                 Some(Some(bytes)) => self.collected.documents.push(document(wanted, bytes)),

@@ -48,7 +48,7 @@ impl Pushing {
             match index.pushed(&repository, &reference).await {
                 Ok(()) => evidence.0.due.notify_one(),
                 Err(error) => {
-                    tracing::debug!(repository, reference, "a push is asked about later: {}", error.for_log())
+                    tracing::debug!(repository, reference, "a push is asked about later: {}", error.for_log());
                 }
             }
         });
