@@ -334,7 +334,7 @@ mod tests {
     async fn what_is_unknown_is_refused() {
         let (_database, authority) = authority(GateMode::Enforce, &rule(UNSIGNED)).await;
         let error = ask(&authority, &seen(Facts::default(), Facts::default())).await.unwrap_err();
-        assert!(error.message().contains("could not be read"), "{}", error.message());
+        assert!(error.message().contains("Not all that refers to it could be read"), "{}", error.message());
         let scans = rule(r#"{"NumericGreaterThan": {"zas:VulnCritical": "0"}}"#);
         let (_database, authority) = self::authority(GateMode::Enforce, &scans).await;
         let error = ask(&authority, &seen(signed(), signed())).await.unwrap_err();

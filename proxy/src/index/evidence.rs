@@ -144,7 +144,7 @@ const REOPEN: &str = "
     WITH open AS MATERIALIZED (
         SELECT DISTINCT subject_id FROM (
             SELECT subject_id FROM evidence WHERE NOT is_final AND trust_revision < $1 ORDER BY trust_revision LIMIT $2
-        ) AS some
+        ) AS few
     ), due AS (
         UPDATE evidence_subjects AS s SET due_at = clock_timestamp(), attempts = 0
         FROM open WHERE s.id = open.subject_id AND (s.due_at IS NULL OR s.due_at > clock_timestamp())
