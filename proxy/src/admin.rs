@@ -100,11 +100,8 @@ impl Api {
     /// How long a body may be, in bytes.
     #[must_use]
     pub fn body_limit(path: &str, config: &Config) -> u64 {
-        let bytes = if takes_documents(path) {
-            config.supply_chain.document_bytes.max(config.limits.document_bytes)
-        } else {
-            config.limits.document_bytes
-        };
+        let bytes =
+            if takes_documents(path) { config.supply_chain.document_bytes } else { config.limits.document_bytes };
         bytes.as_u64()
     }
 

@@ -224,31 +224,40 @@ impl Door<'_> {
         let trail = Trail::of(Facts::of(Api::Oci, context, &parts.headers));
         let caller = Caller::new(principal, trail, Conditions::default());
         let caller = asking_about(caller, route, &parts.headers, tags.first().map(String::as_str));
-        match (route.name(), operation.action) {
-            (Some(name), Some(action)) => {
-                let (permit, pinned) = self.permit(&caller, action, (route, name), tags, &parts.headers).await?;
-                check_scope(action)?;
-                let to = pinned.as_ref().unwrap_or(route);
-                let mut forward = self.forward(&permit, (to, name), tags, parts, granted.as_deref())?;
-                let credentials = self.store.credentials(&parts.method, forward.path_and_query.as_str())?;
-                let changes = request::changes(&parts.headers, credentials, span);
-                forward.remove_request_headers = changes.remove;
-                forward.set_request_headers = changes.set;
-                forward.label = operation.label;
-                Ok(Admitted::Forward(permit, Box::new(forward)))
+        let is_anonymous = caller.principal().is_anonymous();
+        let admitted = async {
+            match (route.name(), operation.action) {
+                (Some(name), Some(action)) => {
+                    let (permit, pinned) = self.permit(&caller, action, (route, name), tags, &parts.headers).await?;
+                    check_scope(action)?;
+                    let to = pinned.as_ref().unwrap_or(route);
+                    let mut forward = self.forward(&permit, (to, name), tags, parts, granted.as_deref())?;
+                    let credentials = self.store.credentials(&parts.method, forward.path_and_query.as_str())?;
+                    let changes = request::changes(&parts.headers, credentials, span);
+                    forward.remove_request_headers = changes.remove;
+                    forward.set_request_headers = changes.set;
+                    forward.label = operation.label;
+                    Ok(Admitted::Forward(permit, Box::new(forward)))
+                }
+                (_, Some(action)) => {
+                    let permit = self.authority.authorize(&caller, action, Resource::Service).await?;
+                    check_scope(action)?;
+                    Ok(Admitted::Catalog(Box::new(permit)))
+                }
+                (_, None) if caller.principal().is_anonymous() => Err(Code::Unauthenticated.into()),
+                // To be somebody is enough.
+                (_, None) => {
+                    let permit =
+                        self.authority.authorize(&caller, Action::GetCallerIdentity, Resource::Service).await?;
+                    Ok(Admitted::Base(Box::new(permit)))
+                }
             }
-            (_, Some(action)) => {
-                let permit = self.authority.authorize(&caller, action, Resource::Service).await?;
-                check_scope(action)?;
-                Ok(Admitted::Catalog(Box::new(permit)))
-            }
-            (_, None) if caller.principal().is_anonymous() => Err(Code::Unauthenticated.into()),
-            // To be somebody is enough.
-            (_, None) => {
-                let permit = self.authority.authorize(&caller, Action::GetCallerIdentity, Resource::Service).await?;
-                Ok(Admitted::Base(Box::new(permit)))
-            }
-        }
+        };
+        // Clients of a registry are told first how to log in, whatever is known of the policies.
+        admitted.await.map_err(|error| match error.code() {
+            Code::PoliciesUnavailable if is_anonymous => Code::Unauthenticated.into(),
+            _ => error,
+        })
     }
 
     /// Asks the policy; to pull a manifest it may want to know what is known of it, and the route is that of its digest then.

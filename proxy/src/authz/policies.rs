@@ -60,14 +60,6 @@ impl Policies {
         Self { shared: Arc::new(shared) }
     }
 
-    /// None there is, and that is certain.
-    #[cfg(test)]
-    pub(crate) fn none(config: &Authorization) -> Self {
-        let policies = Self::new(config);
-        policies.shared.confirmed.store(1, Ordering::Release);
-        policies
-    }
-
     /// The policies to decide by.
     ///
     /// # Errors

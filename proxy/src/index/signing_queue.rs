@@ -118,8 +118,7 @@ const BACKLOG_OF: &str = "
     FROM buckets AS b JOIN signing_rules AS r ON r.bucket_id = b.id JOIN signing_queue AS q ON q.rule_id = r.id
     WHERE b.name = $1";
 
-const RETRY_ALL: &str =
-    audited!(2, "SELECT status, retried FROM retry_signing($1)", "done.status = 'ok' AND done.retried > 0");
+const RETRY_ALL: &str = audited!(2, "SELECT status, retried FROM retry_signing($1)");
 
 const IS_SIGNED: &str = "
     SELECT EXISTS (

@@ -40,7 +40,7 @@ fn admit_parts(parts: &Parts) -> Result<Admitted> {
         let mut config = Config::default();
         config.database.url = Secret::new("postgres://zas@127.0.0.1:1/zas");
         let journal = Journal::new(Index::open(&config.database).unwrap(), &config.audit);
-        let (authority, identity) = (Authority::new(journal, Policies::none(&config.authorization)), keys());
+        let (authority, identity) = (Authority::new(journal, Policies::new(&config.authorization)), keys());
         let store = Store::new(&config.store).unwrap();
         let door = Door { config: &config, store: &store, identity: &identity, authority: &authority, app: None };
         let tags = tags::of(&route, &parts.method, parts.uri.query().unwrap_or_default())?;

@@ -105,6 +105,7 @@ fn any_of(id: &str, operation: &str, ask: &Ask, needs: &[Need], success: u16, sa
         let lacks = Who::person(format!("{id}-lacks"), Some(all_but_any(&also_on_buckets(needs))));
         let none = Who::person(format!("{id}-none"), None);
         case.refused.truncate(1);
+        case.recorded = Some(one.action);
         case.refused.extend([none, lacks].map(|who| Attempt::new(who, says, Some(denied))));
         case
     });

@@ -17,6 +17,8 @@ pub(crate) struct Case {
     pub(crate) operation: String,
     pub(crate) ask: Ask,
     pub(crate) refused: Vec<Attempt>,
+    /// What the record of having done it may name, besides what the refusals lacked.
+    pub(crate) recorded: Option<Action>,
     /// Who does it in the end.
     pub(crate) allowed: Who,
     /// The status of having done it.
@@ -107,6 +109,7 @@ impl Case {
             operation: operation.to_owned(),
             ask,
             refused,
+            recorded: None,
             allowed,
             success,
             is_done: |_| true,

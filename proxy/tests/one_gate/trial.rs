@@ -40,8 +40,8 @@ pub(crate) async fn try_all(sidecar: &Sidecar, operations: &BTreeSet<String>, ca
 async fn assert_on_record(sidecar: &Sidecar, case: &Case, answer: &Answer) {
     let records = sidecar.records(answer.header("x-request-id")).await;
     // What it needs, each of which somebody lacked before.
-    let needed: Vec<String> =
-        case.refused.iter().filter_map(|attempt| Some(attempt.denied?.as_str().to_owned())).collect();
+    let denied = case.refused.iter().filter_map(|attempt| attempt.denied);
+    let needed: Vec<String> = denied.chain(case.recorded).map(|action| action.as_str().to_owned()).collect();
     let tells = |record: &Value| match &case.allowed {
         Who::Person { name, .. } => {
             record["kind"] != "denial"

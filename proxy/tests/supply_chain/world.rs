@@ -41,6 +41,8 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        // What is counted before is lost.
+        zas_proxy::telemetry::metrics();
         let sidecar = Sidecar::start(|config| {
             config.listen.external_url = Some(format!("https://{HOST}"));
             change(config);
