@@ -237,7 +237,7 @@ impl Door<'_> {
                     forward.remove_request_headers = changes.remove;
                     forward.set_request_headers = changes.set;
                     forward.label = operation.label;
-                    Ok(Admitted::Forward(permit, Box::new(forward)))
+                    Ok::<_, Error>(Admitted::Forward(permit, Box::new(forward)))
                 }
                 (_, Some(action)) => {
                     let permit = self.authority.authorize(&caller, action, Resource::Service).await?;

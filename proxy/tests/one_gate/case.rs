@@ -126,6 +126,7 @@ impl Case {
             operation: operation.to_owned(),
             ask,
             refused,
+            recorded: None,
             allowed,
             success,
             is_done: |_| true,
