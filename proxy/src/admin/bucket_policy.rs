@@ -161,12 +161,17 @@ pub(super) async fn delete_bucket_policy(
 
 /// Show what was changed in a bucket's policy, by S3 and by REST, when and by whom; also those of buckets of this name that are gone.
 #[utoipa::path(get, path = "/buckets/{bucket}/policy/history", tag = "policies",
-    params(("bucket" = String, Path, description = "The name."), HistoryPage), responses((status = 200, body = History)))]
+    params(("bucket" = String, Path, description = "The name."), HistoryPage),
+    responses((status = 200, body = History), (status = 404, description = "There can be no bucket of this name.")))]
 pub(super) async fn get_bucket_policy_history(
     State(app): State<Arc<App>>,
     _permitted: Permitted<GetBucketPolicy>,
     Path(bucket): Path<String>,
     page: Result<Query<HistoryPage>, QueryRejection>,
 ) -> Result<Json<History>, Refusal> {
+    // Of a bucket that is gone the history stays; of what can be none there is none.
+    if !s3::is_bucket_name(&bucket) {
+        return Err(Code::NoSuchBucket.into());
+    }
     history(&app, DocumentKind::Bucket, &bucket, page).await
 }

@@ -94,10 +94,13 @@ pub(super) struct OfSession {
 
 impl Who {
     async fn principal(self, app: &App) -> Result<Principal, Error> {
-        match (self.anonymous, &self.access_key_id) {
+        let (anonymous, access_key_id) = (self.anonymous, self.access_key_id.clone());
+        // Read in any case: what is wrong in it is said also where something else counts.
+        let identity = self.identity()?;
+        match (anonymous, access_key_id) {
             (true, _) => Ok(Principal::Anonymous),
-            (false, Some(id)) => of_access_key(app, id).await,
-            (false, None) => self.identity().map(Principal::identity),
+            (false, Some(id)) => of_access_key(app, &id).await,
+            (false, None) => Ok(Principal::identity(identity)),
         }
     }
 
@@ -246,7 +249,7 @@ impl Context for Given {
 
 /// Tell why somebody may or may not do something.
 #[utoipa::path(post, path = "/authorize/explain", tag = "policies", request_body = Question,
-    responses((status = 200, body = Explanation)))]
+    responses((status = 200, body = Explanation), (status = 404, description = "There is no such access key.")))]
 pub(super) async fn explain(
     State(app): State<Arc<App>>,
     permitted: Permitted<Explain>,

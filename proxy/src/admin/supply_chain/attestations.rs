@@ -39,7 +39,7 @@ const PREDICATE_TYPE: HeaderName = HeaderName::from_static("x-zas-predicate-type
 pub(super) struct WhichDocument {
     /// The artifact: `s3://bucket/key`, `oci://repository:tag` or `oci://repository@sha256:…`.
     #[serde(deserialize_with = "text::<_, 2048>")]
-    #[param(schema_with = artifact_name)]
+    #[param(schema_with = artifact_name, required = true)]
     artifact: String,
     /// Which of its documents, from 0 on, where it holds several.
     layer: Option<u32>,
@@ -52,7 +52,7 @@ pub(super) struct WhichDocument {
 pub(super) struct WhichArtifact {
     /// The artifact: `s3://bucket/key`, `oci://repository:tag` or `oci://repository@sha256:…`.
     #[serde(deserialize_with = "text::<_, 2048>")]
-    #[param(schema_with = artifact_name)]
+    #[param(schema_with = artifact_name, required = true)]
     artifact: String,
 }
 

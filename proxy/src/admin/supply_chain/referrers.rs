@@ -71,7 +71,7 @@ impl From<ReferrerKind> for Kind {
 pub(super) struct ReferrerQuery {
     /// The artifact: `s3://bucket/key`, `oci://repository:tag` or `oci://repository@sha256:…`.
     #[serde(deserialize_with = "text::<_, 2048>")]
-    #[param(schema_with = artifact_name)]
+    #[param(schema_with = artifact_name, required = true)]
     artifact: String,
     /// Only what is of this kind.
     #[param(inline)]

@@ -45,7 +45,7 @@ asks_in_handler! {
 pub(super) struct AttachQuery {
     /// The artifact: `s3://bucket/key`, `oci://repository:tag` or `oci://repository@sha256:…`.
     #[serde(deserialize_with = "text::<_, 2048>")]
-    #[param(schema_with = artifact_name)]
+    #[param(schema_with = artifact_name, required = true)]
     artifact: String,
     /// The name of a signing key for reports: the document is attached as an attestation that it has signed. Unset: it is attached as it is.
     #[serde(default, deserialize_with = "optional_text::<_, 128>")]
@@ -60,7 +60,7 @@ pub(super) struct AttachQuery {
 pub(super) struct WhichArtifact {
     /// The artifact: `s3://bucket/key`, `oci://repository:tag` or `oci://repository@sha256:…`.
     #[serde(deserialize_with = "text::<_, 2048>")]
-    #[param(schema_with = artifact_name)]
+    #[param(schema_with = artifact_name, required = true)]
     artifact: String,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct WhichArtifact {
 pub(super) struct SbomQuery {
     /// The artifact: `s3://bucket/key`, `oci://repository:tag` or `oci://repository@sha256:…`.
     #[serde(deserialize_with = "text::<_, 2048>")]
-    #[param(schema_with = artifact_name)]
+    #[param(schema_with = artifact_name, required = true)]
     artifact: String,
     /// How many, from 1 to 1000; 100 where it is not said.
     #[param(minimum = 1, maximum = 1000)]

@@ -18,9 +18,11 @@ use crate::index::{StoredTrustedSigner, TrustedSigner};
 pub(super) struct SignerValidity {
     /// From when on; null: always.
     #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required = true)]
     pub(super) valid_from: Option<OffsetDateTime>,
     /// Until when; null: for ever.
     #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required = true)]
     pub(super) valid_to: Option<OffsetDateTime>,
 }
 

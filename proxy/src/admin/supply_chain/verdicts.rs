@@ -42,7 +42,7 @@ asks_in_handler! {
 pub(super) struct VerdictQuery {
     /// The artifact: `s3://bucket/key`, `oci://repository:tag` or `oci://repository@sha256:…`.
     #[serde(deserialize_with = "text::<_, 2048>")]
-    #[param(schema_with = artifact_name)]
+    #[param(schema_with = artifact_name, required = true)]
     artifact: String,
     /// How many, from 1 to 1000; 100 where it is not said.
     #[param(minimum = 1, maximum = 1000)]
