@@ -81,11 +81,7 @@ const EXAMPLES: &[Page] = &[
         POLICY,
         &[("curl -u \"$KEY:$SECRET\" -X PUT \"$URL", Run), ("curl -u \"$KEY:$SECRET\" -X PUT $URL", Run)],
     ),
-    (
-        "docs/sbom.md",
-        SBOM,
-        &[("SBOM_CORPUS=", Left("it is a test itself, for whoever has documents of other tools"))],
-    ),
+    ("docs/sbom.md", SBOM, &[("SBOM_CORPUS=", Left("it is a test itself, for whoever has documents of other tools"))]),
     (
         "docs/supply-chain.md",
         SUPPLY_CHAIN,
