@@ -9,7 +9,7 @@ use super::{API, World};
 #[test]
 fn the_examples_of_the_management_api_work() -> Result<()> {
     let examples = blocks(API);
-    ensure!(examples.len() >= 5, "{examples:?}");
+    ensure!(examples.len() >= 7, "{examples:?}");
     let world = World::start()?;
     let room = world.room()?;
     let script = examples.into_iter().fold(Script::default(), Script::then);

@@ -1,6 +1,6 @@
 //! Every example of the pages, and whether it is run.
 
-use super::{API, AUDIT, IDENTITY, POLICY, README};
+use super::{API, AUDIT, IDENTITY, POLICY, README, SBOM, SUPPLY_CHAIN, VERIFICATION_POLICIES};
 use zas_e2e::examples::blocks;
 
 /// What becomes of an example.
@@ -35,7 +35,19 @@ const EXAMPLES: &[Page] = &[
             ("cargo test --workspace", Left("it is this")),
         ],
     ),
-    ("docs/api.md", API, &[("root=", Run), ("curl", Run), ("curl", Run), ("curl", Run), ("key=", Run)]),
+    (
+        "docs/api.md",
+        API,
+        &[
+            ("root=", Run),
+            ("curl -sS -u $root $api/whoami", Run),
+            ("curl -sS -u $root \"$api/policies?limit=2\"", Run),
+            ("curl -sS -u $root -X PUT $api/policies/release-readers", Run),
+            ("key=", Run),
+            ("curl -sS -u $root $api/signing-keys", Run),
+            ("curl -sS -u $root $api/buckets", Run),
+        ],
+    ),
     (
         "docs/audit.md",
         AUDIT,
@@ -68,6 +80,54 @@ const EXAMPLES: &[Page] = &[
         "docs/policy.md",
         POLICY,
         &[("curl -u \"$KEY:$SECRET\" -X PUT \"$URL", Run), ("curl -u \"$KEY:$SECRET\" -X PUT $URL", Run)],
+    ),
+    ("docs/sbom.md", SBOM, &[("SBOM_CORPUS=", Left("it is a test itself, for whoever has documents of other tools"))]),
+    (
+        "docs/supply-chain.md",
+        SUPPLY_CHAIN,
+        &[
+            ("export AWS_SHARED_CREDENTIALS_FILE", Run),
+            ("curl -sS -u $root $api/signing-keys", Run),
+            ("cat > sbom.json", Run),
+            ("cat > build.json", Run),
+            ("curl -sS -u $root -X PUT $api/verification-policies/shipping", Run),
+            ("echo 'bytes that nobody has signed'", Run),
+            ("curl -sS -u $root -X PUT $api/buckets/shipping/policy", Run),
+            ("image=", Run),
+            ("signature=", Run),
+            ("aws s3 cp", Left("the tour does the same; tests/artifacts.rs pulls by every name")),
+            ("cosign sign", Left("it needs keys of cosign's; tests/artifacts.rs signs and attaches with them")),
+            (
+                "curl -sS -u $root $api/artifacts/attest",
+                Left("it needs an image; tests/signing.rs attests to one, with the same predicate"),
+            ),
+            (
+                "curl -sS -u $root \"$api/artifacts/referrers",
+                Left("it needs an image with attestations; the tour asks the same of an object"),
+            ),
+            (
+                "curl -sS -u $root $api/trusted-keys",
+                Left("it needs somebody else's key; tests/verdicts.rs has cosign make one"),
+            ),
+            (
+                "curl -sS -u $root -X PUT $api/buckets/releases/signing-rules",
+                Left("docs/api.md sets such a rule; tests/signing.rs waits for its signatures"),
+            ),
+            ("curl -u \"$KEY:$SECRET\" \"$URL/-/api/v1/artifacts/sbom", Left("tests/sboms.rs does all of it")),
+        ],
+    ),
+    (
+        "docs/verification-policies.md",
+        VERIFICATION_POLICIES,
+        &[
+            ("curl -sS -u $root -X PUT", Run),
+            ("curl -sS -u $root $api/artifacts/verify", Run),
+            ("job=", Run),
+            ("curl -sS -u $root \"$api/artifacts/verdicts", Run),
+            ("curl -sS -u $root $api/signing-keys", Run),
+            ("ZAS_SUPPLY_CHAIN__VERDICT_KEY=", Left("the test starts its dev with that very variable")),
+            ("cosign verify-attestation", Run),
+        ],
     ),
 ];
 

@@ -1,10 +1,11 @@
-//! The examples of the documentation work as they stand there: those of the README, of the management API, and of the pages about
-//! identity, policies and audit. What is not run says why, in `list.rs`.
+//! The examples of the documentation work as they stand there: those of the README, of the management API, of the tour of the supply
+//! chain, and of the pages about verification policies, identity, policies and audit. What is not run says why, in `list.rs`.
 
 mod api;
 mod list;
 mod pages;
 mod readme;
+mod supply_chain;
 
 use std::path::Path;
 
@@ -20,6 +21,9 @@ const API: &str = include_str!("../../../docs/api.md");
 const AUDIT: &str = include_str!("../../../docs/audit.md");
 const IDENTITY: &str = include_str!("../../../docs/identity.md");
 const POLICY: &str = include_str!("../../../docs/policy.md");
+const SBOM: &str = include_str!("../../../docs/sbom.md");
+const SUPPLY_CHAIN: &str = include_str!("../../../docs/supply-chain.md");
+const VERIFICATION_POLICIES: &str = include_str!("../../../docs/verification-policies.md");
 
 /// A `dev` as the pages have it, but for its port.
 struct World {
@@ -28,7 +32,11 @@ struct World {
 
 impl World {
     fn start() -> Result<Self> {
-        Ok(Self { dev: DevServer::start(&Options::default())? })
+        Self::start_with(&Options::default())
+    }
+
+    fn start_with(options: &Options) -> Result<Self> {
+        Ok(Self { dev: DevServer::start(options)? })
     }
 
     /// A folder in which `dev` seems to have been started, with its command.

@@ -9,7 +9,7 @@ use zas_e2e::{
 use super::{API, AUDIT, IDENTITY, POLICY, World, has};
 
 /// What the pages take for granted, as the page of the management API and the README say it.
-fn given() -> Result<Script> {
+pub(super) fn given() -> Result<Script> {
     let key = "KEY=${root%%:*} SECRET=${root#*:} URL=http://127.0.0.1:9800\n";
     Ok(Script::default().then(block(API, "root=")?).then(key))
 }

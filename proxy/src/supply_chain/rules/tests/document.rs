@@ -175,6 +175,26 @@ fn an_artifact_out_of_scope_does_not_pass_whatever_there_is() {
     assert_eq!(verdict.levels, ["FAILED"]);
 }
 
+#[test]
+fn every_example_of_the_documentation_is_read() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/verification-policies.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let examples = |fence: &str| -> Vec<Value> {
+        let blocks = page.split(fence).skip(1).filter_map(|block| block.split("```").next());
+        blocks.map(|block| serde_json::from_str(block).unwrap()).collect()
+    };
+    let documents = examples("```json policy\n");
+    assert!(!documents.is_empty());
+    for document in documents {
+        VerificationPolicy::parse(&document.to_string()).unwrap();
+    }
+    let rules = examples("```json rule\n");
+    let shown = verdict(&policy(json!(rules)), &[]);
+    let kinds: Vec<_> = shown.rules.iter().map(|rule| rule.kind).collect();
+    let all = ["signatures", "provenance", "tests", "sbom", "vulnerabilities", "layout", "attestation"];
+    assert_eq!(kinds, all, "one of each kind, in the order of the page");
+}
+
 proptest! {
     #[test]
     fn nothing_that_is_sent_breaks_the_reader(text in ".{0,200}", at in any::<prop::sample::Index>(), byte in 32_u8..127) {
