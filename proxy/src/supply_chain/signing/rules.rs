@@ -4,6 +4,7 @@
 //! word leaves it to the others. What fails comes again, later each time, and is given up after `supply_chain.rule_attempts`: then it
 //! stays in the queue, and in the metrics, until somebody asks for it again. The same bytes put again are not signed again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use zas_policy::Action;
 
-use super::{SIGNED_WITH, SignOptions, sign, signer};
+use super::{SIGNED_WITH, SignOptions, has_only_legacy, legacy, payload, sign, signer};
 use crate::app::App;
+use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
 use crate::index::{SigningEnd, SigningTask};
-use crate::supply_chain::artifact::{ArtifactRef, resolve};
+use crate::supply_chain::artifact::{Artifact, ArtifactRef, resolve};
+use crate::supply_chain::keys::ActiveKey;
 use crate::telemetry::names;
 
 /// What the service calls itself on record when it does this (`user/system/signing-rules`).
@@ -99,15 +102,35 @@ impl RuleSigner {
         let permit = app.authority.itself(TASK, Action::Sign, name.resource());
         let artifact = resolve(app, &permit, &name).await?;
         let key = app.signing_keys()?.active(&task.key_name).await?;
-        let (owner, made_with) = (permit.principal().to_string(), signer(&key));
-        let is_signed = app.index.has_attached(&task.bucket, &artifact.digest, &owner, (SIGNED_WITH, &made_with));
-        if is_signed.await? {
+        let host = app.config.listen.external_host();
+        if self.is_signed(task, &permit, &artifact, &key, host.as_deref()).await? {
             return Ok(false);
         }
-        let host = app.config.listen.external_host();
         let note = Some(format!("by the signing rule {} of the bucket {}", task.rule, task.bucket));
         let options = SignOptions { legacy: task.legacy, host: host.as_deref(), note, ..SignOptions::default() };
         sign(app, &permit, &artifact, &key, options).await.map(|_| true)
+    }
+
+    /// Whether the service has signed these bytes with this key: by a bundle, or where there is none, in the older form.
+    async fn is_signed(
+        &self,
+        task: &SigningTask,
+        permit: &Permit,
+        artifact: &Artifact,
+        key: &ActiveKey,
+        host: Option<&str>,
+    ) -> Result<bool> {
+        let app = &self.0;
+        let (owner, made_with) = (permit.principal().to_string(), signer(key));
+        if app.index.has_attached(&task.bucket, &artifact.digest, &owner, (SIGNED_WITH, &made_with)).await? {
+            return Ok(true);
+        }
+        match host {
+            Some(host) if has_only_legacy(app, artifact).await? => {
+                legacy::is_signed(app, artifact, key, &payload(artifact, host, BTreeMap::new())).await
+            }
+            _ => Ok(false),
+        }
     }
 
     /// What becomes of an object, and what metrics call it.
