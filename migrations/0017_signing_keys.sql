@@ -73,8 +73,16 @@ CREATE TABLE trusted_identities (
 );
 COMMENT ON COLUMN trusted_identities.subject IS 'The subject alternative name of a certificate: a mail address or a URI, in which * stands for any run of characters and ? for one.';
 
--- Waits for all other changes, and counts this one.
+-- Waits for all other changes. Counts nothing: what is refused changes nothing, and no verdict is any the worse for it.
 CREATE FUNCTION begin_trust_change() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM trust_revision FOR UPDATE;
+END
+$$;
+
+-- Counts a change that was made.
+CREATE FUNCTION count_trust_change() RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE trust_revision SET revision = revision + 1;
@@ -99,21 +107,23 @@ BEGIN
         OR EXISTS (SELECT FROM trusted_keys WHERE public_key = p_public_key) THEN
         RETURN 'KeyInUse';
     END IF;
-    -- Each generation is tried with each signature that nobody else has made.
-    IF (SELECT count(*) FROM signing_keys) >= 500 THEN
+    -- Each generation is tried with each signature that nobody else has made. What is over does not count: none is ever deleted.
+    IF (SELECT count(*) FROM signing_keys
+        WHERE state <> 'revoked' AND (valid_to IS NULL OR valid_to > clock_timestamp())) >= 500 THEN
         RETURN 'TooManySigningKeys';
     END IF;
-    -- Nobody's turn but the new one's.
+    -- Nobody's turn but the new one's. One that is disabled stays so, and once it is enabled its overlap ends as any other's.
     UPDATE signing_keys
-    SET state = 'retiring', version = version + 1,
+    SET state = CASE state WHEN 'active' THEN 'retiring' ELSE state END, version = version + 1,
         -- An overlap that is over ends now; or when the key begins, where our clock is ahead.
         valid_to = CASE WHEN p_overlap_ends IS NULL THEN valid_to
             ELSE least(valid_to, greatest(p_overlap_ends, clock_timestamp(), valid_from + interval '1 microsecond')) END
-    WHERE name = p_name AND state = 'active';
+    WHERE name = p_name AND (state = 'active' OR (state = 'disabled' AND generation = p_generation - 1));
     INSERT INTO signing_keys (name, generation, usage, algorithm, state, private_key, ring_key, public_key, exportable,
                               description, valid_from, valid_to, created_by)
     VALUES (p_name, p_generation, p_usage, p_algorithm, 'active', p_private_key, p_ring_key, p_public_key, p_exportable,
             p_description, p_valid_from, p_valid_to, p_by);
+    PERFORM count_trust_change();
     RETURN 'ok';
 END
 $$;
@@ -195,6 +205,7 @@ BEGIN
         UPDATE signing_keys SET valid_to = p_valid_to, version = version + 1
         WHERE name = p_name AND generation = p_generation;
     END IF;
+    PERFORM count_trust_change();
     RETURN 'ok';
 END
 $$;
@@ -242,6 +253,7 @@ BEGIN
     END IF;
     INSERT INTO trusted_keys (name, fingerprint, public_key, description, valid_from, valid_to, created_by)
     VALUES (p_name, p_fingerprint, p_public_key, p_description, p_valid_from, p_valid_to, p_by);
+    PERFORM count_trust_change();
     RETURN 'ok';
 END
 $$;
@@ -273,6 +285,7 @@ BEGIN
         UPDATE trusted_keys SET valid_from = p_valid_from, valid_to = p_valid_to, version = version + 1
         WHERE name = p_name AND fingerprint = p_fingerprint;
     END IF;
+    PERFORM count_trust_change();
     RETURN 'ok';
 END
 $$;
@@ -294,6 +307,7 @@ BEGIN
     END IF;
     INSERT INTO trusted_identities (name, issuer, subject, description, valid_from, valid_to, created_by)
     VALUES (p_name, p_issuer, p_subject, p_description, p_valid_from, p_valid_to, p_by);
+    PERFORM count_trust_change();
     RETURN 'ok';
 END
 $$;
@@ -327,6 +341,7 @@ BEGIN
         UPDATE trusted_identities SET valid_from = p_valid_from, valid_to = p_valid_to, version = version + 1
         WHERE name = p_name AND issuer = p_issuer AND subject = p_subject;
     END IF;
+    PERFORM count_trust_change();
     RETURN 'ok';
 END
 $$;

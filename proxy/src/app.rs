@@ -99,8 +99,8 @@ impl App {
         let journal = Journal::new(index.clone(), &config.audit);
         let identity = identity(&config, &index)?;
         let answers = Answers::new(&config)?;
-        let signing_keys = signing_keys(&config, &index)?;
         let trust = TrustStore::new(&config.supply_chain)?;
+        let signing_keys = signing_keys(&config, &index)?.map(|keys| keys.following(trust.clone()));
         let evidence = EvidenceIndex::new(&config.supply_chain);
         let documents = Budget::new(config.supply_chain.memory.as_u64());
         let turns = usize::try_from(config.supply_chain.verifications_at_once.max(1)).unwrap_or(1);

@@ -80,6 +80,9 @@ async fn start(mut config: Config, options: &Options, say: &impl Fn(String)) -> 
     config.listen.address.clone_from(&options.listen);
     config.audit.checkpoint_key_file = Some(credentials::audit_key(&folder)?);
     config.identity.key_ring = vec![credentials::ring_key(&folder)?];
+    if config.listen.external_url.is_none() && has_one_address(&options.listen, free) {
+        config.listen.external_url = Some(banner::endpoint(free, options.tls));
+    }
     let mut trust = None;
     if options.tls {
         let made = certificate::load_or_create(&folder, &certificate::names(&options.listen, free))?;
@@ -174,9 +177,28 @@ fn check_that_the_port_is_free(address: &str) -> anyhow::Result<SocketAddr> {
     }
 }
 
+/// Whether clients reach what listens on `address` at one address that is known before it listens. On all interfaces each has their own;
+/// port 0 is another port by then.
+fn has_one_address(address: &str, bound: SocketAddr) -> bool {
+    let is_any_port = address.rsplit_once(':').is_none_or(|(_, port)| port.parse() == Ok(0_u16));
+    !is_any_port && !bound.ip().is_unspecified()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clients_are_told_one_address_only_where_there_is_one() {
+        let bound = |address: &str| address.parse::<SocketAddr>().unwrap();
+        assert!(has_one_address("127.0.0.1:9800", bound("127.0.0.1:9800")));
+        assert!(has_one_address("[::1]:9800", bound("[::1]:9800")));
+        assert!(!has_one_address("127.0.0.1:0", bound("127.0.0.1:41234")), "another port is bound when it listens");
+        assert!(
+            !has_one_address("0.0.0.0:9800", bound("0.0.0.0:9800"))
+                && !has_one_address("[::]:9800", bound("[::]:9800"))
+        );
+    }
 
     #[test]
     fn a_port_in_use_gets_a_clear_message() {

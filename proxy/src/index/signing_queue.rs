@@ -19,6 +19,8 @@ pub struct SigningTask {
     pub id: i64,
     /// Which attempt it is, from 1 on.
     pub attempts: i32,
+    /// The object: what has this key later is another one, and waits by itself if a rule is about it.
+    pub object_id: i64,
     /// The bucket.
     pub bucket: String,
     /// The key.
@@ -84,7 +86,7 @@ const CLAIM: &str = "
         FROM due WHERE q.id = due.id
         RETURNING q.id, q.attempts, q.object_id, q.rule_id
     )
-    SELECT c.id, c.attempts, b.name AS bucket, o.key, r.name AS rule, r.key_name, r.legacy
+    SELECT c.id, c.attempts, c.object_id, b.name AS bucket, o.key, r.name AS rule, r.key_name, r.legacy
     FROM claimed AS c
     JOIN objects AS o ON o.id = c.object_id JOIN signing_rules AS r ON r.id = c.rule_id JOIN buckets AS b ON b.id = r.bucket_id";
 

@@ -94,8 +94,8 @@ async fn attested(app: &App, artifact: &Artifact, sbom: &Read, key: &ActiveKey) 
         return Err(Error::new(Code::InvalidRequest, text).with("field", "attestation"));
     }
     if has_only_legacy(app, artifact).await? {
-        let text = "The artifact has signatures for older clients alone, which a bundle would hide from them: attach the document without \
-                    attestation, or sign the artifact anew first.";
+        let text = "The artifact has signatures for older clients alone, which a bundle would hide from cosign: attach the document \
+                    without attestation, or sign the artifact with the form `bundle` first.";
         return Err(Error::new(Code::InvalidRequest, text).with("field", "attestation"));
     }
     let predicate_type = sbom.reading.sbom.format.predicate_type();

@@ -1,8 +1,8 @@
 //! Signing artifacts with keys of ours: what is signed, in which form, and attached; and attaching what others have signed.
 //!
 //! Two forms: the bundle that cosign 3 reads, and the older one under a tag, that cosign 2, podman and others read. An artifact that has
-//! only older signatures gets no bundle but with an older signature beside it: cosign takes one form for all, and would no longer find
-//! the others (docs/supply-chain-formats.md, "Which form").
+//! only older signatures gets no bundle unless it is asked for by name: cosign takes one form for all, and would no longer find the others
+//! (docs/supply-chain-formats.md, "Which form").
 //! What does not live here: who may sign what with which key (`authz`), and what signs (`keys`).
 
 mod form;
@@ -46,6 +46,8 @@ pub const SIGNED_WITH: &str = "zot-artifact-store.signing-key";
 pub struct SignOptions<'a> {
     /// Whether older clients shall find a signature too, whatever there is already.
     pub legacy: bool,
+    /// The form in which it is signed. Unset: a bundle, or the older form where the artifact has only older signatures.
+    pub form: Option<Form>,
     /// What the signer says besides.
     pub annotations: BTreeMap<String, String>,
     /// Host and port at which clients reach the registry: older signatures name it.
@@ -80,20 +82,20 @@ pub async fn sign(
     if key.usage() != Usage::Release {
         return Err(wrong_usage(key, "An artifact is signed with a key for releases."));
     }
-    let legacy = options.legacy || form::has_only_legacy(app, artifact).await?;
+    let form = form_or_default(app, artifact, options.form).await?;
     let note = note(key, options.note.as_deref());
     let mut made = Vec::new();
-    if legacy {
+    if options.legacy || form == Form::Legacy {
         let host = options.host.ok_or_else(|| {
-            Error::new(
-                Code::InvalidRequest,
-                "A signature for older clients names the registry: set listen.external_url.",
-            )
+            let text = "A signature for older clients names the registry: set listen.external_url.";
+            Error::new(Code::InvalidRequest, text)
         })?;
-        let reference = format!("{host}/{}", artifact.repository());
-        let payload = Payload { reference, digest: artifact.digest, annotations: options.annotations.clone() };
+        let payload = payload(artifact, host, options.annotations.clone());
         let layer = measured(Operation::SignLegacy, key, key.sign_legacy(&payload)).await?;
         made.push(legacy::append(app, permit, artifact, "sig", &layer, &note).await?);
+    }
+    if form == Form::Legacy {
+        return Ok(made);
     }
     let statement = Statement::signature(annotated(artifact, &options.annotations))?;
     let bundle = measured(Operation::Sign, key, key.attest(&statement)).await?;
@@ -119,11 +121,7 @@ pub async fn attest(
     }
     predicate::check(predicate_type, predicate)?;
     let statement = Statement::new(artifact.subjects(), predicate_type, predicate)?;
-    let form = match form {
-        Some(form) => form,
-        None if form::has_only_legacy(app, artifact).await? => Form::Legacy,
-        None => Form::Bundle,
-    };
+    let form = form_or_default(app, artifact, form).await?;
     let bundle = measured(Operation::Attest, key, key.attest(&statement)).await?;
     let note = note(key, None);
     match (form, bundle.content.clone()) {
@@ -132,6 +130,20 @@ pub async fn attest(
         }
         _ => attach_bundle(app, permit, artifact, key, (&bundle, predicate_type), &note).await,
     }
+}
+
+/// The form that was asked for; otherwise one that hides nothing.
+async fn form_or_default(app: &App, artifact: &Artifact, form: Option<Form>) -> Result<Form> {
+    match form {
+        Some(form) => Ok(form),
+        None if has_only_legacy(app, artifact).await? => Ok(Form::Legacy),
+        None => Ok(Form::Bundle),
+    }
+}
+
+/// What an older signature of an artifact is over, at the registry that clients reach at `host`.
+fn payload(artifact: &Artifact, host: &str, annotations: BTreeMap<String, String>) -> Payload {
+    Payload { reference: format!("{host}/{}", artifact.repository()), digest: artifact.digest, annotations }
 }
 
 async fn attach_bundle(

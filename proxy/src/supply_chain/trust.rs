@@ -91,6 +91,12 @@ impl TrustStore {
         Ok(self.0.snapshot.load_full())
     }
 
+    /// The number of changes that the snapshot includes, however old it is.
+    #[must_use]
+    pub fn revision(&self) -> i64 {
+        self.0.snapshot.load().revision
+    }
+
     /// How long ago it was certain that no change was missed.
     #[must_use]
     pub fn age(&self) -> Duration {

@@ -122,6 +122,27 @@ async fn what_a_client_has_signed_is_attached_as_it_is_and_it_is_said_whether_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clients_bundle_hides_older_signatures_only_where_it_was_asked_for_by_name() {
+    let world = World::new().await;
+    let pair = key(Algorithm::EcdsaP256);
+    let thing = world.object("app", "bytes").await;
+    world.signed_by_a_vendor(&thing).await;
+    let (bundle, envelope) = signed(&pair, &thing, TEST_RESULT, &passed()).await;
+    let refused = world.attest(&thing, json!({ "bundle": bundle })).await.expect(400).json();
+    assert_eq!((&refused["code"], &refused["details"]["field"]), (&json!("invalid_request"), &json!("form")));
+    for body in [json!({"bundle": bundle, "form": "legacy"}), json!({"envelope": envelope, "form": "bundle"})] {
+        let refused = world.attest(&thing, body).await.expect(400).json();
+        assert_eq!((&refused["code"], &refused["details"]["field"]), (&json!("invalid_argument"), &json!("form")));
+    }
+    assert_eq!(world.bundles(&thing).await, 0);
+    let older = world.attest(&thing, json!({ "envelope": envelope })).await.expect(201).json();
+    assert_eq!(older["attestation"]["form"], json!("legacy"));
+    let asked = world.attest(&thing, json!({"bundle": bundle, "form": "bundle"})).await.expect(201).json();
+    assert_eq!((&asked["attestation"]["form"], world.bundles(&thing).await), (&json!("bundle"), 1));
+    world.attest(&thing, json!({ "bundle": bundle })).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_about_something_else_or_cannot_be_read_is_not_attached() {
     let world = World::new().await;
     let pair = key(Algorithm::EcdsaP256);

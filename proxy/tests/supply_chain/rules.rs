@@ -93,6 +93,20 @@ async fn the_same_bytes_put_again_are_not_signed_again_and_other_bytes_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rule_signs_beside_a_vendors_older_signature_once_and_hides_it_by_no_bundle() {
+    let world = World::new().await;
+    let thing = world.object("app", "bytes").await;
+    world.signed_by_a_vendor(&thing).await;
+    world.rules(json!([{"name": "all", "key": "release"}])).await;
+    for _ in 0..2 {
+        world.object("app", "bytes").await;
+        world.queue_with(0).await;
+        assert_eq!(world.legacy_layers(&thing, "sig").await.len(), 2, "the vendor's and ours");
+        assert_eq!(world.bundles(&thing).await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_signed_is_given_up_in_sight_of_all_and_tried_again_when_somebody_asks() {
     let world = World::with(|config| config.supply_chain.rule_attempts = 1).await;
     world.rules(json!([{"name": "all", "key": "release"}])).await;

@@ -8,7 +8,7 @@ use zas_proxy::supply_chain::verify::{Accept, Evidence, Expected, Said, SignerNa
 
 use crate::ask::{Answer, Ask};
 use crate::support::{at, code, expected, outcome};
-use crate::world::{API, HOST, MANIFEST, Thing, World, descriptor};
+use crate::world::{API, HOST, Thing, World};
 
 /// The digests of the signatures that were made, by form.
 fn made(answer: &Value) -> Vec<(String, String)> {
@@ -84,32 +84,58 @@ async fn older_clients_find_a_signature_under_its_tag_where_it_was_asked_for() {
 
 /// cosign looks for bundles first: one of whatever kind hides what there is of the older form.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_signed_in_the_older_form_alone_is_signed_in_both_and_attested_in_the_older_one() {
+async fn what_is_signed_in_the_older_form_alone_is_signed_and_attested_in_it_unless_a_bundle_is_asked_for_by_name() {
     let world = World::new().await;
+    let believer = world.believer("release").await;
     let image = world.image("team/old", "bytes").await;
     let object = world.object("old.tgz", "bytes").await;
     for thing in [image, object] {
-        // As cosign 2 leaves it: an image under a tag, that says nothing of a subject.
-        for blob in ["{}", "{\"critical\":{}}"] {
-            world.push_blob(&thing.repository, blob).await;
-        }
-        let mut layer = descriptor("application/vnd.dev.cosign.simplesigning.v1+json", "{\"critical\":{}}");
-        layer["annotations"] = json!({"dev.cosignproject.cosign/signature": "AAAA"});
-        let document = json!({"schemaVersion": 2, "mediaType": MANIFEST,
-            "config": descriptor("application/vnd.oci.image.config.v1+json", "{}"), "layers": [layer]});
-        world.push_manifest(&thing.repository, &legacy_tag(&thing.digest, "sig"), &document).await;
-
+        world.signed_by_a_vendor(&thing).await;
         let result = json!({"key": "reports", "predicate_type": "https://in-toto.io/attestation/test-result/v0.1",
             "predicate": {"result": "PASSED", "configuration": [{"name": "ci.yml"}]}});
         let attested = world.attest(&thing, result.clone()).await.expect(201).json();
         assert_eq!(attested["attestation"]["form"], json!("legacy"));
         assert_eq!(attested["attestation"]["tag"], json!(legacy_tag(&thing.digest, "att")));
-        assert_eq!(forms(&world.sign(&thing, json!({})).await.expect(201).json()), ["legacy", "bundle"]);
-        assert_eq!(world.legacy_layers(&thing, "sig").await.len(), 2, "what was there stays");
+        for more in [json!({}), json!({"legacy": true}), json!({"form": "legacy"})] {
+            assert_eq!(forms(&world.sign(&thing, more).await.expect(201).json()), ["legacy"]);
+        }
+        let layers = world.legacy_layers(&thing, "sig").await;
+        assert_eq!(layers.len(), 4, "what was there stays");
+        let (artifacts, hosts) = ([thing.digest], [HOST.to_owned()]);
+        let repository = Repository { name: &thing.repository, hosts: &hosts };
+        let asked: Expected<'_> = at(expected(&artifacts, Accept::Signature), repository);
+        assert!(believer.verify(&Evidence::Legacy(layers[1].clone()), &asked).is_ok());
+        assert_eq!(world.bundles(&thing).await, 0, "one would hide the vendor's signature");
+
+        assert_eq!(forms(&world.sign(&thing, json!({"form": "bundle"})).await.expect(201).json()), ["bundle"]);
         let attested = world.attest(&thing, result).await.expect(201).json();
         assert_eq!(attested["attestation"]["form"], json!("bundle"), "a bundle is there: another hides nothing");
         assert_eq!(forms(&world.sign(&thing, json!({})).await.expect(201).json()), ["bundle"]);
+        assert_eq!(world.legacy_layers(&thing, "sig").await.len(), 4);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_attestation_alone_is_no_signature_that_a_bundle_could_hide() {
+    let world = World::new().await;
+    let thing = world.object("app", "bytes").await;
+    let report =
+        json!({"key": "reports", "predicate_type": "https://example.com/p", "predicate": {}, "form": "legacy"});
+    world.attest(&thing, report).await.expect(201);
+    assert_eq!(forms(&world.sign(&thing, json!({})).await.expect(201).json()), ["bundle"]);
+}
+
+/// An older signature says for which registry it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_an_older_signature_for_a_registry_that_they_have_made_up() {
+    let world = World::with(|config| config.listen.external_url = None).await;
+    let thing = world.object("app", "bytes").await;
+    for more in [json!({"legacy": true}), json!({"form": "legacy"})] {
+        let refused = world.sign(&thing, more).await.expect(400).json();
+        assert!(refused.to_string().contains("listen.external_url"), "{refused}");
+    }
+    assert_eq!(world.referrers(&thing, "").await, [] as [Value; 0]);
+    world.sign(&thing, json!({})).await.expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,8 +4,10 @@ use http::Method;
 use serde_json::{Value, json};
 use zas_proxy::config::Config;
 use zas_proxy::digest::Digest;
+use zas_proxy::supply_chain::bundle;
 use zas_proxy::supply_chain::keys::PublicKey;
 use zas_proxy::supply_chain::legacy::Layer;
+use zas_proxy::supply_chain::manifest::legacy_tag;
 use zas_proxy::supply_chain::verify::Verifier;
 
 use crate::ask::{Answer, Ask};
@@ -172,6 +174,24 @@ impl World {
         let mut body = json!({"artifact": thing.name});
         body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
         self.post("/artifacts/attest", &body).await
+    }
+
+    /// Leaves what cosign 2 leaves when a vendor signs: an image under a tag, that says nothing of a subject.
+    pub(crate) async fn signed_by_a_vendor(&self, thing: &Thing) {
+        for blob in ["{}", "{\"critical\":{}}"] {
+            self.push_blob(&thing.repository, blob).await;
+        }
+        let mut layer = descriptor("application/vnd.dev.cosign.simplesigning.v1+json", "{\"critical\":{}}");
+        layer["annotations"] = json!({"dev.cosignproject.cosign/signature": "AAAA"});
+        let document = json!({"schemaVersion": 2, "mediaType": MANIFEST,
+            "config": descriptor("application/vnd.oci.image.config.v1+json", "{}"), "layers": [layer]});
+        self.push_manifest(&thing.repository, &legacy_tag(&thing.digest, "sig"), &document).await;
+    }
+
+    /// How many bundles are attached.
+    pub(crate) async fn bundles(&self, thing: &Thing) -> usize {
+        let is_bundle = |found: &&Value| found["artifact_type"] == json!(bundle::MEDIA_TYPE);
+        self.referrers(thing, "").await.iter().filter(is_bundle).count()
     }
 
     /// What is attached; `query` begins with `&`.

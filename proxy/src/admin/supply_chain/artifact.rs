@@ -1,7 +1,5 @@
 //! Artifacts in requests: by what name, with which right.
 
-use http::HeaderMap;
-use http::header::HOST;
 use utoipa::openapi::Schema;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use zas_policy::{Action, Resource};
@@ -87,10 +85,4 @@ pub(super) async fn record_read(app: &App, permit: &Permit, artifact: &Artifact)
         Some(record) => app.journal.record(record.digest(artifact.digest).answered(200, None)).await,
         None => Ok(()),
     }
-}
-
-/// Host and port at which clients reach the registry: as configured, or else as this client has addressed it.
-pub(super) fn host(app: &App, headers: &HeaderMap) -> Option<String> {
-    let addressed = || headers.get(HOST)?.to_str().ok().map(str::to_owned);
-    app.config.listen.external_host().or_else(addressed)
 }

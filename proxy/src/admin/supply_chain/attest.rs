@@ -56,27 +56,27 @@ pub(super) struct AttestRequest {
     #[serde(default)]
     #[schema(max_length = 128, pattern = r"^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$")]
     key: Option<String>,
-    /// In which form this service writes it. Unset: `bundle`, or `legacy` where the artifact has only older signatures, which a bundle
-    /// would hide from cosign.
+    /// In which form it is written. Unset: `bundle`, or `legacy` where the artifact has only older signatures, which a bundle would hide
+    /// from cosign; there a `bundle` of the client's is refused unless `bundle` stands here too.
     #[serde(default)]
-    form: Option<AttestationForm>,
+    form: Option<DocumentForm>,
 }
 
-/// In which form an attestation is written.
+/// In which form a signature or an attestation is written.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum AttestationForm {
+pub(super) enum DocumentForm {
     /// A bundle that refers to the artifact, as cosign 3 has it.
     Bundle,
-    /// An envelope under the tag `sha256-<hex>.att`, as cosign 2 has it.
+    /// Under the tag `sha256-<hex>.sig` or `.att`, as cosign 2 has it.
     Legacy,
 }
 
-impl From<AttestationForm> for Form {
-    fn from(form: AttestationForm) -> Self {
+impl From<DocumentForm> for Form {
+    fn from(form: DocumentForm) -> Self {
         match form {
-            AttestationForm::Bundle => Self::Bundle,
-            AttestationForm::Legacy => Self::Legacy,
+            DocumentForm::Bundle => Self::Bundle,
+            DocumentForm::Legacy => Self::Legacy,
         }
     }
 }
@@ -125,7 +125,7 @@ impl From<Outcome> for Verification {
 
 /// What is to be attached.
 enum Said {
-    Submitted(Submitted),
+    Submitted(Submitted, Option<Form>),
     Ours { predicate_type: String, predicate: Value, key: String, form: Option<Form> },
 }
 
@@ -135,9 +135,9 @@ impl AttestRequest {
         let wrong =
             |field: &'static str, text: &'static str| Error::new(Code::InvalidArgument, text).with("field", field);
         let (bundle, envelope, predicate) = (self.bundle.take(), self.envelope.take(), self.predicate.take());
-        let submitted = match (bundle, envelope, predicate) {
-            (Some(bundle), None, None) => Submitted::Bundle(bundle.get().as_bytes().to_vec()),
-            (None, Some(envelope), None) => Submitted::Envelope(envelope.get().as_bytes().to_vec()),
+        let (submitted, its_form) = match (bundle, envelope, predicate) {
+            (Some(bundle), None, None) => (Submitted::Bundle(bundle.get().as_bytes().to_vec()), Form::Bundle),
+            (None, Some(envelope), None) => (Submitted::Envelope(envelope.get().as_bytes().to_vec()), Form::Legacy),
             (None, None, Some(predicate)) => {
                 let predicate_type = self.predicate_type.take();
                 let predicate_type =
@@ -150,10 +150,14 @@ impl AttestRequest {
             }
             _ => return Err(wrong("predicate", "Give one of bundle, envelope and predicate.")),
         };
-        if self.predicate_type.is_some() || self.key.is_some() || self.form.is_some() {
-            return Err(wrong("key", "predicate_type, key and form belong to a predicate."));
+        if self.predicate_type.is_some() || self.key.is_some() {
+            return Err(wrong("key", "predicate_type and key belong to a predicate."));
         }
-        Ok(Said::Submitted(submitted))
+        let form = self.form.map(Form::from);
+        if form.is_some_and(|form| form != its_form) {
+            return Err(wrong("form", "What the client has signed is kept in its own form."));
+        }
+        Ok(Said::Submitted(submitted, form))
     }
 }
 
@@ -193,8 +197,8 @@ async fn carry_out(
 ) -> Result<AttestedArtifact> {
     let found = FoundArtifact::from(artifact);
     match said {
-        Said::Submitted(submitted) => {
-            let (made, predicate_type, outcome) = attach_submitted(app, permit, artifact, submitted).await?;
+        Said::Submitted(submitted, form) => {
+            let (made, predicate_type, outcome) = attach_submitted(app, permit, artifact, submitted, form).await?;
             let (attestation, verification) = (MadeDocument::from(made), Some(Verification::from(outcome)));
             Ok(AttestedArtifact { artifact: found, attestation, predicate_type, key: None, verification })
         }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zas_policy::Action;
 
 use super::artifact::{self, artifact_name, asks_in_handler};
+use super::attest::DocumentForm;
 use crate::admin::answer::Answer;
 use crate::admin::idempotency::Posted;
 use crate::admin::{Permitted, Refusal};
@@ -17,7 +18,7 @@ use crate::app::App;
 use crate::error::{Code, Error, Result};
 use crate::supply_chain::artifact::Artifact;
 use crate::supply_chain::keys::ActiveKey;
-use crate::supply_chain::signing::{Made, SignOptions, sign};
+use crate::supply_chain::signing::{Form, Made, SignOptions, sign};
 
 /// Annotations of one signature, and bytes of all of them.
 const ANNOTATIONS: usize = 64;
@@ -39,9 +40,13 @@ pub(super) struct SignRequest {
     /// The name of a signing key for releases.
     #[schema(example = "release", max_length = 128, pattern = r"^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$")]
     key: String,
-    /// Whether clients before cosign 3 shall find a signature too. Where the artifact has only such signatures, one is made anyway.
+    /// Whether clients before cosign 3 shall find a signature too. It names the registry, so that it needs `listen.external_url`.
     #[serde(default)]
     legacy: bool,
+    /// In which form it is signed. Unset: `bundle`, or `legacy` where the artifact has only older signatures, which a bundle would hide
+    /// from cosign.
+    #[serde(default)]
+    form: Option<DocumentForm>,
     /// What is signed besides, as `cosign sign -a`.
     #[serde(default)]
     annotations: BTreeMap<String, String>,
@@ -129,19 +134,18 @@ pub(super) struct SignedArtifact {
 pub(super) async fn sign_artifact(
     State(app): State<Arc<App>>,
     permitted: Permitted<SignArtifact>,
-    headers: HeaderMap,
     Posted { body: request, once }: Posted<SignRequest>,
 ) -> Result<Answer, Refusal> {
     let name = artifact::name(&request.artifact)?;
     check_annotations(&request.annotations)?;
     let permit = app.authority.authorize(permitted.permit.caller(), Action::Sign, name.resource()).await?;
     artifact::use_key(&app, &permit, &request.key).await?;
-    let host = artifact::host(&app, &headers);
+    let host = app.config.listen.external_host();
     let work = async || {
         let key = artifact::key(&app, &request.key).await?;
         let found = artifact::look_up(&app, permit.clone(), &name).await?;
-        let (legacy, annotations) = (request.legacy, request.annotations);
-        let options = SignOptions { legacy, annotations, host: host.as_deref(), note: None };
+        let (legacy, form, annotations) = (request.legacy, request.form.map(Form::from), request.annotations);
+        let options = SignOptions { legacy, form, annotations, host: host.as_deref(), note: None };
         let made = sign(&app, &found.permit, &found.artifact, &key, options).await?;
         let signed = SignedArtifact {
             artifact: FoundArtifact::from(&found.artifact),

@@ -151,6 +151,7 @@ pub(super) async fn revoke_signing_key_generation(
         Answer::json(StatusCode::OK, &SigningKey::from(revoked))
     });
     let answer = answer.await?;
+    keys.forget(&name).await;
     app.trust.refresh(&app.index).await?;
     Ok(answer)
 }

@@ -241,6 +241,7 @@ pub(super) async fn rotate_signing_key(
         made(keys.within(&index).rotate(&name, origin, overlap_ends, valid_to, &by, record.as_slice()).await?)
     });
     let answer = answer.await?;
+    keys.forget(&name).await;
     app.trust.refresh(&app.index).await?;
     Ok(answer)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -111,13 +111,12 @@ impl VerifyRequest {
 pub(super) async fn verify_artifact(
     State(app): State<Arc<App>>,
     permitted: Permitted<VerifyArtifact>,
-    headers: HeaderMap,
     Posted { body: request, once }: Posted<VerifyRequest>,
 ) -> Result<Answer, Refusal> {
     let name = artifact::name(&request.artifact)?;
     let against = request.against()?;
     let permit = app.authority.authorize(permitted.permit.caller(), Action::Verify, name.resource()).await?;
-    let host = artifact::host(&app, &headers);
+    let host = app.config.listen.external_host();
     if request.is_async {
         return queue(&app, &permit, &name, &Asked { request, host }, once).await;
     }

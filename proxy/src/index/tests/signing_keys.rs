@@ -102,6 +102,38 @@ async fn an_overlap_ends_what_would_have_gone_on_and_lengthens_nothing() {
 }
 
 #[tokio::test]
+async fn an_overlap_ends_for_a_generation_too_that_was_disabled_when_the_next_one_came() {
+    let world = World::new().await;
+    world.index.create_signing_key(first("release", b"a"), &[]).await.unwrap();
+    world.set(1, disable()).await.unwrap();
+    world.index.rotate_signing_key("release", 2, next(b"b"), Some(in_days(-1)), &[]).await.unwrap();
+    assert_eq!(world.state("release", 1).await, SigningKeyState::Disabled);
+    world.set(1, enable()).await.unwrap();
+    let enabled = world.index.signing_key("release", 1).await.unwrap().unwrap();
+    assert_eq!(enabled.state, SigningKeyState::Retiring);
+    assert!(enabled.valid_to.is_some_and(|end| end <= OffsetDateTime::now_utc()), "{:?}", enabled.valid_to);
+}
+
+/// A verdict is as good as the revision that it was made by.
+#[tokio::test]
+async fn what_is_refused_is_no_change_of_whom_we_believe() {
+    let world = World::new().await;
+    let revision = async || world.index.trust_revision().await.unwrap();
+    let before = revision().await;
+    world.index.create_signing_key(first("release", b"a"), &[]).await.unwrap();
+    assert_eq!(revision().await, before + 1);
+    assert_code(world.index.create_signing_key(first("release", b"b"), &[]).await, Code::InvalidRequest);
+    assert_code(world.index.rotate_signing_key("release", 3, next(b"b"), None, &[]).await, Code::PreconditionFailed);
+    assert_code(world.index.rotate_signing_key("release", 2, next(b"a"), None, &[]).await, Code::InvalidRequest);
+    assert_code(world.index.change_signing_key("release", 1, &revoke(), Some(7), &[]).await, Code::PreconditionFailed);
+    assert_code(world.set(2, revoke()).await, Code::NoSuchEntity);
+    assert_eq!(revision().await, before + 1);
+    world.index.rotate_signing_key("release", 2, next(b"b"), None, &[]).await.unwrap();
+    world.set(1, revoke()).await.unwrap();
+    assert_eq!(revision().await, before + 3);
+}
+
+#[tokio::test]
 async fn a_key_goes_through_its_states_and_a_revoked_one_is_gone() {
     let world = World::new().await;
     world.index.create_signing_key(first("release", b"a"), &[]).await.unwrap();
@@ -175,6 +207,13 @@ async fn generations_are_listed_in_order_and_there_is_a_last_one() {
     sqlx::query(fill).execute(&world.database.pool().unwrap()).await.unwrap();
     assert_code(world.index.create_signing_key(first("d", b"5"), &[]).await, Code::LimitExceeded);
     assert_code(world.index.rotate_signing_key("a", 3, next(b"5"), None, &[]).await, Code::LimitExceeded);
+    let pool = world.database.pool().unwrap();
+    let expire = "UPDATE signing_keys SET valid_to = clock_timestamp() WHERE name = 'full' AND generation = 1";
+    sqlx::query(expire).execute(&pool).await.unwrap();
+    world.index.create_signing_key(first("d", b"5"), &[]).await.unwrap();
+    assert_code(world.index.rotate_signing_key("a", 3, next(b"6"), None, &[]).await, Code::LimitExceeded);
+    world.index.change_signing_key("full", 2, &revoke(), None, &[]).await.unwrap();
+    world.index.rotate_signing_key("a", 3, next(b"6"), None, &[]).await.unwrap();
 }
 
 #[tokio::test]

@@ -128,13 +128,14 @@ async fn an_object_waits_exactly_where_it_is_committed_and_only_as_long_as_it_is
 async fn one_at_a_time_has_an_object_and_whoever_ends_without_a_word_leaves_it_to_others() {
     let world = World::new().await;
     world.rules(&[SigningRule { legacy: true, ..rule("all") }]).await;
-    world.put("k", "1").await;
+    let put = world.put("k", "1").await.id;
     let gone = world.index.claim_signing(NOW).await.unwrap().unwrap();
     let task = world.claim().await.unwrap();
     assert_eq!(SigningTask { attempts: 1, ..task.clone() }, gone, "the lease of whoever had it has ended");
     let expected = SigningTask {
         id: task.id,
         attempts: 2,
+        object_id: put,
         bucket: "b".into(),
         key: "k".into(),
         rule: "all".into(),
@@ -143,6 +144,12 @@ async fn one_at_a_time_has_an_object_and_whoever_ends_without_a_word_leaves_it_t
     };
     assert_eq!(task, expected);
     assert_eq!(world.claim().await, None, "somebody is at it");
+    assert_eq!(world.index.artifact("b", "k").await.unwrap().object_id, task.object_id);
+    world.put("k", "2").await;
+    assert_ne!(world.index.artifact("b", "k").await.unwrap().object_id, task.object_id, "another object by this name");
+    let other = world.claim().await.unwrap();
+    assert_ne!((other.id, other.object_id), (task.id, task.object_id), "it waits by itself");
+    world.index.end_signing(other.id, &SigningEnd::Done).await.unwrap();
     world.index.end_signing(task.id, &SigningEnd::Done).await.unwrap();
     assert_eq!((world.claim().await, world.backlog().await), (None, (0, 0)));
     world.index.end_signing(task.id, &SigningEnd::Done).await.unwrap();

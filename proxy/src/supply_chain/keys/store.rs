@@ -1,7 +1,8 @@
 //! [`SigningKeys`]: the private keys that the index keeps, sealed under the key ring.
 //!
 //! A name has generations, of which one signs. Rotated, the next one signs, and what the one before has signed is believed until its
-//! overlap ends. What was disabled or revoked on another replica signs here for five seconds more at the most.
+//! overlap ends. What was disabled, rotated or revoked on another replica signs here no more once trust is as new as that; where nobody could
+//! tell it, for five seconds at the most.
 
 mod active;
 mod heavy;
@@ -22,6 +23,7 @@ use crate::config::Secret;
 use crate::error::{Code, Error, Result};
 use crate::identity::{Seal, Sealed};
 use crate::index::{Index, NewSigningKeyRow, NextSigningKeyRow, SigningKeyChange, SigningKeyState, StoredSigningKey};
+use crate::supply_chain::trust::TrustStore;
 
 /// How long an opened key may be old.
 const FRESH: Duration = Duration::from_secs(5);
@@ -68,8 +70,16 @@ pub struct NewSigningKey {
 pub struct SigningKeys {
     index: Index,
     seal: Arc<dyn Seal>,
-    active: Cache<String, Arc<ActiveKey>>,
+    active: Cache<String, Opened>,
     heavy: Heavy,
+    trust: Option<TrustStore>,
+}
+
+/// A key that is remembered, and the revision of trust that was known when it began to be read.
+#[derive(Debug, Clone)]
+struct Opened {
+    key: Arc<ActiveKey>,
+    revision: i64,
 }
 
 impl SigningKeys {
@@ -77,7 +87,13 @@ impl SigningKeys {
     #[must_use]
     pub fn new(index: Index, seal: Arc<dyn Seal>) -> Self {
         let active = Cache::builder().max_capacity(REMEMBERED).time_to_live(FRESH).build();
-        Self { index, seal, active, heavy: Heavy::default() }
+        Self { index, seal, active, heavy: Heavy::default(), trust: None }
+    }
+
+    /// The same keys, remembered only as long as `trust` hears of no change.
+    #[must_use]
+    pub fn following(self, trust: TrustStore) -> Self {
+        Self { trust: Some(trust), ..self }
     }
 
     /// The same keys, within the unit of another index. What is changed in it is known here at once, and undone where the unit is.
@@ -185,11 +201,40 @@ impl SigningKeys {
     /// # Errors
     /// `NoSuchEntity`; `InvalidRequest`: none of its generations signs; `IndexUnavailable`.
     pub async fn active(&self, name: &str) -> Result<Arc<ActiveKey>> {
-        let load = async { self.load(name).await.map(Arc::new) };
-        let key = self.active.try_get_with_by_ref(name, load).await;
-        // Shared by all who waited for it.
-        let key = key.map_err(|error| Error::new(error.code(), error.message().to_owned()).detail(error.for_log()))?;
+        let key = self.opened(name).await?;
         key.check(OffsetDateTime::now_utc()).map(|()| key)
+    }
+
+    /// A key as it is remembered, unless whom we believe has changed since.
+    async fn opened(&self, name: &str) -> Result<Arc<ActiveKey>> {
+        // One that somebody has begun to read before the change is shared once more by those who come while it is read.
+        for _ in 0..2 {
+            let opened = self.remembered(name).await?;
+            if opened.revision == self.revision() {
+                return Ok(opened.key);
+            }
+            self.active.invalidate(name).await;
+        }
+        self.load(name).await.map(Arc::new)
+    }
+
+    async fn remembered(&self, name: &str) -> Result<Opened> {
+        // Known before the key is read: at worst the key is newer.
+        let revision = self.revision();
+        let load = async { self.load(name).await.map(|key| Opened { key: Arc::new(key), revision }) };
+        let opened = self.active.try_get_with_by_ref(name, load).await;
+        // Shared by all who waited for it.
+        opened.map_err(|error| Error::new(error.code(), error.message().to_owned()).detail(error.for_log()))
+    }
+
+    fn revision(&self) -> i64 {
+        self.trust.as_ref().map_or(0, TrustStore::revision)
+    }
+
+    /// Reads a key anew when it is asked for next: behind the commit of a change, for within its unit another request may have read it as
+    /// it was.
+    pub async fn forget(&self, name: &str) {
+        self.active.invalidate(name).await;
     }
 
     /// Seals every private key under the ring's current key that is sealed under another one; how many it were. Where it is cut off,

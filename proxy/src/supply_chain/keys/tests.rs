@@ -7,12 +7,13 @@ use zeroize::Zeroizing;
 
 use super::store::check_name;
 use super::*;
-use crate::config::{RingKey, Secret};
+use crate::config::{RingKey, Secret, SupplyChain};
 use crate::identity::{KeyRing, Purpose, generate_ring_key};
 use crate::index::SigningKeyChange;
 use crate::postgres::testing::{self, TestDatabase};
 use crate::supply_chain::statement::{Statement, Subject};
 use crate::supply_chain::tests::fixture;
+use crate::supply_chain::trust::TrustStore;
 
 fn ring_key(id: &str) -> RingKey {
     RingKey { id: id.into(), secret: Some(Secret::new(generate_ring_key())), secret_file: None }
@@ -114,6 +115,24 @@ async fn what_was_changed_here_is_known_here_at_once() {
     keys.change("release", 2, &SigningKeyChange::Revoke("stolen".into()), None, &[]).await.unwrap();
     assert_code(keys.active("release").await, Code::InvalidRequest);
     assert_code(keys.export("release", 2, secret("a password"), &[]).await, Code::AccessDenied);
+}
+
+#[tokio::test]
+async fn what_was_revoked_or_rotated_elsewhere_signs_no_more_here_once_the_change_is_known() {
+    let database = testing::database().await.unwrap();
+    let (ring, index) = (ring_key("one"), database.index().unwrap());
+    let trust = TrustStore::new(&SupplyChain::default()).unwrap();
+    let there = keys(&database, std::slice::from_ref(&ring));
+    let here = keys(&database, std::slice::from_ref(&ring)).following(trust.clone());
+    there.create(new("release"), &[]).await.unwrap();
+    trust.refresh(&index).await.unwrap();
+    assert_eq!(here.active("release").await.unwrap().generation(), 1);
+    there.rotate("release", Origin::Generated(Algorithm::EcdsaP256), None, None, "user/alice", &[]).await.unwrap();
+    trust.refresh(&index).await.unwrap();
+    assert_eq!(here.active("release").await.unwrap().generation(), 2);
+    there.change("release", 2, &SigningKeyChange::Revoke("stolen".into()), None, &[]).await.unwrap();
+    trust.refresh(&index).await.unwrap();
+    assert_code(here.active("release").await, Code::InvalidRequest);
 }
 
 #[tokio::test]

@@ -3,7 +3,11 @@
 //! `cosign verify` does not look at what an attestation says: any statement about a digest, by a trusted key, passes as its signature.
 //! So a key that signs releases signs nothing else, and verdicts and reports have keys of their own that no client trusts as a release's.
 
-use crate::supply_chain::statement::{COSIGN_SIGN_V1, SLSA_VSA_V1};
+use crate::supply_chain::statement::COSIGN_SIGN_V1;
+
+/// What the types of verification summaries begin with, of all versions (SLSA, "Verification Summary Attestation"): a verifier may take
+/// an older one too.
+const SLSA_VSA: &str = "https://slsa.dev/verification_summary/";
 
 /// What a key of ours may sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,7 +45,7 @@ impl Usage {
     pub fn may_sign(self, predicate_type: &str) -> bool {
         let usage = match predicate_type {
             COSIGN_SIGN_V1 => Self::Release,
-            SLSA_VSA_V1 => Self::Verdict,
+            _ if predicate_type.starts_with(SLSA_VSA) => Self::Verdict,
             _ => Self::Report,
         };
         self == usage
@@ -51,12 +55,15 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::supply_chain::statement::SLSA_VSA_V1;
 
     #[test]
     fn every_predicate_is_signed_by_keys_of_one_usage() {
         for (predicate, usage) in [
             (COSIGN_SIGN_V1, Usage::Release),
             (SLSA_VSA_V1, Usage::Verdict),
+            ("https://slsa.dev/verification_summary/v0.1", Usage::Verdict),
+            ("https://slsa.dev/verification_summary/v0.2", Usage::Verdict),
             ("https://spdx.dev/Document", Usage::Report),
             ("https://slsa.dev/provenance/v1", Usage::Report),
         ] {

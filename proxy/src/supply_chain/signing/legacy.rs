@@ -14,7 +14,9 @@ use crate::index::ReferrerRef;
 use crate::supply_chain::artifact::{Artifact, Home};
 use crate::supply_chain::attach::{NewReferrerDocument, attach};
 use crate::supply_chain::dsse::{self, Envelope};
-use crate::supply_chain::legacy::{Layer, SIGNATURE};
+use crate::supply_chain::encoding;
+use crate::supply_chain::keys::ActiveKey;
+use crate::supply_chain::legacy::{Layer, Payload, SIGNATURE};
 use crate::supply_chain::manifest::{append_legacy, layers, legacy_tag};
 
 /// How often a layer is added that somebody has undone.
@@ -63,6 +65,20 @@ pub(super) async fn append(
         }
     }
     Err(Error::from(Code::OperationAborted).detail(format!("{tag} was moved by others each time it was added to")))
+}
+
+/// Whether a key has signed this payload under the tag `.sig` already.
+pub(super) async fn is_signed(app: &App, artifact: &Artifact, key: &ActiveKey, payload: &Payload) -> Result<bool> {
+    let tag = legacy_tag(&artifact.digest, "sig");
+    let Some(manifest) = manifest_of(app, artifact, &tag).await? else { return Ok(false) };
+    let bytes = payload.to_bytes()?;
+    let digest = Digest::of(&bytes);
+    let is_by_key = |annotations: &BTreeMap<String, String>| {
+        let signature = annotations.get(SIGNATURE).and_then(|text| encoding::decode(text));
+        signature.is_some_and(|signature| key.public_key().has_signed(&bytes, &signature))
+    };
+    let layers = layers(&manifest);
+    Ok(layers.is_ok_and(|layers| layers.iter().any(|one| one.digest == digest && is_by_key(&one.annotations))))
 }
 
 /// The manifest that a tag names now.

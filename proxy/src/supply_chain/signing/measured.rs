@@ -32,7 +32,7 @@ impl Operation {
     }
 }
 
-/// Uses a key. There are at most 500 keys, so that their names may be labels.
+/// Uses a key. At most 500 generations sign or are believed, so that their names may be labels.
 pub(super) async fn measured<T>(
     operation: Operation,
     key: &ActiveKey,

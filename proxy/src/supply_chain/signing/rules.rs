@@ -4,6 +4,7 @@
 //! word leaves it to the others. What fails comes again, later each time, and is given up after `supply_chain.rule_attempts`: then it
 //! stays in the queue, and in the metrics, until somebody asks for it again. The same bytes put again are not signed again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use zas_policy::Action;
 
-use super::{SIGNED_WITH, SignOptions, sign, signer};
+use super::{SIGNED_WITH, SignOptions, has_only_legacy, legacy, payload, sign, signer};
 use crate::app::App;
+use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
 use crate::index::{SigningEnd, SigningTask};
-use crate::supply_chain::artifact::{ArtifactRef, resolve};
+use crate::supply_chain::artifact::{Artifact, ArtifactRef, resolve};
+use crate::supply_chain::keys::ActiveKey;
 use crate::telemetry::names;
 
 /// What the service calls itself on record when it does this (`user/system/signing-rules`).
@@ -92,22 +95,47 @@ impl RuleSigner {
         Ok(true)
     }
 
-    /// Signs an object, unless the rule has done so before; whether it has signed.
+    /// Signs an object, unless the rule has done so before; whether it has signed. By the name there may be another object by now, which
+    /// no rule need be about.
     async fn sign(&self, task: &SigningTask) -> Result<bool> {
         let app = &self.0;
         let name = ArtifactRef::Object { bucket: task.bucket.clone(), key: task.key.clone(), version: None };
         let permit = app.authority.itself(TASK, Action::Sign, name.resource());
         let artifact = resolve(app, &permit, &name).await?;
+        // Asked behind the look-up: where it is still that object now, it was that object then.
+        if app.index.artifact(&task.bucket, &task.key).await?.object_id != task.object_id {
+            return Err(Error::from(Code::NoSuchKey).detail("the object was replaced before it was signed"));
+        }
         let key = app.signing_keys()?.active(&task.key_name).await?;
-        let (owner, made_with) = (permit.principal().to_string(), signer(&key));
-        let is_signed = app.index.has_attached(&task.bucket, &artifact.digest, &owner, (SIGNED_WITH, &made_with));
-        if is_signed.await? {
+        let host = app.config.listen.external_host();
+        if self.is_signed(task, &permit, &artifact, &key, host.as_deref()).await? {
             return Ok(false);
         }
-        let host = app.config.listen.external_host();
         let note = Some(format!("by the signing rule {} of the bucket {}", task.rule, task.bucket));
         let options = SignOptions { legacy: task.legacy, host: host.as_deref(), note, ..SignOptions::default() };
         sign(app, &permit, &artifact, &key, options).await.map(|_| true)
+    }
+
+    /// Whether the service has signed these bytes with this key: by a bundle, or where there is none, in the older form.
+    async fn is_signed(
+        &self,
+        task: &SigningTask,
+        permit: &Permit,
+        artifact: &Artifact,
+        key: &ActiveKey,
+        host: Option<&str>,
+    ) -> Result<bool> {
+        let app = &self.0;
+        let (owner, made_with) = (permit.principal().to_string(), signer(key));
+        if app.index.has_attached(&task.bucket, &artifact.digest, &owner, (SIGNED_WITH, &made_with)).await? {
+            return Ok(true);
+        }
+        match host {
+            Some(host) if has_only_legacy(app, artifact).await? => {
+                legacy::is_signed(app, artifact, key, &payload(artifact, host, BTreeMap::new())).await
+            }
+            _ => Ok(false),
+        }
     }
 
     /// What becomes of an object, and what metrics call it.
@@ -119,7 +147,7 @@ impl RuleSigner {
         };
         let (bucket, key, rule) = (&task.bucket, &task.key, &task.rule);
         match error.code() {
-            // Deleted, and its row is gone with it.
+            // Deleted or replaced, and its row is gone with it; what has replaced it has its own, where a rule is about it.
             Code::NoSuchKey | Code::NoSuchBucket => (SigningEnd::Done, "gone"),
             Code::DigestPending => (SigningEnd::PutOff(DIGEST_PAUSE), "digest_pending"),
             _ if u32::try_from(task.attempts).unwrap_or(0) >= self.0.config.supply_chain.rule_attempts => {

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Form, Made, legacy};
+use super::{Form, Made, has_only_legacy, legacy};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
@@ -59,18 +59,25 @@ impl Submitted {
 }
 
 /// Attaches a document that a client has signed; the predicate type of its statement, and whether one of those whom we believe has
-/// signed it. Nobody need be believed for it to be attached: whoever relies on it verifies it.
+/// signed it. Nobody need be believed for it to be attached: whoever relies on it verifies it. `form` is what the client has asked for by
+/// name: a bundle that would hide older signatures is attached only so.
 ///
 /// # Errors
-/// `InvalidArgument`: it cannot be read, is about something else, or its predicate has not the form of its type; those of
-/// [`attach`](crate::supply_chain::attach::attach).
+/// `InvalidArgument`: it cannot be read, is about something else, or its predicate has not the form of its type; `InvalidRequest`: it would
+/// hide older signatures; those of [`attach`](crate::supply_chain::attach::attach).
 pub async fn attach_submitted(
     app: &App,
     permit: &Permit,
     artifact: &Artifact,
     submitted: Submitted,
+    form: Option<Form>,
 ) -> Result<(Made, String, Outcome)> {
     let Read { envelope, predicate_type } = submitted.read(artifact)?;
+    if matches!(submitted, Submitted::Bundle(_)) && form.is_none() && has_only_legacy(app, artifact).await? {
+        let text = "The artifact has signatures for older clients alone, which a bundle would hide from cosign: send the envelope by \
+                    itself, or say form `bundle` to attach it all the same.";
+        return Err(Error::new(Code::InvalidRequest, text).with("field", "form"));
+    }
     let outcome = verify(app, artifact, &submitted, &envelope)?;
     let made = match &submitted {
         Submitted::Bundle(json) => {
