@@ -198,6 +198,20 @@ impl<'a> Clients<'a> {
         self.cosign(&[&verify[..], &["--bundle", bundle, file]].concat())
     }
 
+    /// Signs a thing that a vendor has signed in the older form alone; cosign finds both signatures without a word on the form.
+    fn sign_beside_a_vendor(&self, thing: &Thing) -> Result<()> {
+        let old = ["--use-signing-config=false", "--tlog-upload=false", "--yes", "--new-bundle-format=false"];
+        let plain = ["--allow-insecure-registry", "--allow-http-registry"];
+        self.cosign(&[&["sign", "--key", "stranger.key"][..], &old[..], &plain[..], &[thing.image.as_str()]].concat())?;
+        let signed = self.post("artifacts/sign", &json!({"artifact": thing.name, "key": "tour-p256"}))?;
+        ensure!(signed.pointer("/signatures/0/form") == Some(&json!("legacy")), "{}: {signed}", thing.what);
+        ensure!(signed.pointer("/signatures/1").is_none(), "{}: {signed}", thing.what);
+        for key in ["stranger.pub", "tour-p256.pub"] {
+            self.verify(key, &[], &thing.image)?;
+        }
+        Ok(())
+    }
+
     /// Signs a thing in both forms and has cosign verify it every way that there is.
     fn sign_and_verify(&self, key: &Key, thing: &Thing) -> Result<()> {
         let signed = self.post("artifacts/sign", &json!({"artifact": thing.name, "key": key.name, "legacy": true}))?;
@@ -254,6 +268,14 @@ fn cosign_verifies_what_the_service_signs(server: &Endpoint) -> Result<()> {
             ensure!(verify("tour-p256.pub").is_err(), "{}: a key for releases has reported", thing.what);
         }
         Ok(())
+    });
+    tour.step("a vendor's older signature stays in sight when the service signs beside it", || {
+        room.write("vendor.bin", b"signed by a vendor")?;
+        let url = "s3://signing-tour/linux/vendor.bin";
+        clients.aws(&["s3", "cp", "vendor.bin", url])?;
+        let object = clients.thing("an object", url.to_owned(), &format!("{FOLDER}:vendor.bin"))?;
+        let image = clients.thing("an image", "oci://signing/app:arm64".to_owned(), "signing/app:arm64")?;
+        [object, image].iter().try_for_each(|thing| clients.sign_beside_a_vendor(thing))
     });
     tour.step("a rule signs what is put, and cosign finds that", || {
         let rules = json!({"rules": [{"name": "tarballs", "suffix": ".tgz", "key": "tour-p256"}]});

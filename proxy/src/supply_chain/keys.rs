@@ -15,7 +15,7 @@ mod tests;
 mod usage;
 
 pub use key_pair::KeyPair;
-pub use public_key::{Algorithm, PublicKey};
+pub use public_key::{Algorithm, Message, PublicKey};
 pub use signer::Signer;
 pub(crate) use store::check_name;
 pub use store::{ActiveKey, NewSigningKey, Origin, SigningKeys};

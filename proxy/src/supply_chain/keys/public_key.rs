@@ -1,6 +1,8 @@
 //! [`PublicKey`]: what signatures are checked with.
 
-use aws_lc_rs::digest::{Digest as Hash, SHA256};
+use std::cell::OnceCell;
+
+use aws_lc_rs::digest::{Digest as Hash, SHA256, SHA384, SHA512, digest};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA256_ASN1,
@@ -29,8 +31,21 @@ pub enum Algorithm {
     Ed25519,
 }
 
-/// One scheme, and whether a SHA-256 of the message is enough to check a signature.
-type Scheme = (&'static dyn VerificationAlgorithm, bool);
+/// What a scheme signs of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signs {
+    /// Its SHA-256.
+    Sha256,
+    /// Its SHA-384.
+    Sha384,
+    /// Its SHA-512.
+    Sha512,
+    /// All of it.
+    Bytes,
+}
+
+/// One scheme, and what it signs.
+type Scheme = (&'static dyn VerificationAlgorithm, Signs);
 
 impl Algorithm {
     /// Every algorithm.
@@ -56,12 +71,53 @@ impl Algorithm {
 
     fn schemes(self) -> &'static [Scheme] {
         match self {
-            Self::EcdsaP256 => &[(&ECDSA_P256_SHA256_ASN1, true)],
-            Self::EcdsaP384 => &[(&ECDSA_P384_SHA384_ASN1, false), (&ECDSA_P384_SHA256_ASN1, true)],
-            Self::EcdsaP521 => &[(&ECDSA_P521_SHA512_ASN1, false), (&ECDSA_P521_SHA256_ASN1, true)],
-            Self::Rsa => &[(&RSA_PKCS1_2048_8192_SHA256, true)],
-            Self::Ed25519 => &[(&ED25519, false)],
+            Self::EcdsaP256 => &[(&ECDSA_P256_SHA256_ASN1, Signs::Sha256)],
+            Self::EcdsaP384 => &[(&ECDSA_P384_SHA384_ASN1, Signs::Sha384), (&ECDSA_P384_SHA256_ASN1, Signs::Sha256)],
+            Self::EcdsaP521 => &[(&ECDSA_P521_SHA512_ASN1, Signs::Sha512), (&ECDSA_P521_SHA256_ASN1, Signs::Sha256)],
+            Self::Rsa => &[(&RSA_PKCS1_2048_8192_SHA256, Signs::Sha256)],
+            Self::Ed25519 => &[(&ED25519, Signs::Bytes)],
         }
+    }
+
+    /// Whether a signature can be one of this algorithm, by its form alone: an ASN.1 sequence of two numbers below the curve's order
+    /// (RFC 3279, 2.2.3), as long as the modulus (RFC 8017, 8.2.2), or 64 bytes (RFC 8032, 5.1.6).
+    fn fits(self, signature: &[u8]) -> bool {
+        let is_sequence_of = |most: usize| signature.first() == Some(&0x30) && signature.len() <= most;
+        match self {
+            Self::EcdsaP256 => is_sequence_of(72),
+            Self::EcdsaP384 => is_sequence_of(104),
+            Self::EcdsaP521 => is_sequence_of(139),
+            Self::Rsa => (256..=1024).contains(&signature.len()),
+            Self::Ed25519 => signature.len() == 64,
+        }
+    }
+}
+
+/// A message that somebody may have signed. It is hashed once for each hash function, however many keys are tried.
+#[derive(Debug)]
+pub struct Message<'a> {
+    bytes: &'a [u8],
+    sha256: OnceCell<Hash>,
+    sha384: OnceCell<Hash>,
+    sha512: OnceCell<Hash>,
+}
+
+impl<'a> Message<'a> {
+    /// A message. Nothing is hashed yet.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, sha256: OnceCell::new(), sha384: OnceCell::new(), sha512: OnceCell::new() }
+    }
+
+    /// What is signed of it; `None`: all of it.
+    fn hash(&self, signs: Signs) -> Option<&Hash> {
+        let (hash, algorithm) = match signs {
+            Signs::Sha256 => (&self.sha256, &SHA256),
+            Signs::Sha384 => (&self.sha384, &SHA384),
+            Signs::Sha512 => (&self.sha512, &SHA512),
+            Signs::Bytes => return None,
+        };
+        Some(hash.get_or_init(|| digest(algorithm, self.bytes)))
     }
 }
 
@@ -71,7 +127,7 @@ pub struct PublicKey {
     algorithm: Algorithm,
     der: Vec<u8>,
     fingerprint: Digest,
-    schemes: Vec<(ParsedPublicKey, bool)>,
+    schemes: Vec<(ParsedPublicKey, Signs)>,
 }
 
 impl PublicKey {
@@ -134,28 +190,38 @@ impl PublicKey {
     /// Whether the key has signed the message.
     #[must_use]
     pub fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.schemes.iter().any(|(key, _)| key.verify_sig(message, signature).is_ok())
+        self.has_signed_message(&Message::new(message), signature)
+    }
+
+    /// Whether the key has signed a message that other keys are asked about too.
+    #[must_use]
+    pub fn has_signed_message(&self, message: &Message<'_>, signature: &[u8]) -> bool {
+        let has_signed = |(key, signs): &(ParsedPublicKey, Signs)| match message.hash(*signs) {
+            Some(hash) => key.verify_digest_sig(hash, signature).is_ok(),
+            None => key.verify_sig(message.bytes, signature).is_ok(),
+        };
+        self.algorithm.fits(signature) && self.schemes.iter().any(has_signed)
     }
 
     /// Whether the key has signed the message of this SHA-256; `None` where that may be and only the message would tell.
     #[must_use]
     pub fn has_signed_digest(&self, digest: &Digest, signature: &[u8]) -> Option<bool> {
         let hash = Hash::import_less_safe(digest.as_bytes(), &SHA256).ok()?;
-        let mut able = self.schemes.iter().filter(|(_, from_digest)| *from_digest);
+        let mut able = self.schemes.iter().filter(|(_, signs)| *signs == Signs::Sha256);
         if able.any(|(key, _)| key.verify_digest_sig(&hash, signature).is_ok()) {
             return Some(true);
         }
-        self.schemes.iter().all(|(_, from_digest)| *from_digest).then_some(false)
+        self.schemes.iter().all(|(_, signs)| *signs == Signs::Sha256).then_some(false)
     }
 }
 
 /// The key with each scheme of the algorithm; `None` where it is another, or not encoded as it must be. Only one encoding is let
 /// through, so that a key has one fingerprint.
-fn parse(algorithm: Algorithm, der: &[u8]) -> Option<Vec<(ParsedPublicKey, bool)>> {
-    let parsed = algorithm.schemes().iter().map(|(scheme, from_digest)| {
+fn parse(algorithm: Algorithm, der: &[u8]) -> Option<Vec<(ParsedPublicKey, Signs)>> {
+    let parsed = algorithm.schemes().iter().map(|(scheme, signs)| {
         let key = ParsedPublicKey::new(*scheme, der).ok()?;
         let canonical: PublicKeyX509Der<'_> = key.as_der().ok()?;
-        (canonical.as_ref() == der).then_some((key, *from_digest))
+        (canonical.as_ref() == der).then_some((key, *signs))
     });
     parsed.collect()
 }
@@ -201,6 +267,36 @@ mod tests {
             let by_digest = matches!(algorithm, Algorithm::EcdsaP256 | Algorithm::Rsa);
             assert_eq!(key.has_signed_digest(&Digest::of(b"message"), &signature), by_digest.then_some(true));
             assert_eq!(key.has_signed_digest(&Digest::of(b"another"), &signature), by_digest.then_some(false));
+        }
+    }
+
+    #[test]
+    fn one_message_is_asked_about_of_every_key_and_only_the_signer_has_signed_it() {
+        let pem = |algorithm: Algorithm| fixture(&format!("keys/{}.pub", algorithm.as_str()));
+        let keys = Algorithm::ALL.map(|algorithm| PublicKey::from_pem(&pem(algorithm)).unwrap());
+        let (message, other) = (Message::new(b"message"), Message::new(b"another"));
+        for algorithm in Algorithm::ALL {
+            let text = fixture(&format!("keys/{}.sig", algorithm.as_str()));
+            let signature = encoding::decode(text.trim()).unwrap();
+            let signers: Vec<Algorithm> = keys
+                .iter()
+                .filter(|key| key.has_signed_message(&message, &signature))
+                .map(PublicKey::algorithm)
+                .collect();
+            assert_eq!(signers, [algorithm]);
+            assert!(!keys.iter().any(|key| key.has_signed_message(&other, &signature)), "{algorithm:?}");
+        }
+        assert!(!keys.iter().any(|key| key.has_signed_message(&message, &[])), "no signature at all");
+    }
+
+    #[test]
+    fn whatever_a_key_signs_has_the_form_of_its_signatures() {
+        for algorithm in [Algorithm::EcdsaP256, Algorithm::Ed25519] {
+            let key = KeyPair::generate(algorithm).unwrap();
+            for at in 0..200_u32 {
+                let signature = key.sign(&at.to_be_bytes()).unwrap();
+                assert!(algorithm.fits(&signature), "{algorithm:?} {signature:?}");
+            }
         }
     }
 

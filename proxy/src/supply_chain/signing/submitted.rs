@@ -1,6 +1,9 @@
 //! What a client has signed itself: looked at, and attached where it is about the artifact.
 
+use std::sync::Arc;
+
 use time::OffsetDateTime;
+use tokio::time::timeout;
 
 use super::{Form, Made, has_only_legacy, legacy};
 use crate::app::App;
@@ -78,7 +81,7 @@ pub async fn attach_submitted(
                     itself, or say form `bundle` to attach it all the same.";
         return Err(Error::new(Code::InvalidRequest, text).with("field", "form"));
     }
-    let outcome = verify(app, artifact, &submitted, &envelope)?;
+    let outcome = verify(app, artifact, &submitted, &envelope).await?;
     let made = match &submitted {
         Submitted::Bundle(json) => {
             let now = OffsetDateTime::now_utc();
@@ -99,8 +102,9 @@ pub async fn attach_submitted(
     Ok((made, predicate_type, outcome))
 }
 
-/// Whether the document is signed by somebody whom we believe.
-fn verify(app: &App, artifact: &Artifact, submitted: &Submitted, envelope: &Envelope) -> Result<Outcome> {
+/// Whether the document is signed by somebody whom we believe: beside the requests and in turn with all that is verified, for every key
+/// may be tried on all of it.
+async fn verify(app: &App, artifact: &Artifact, submitted: &Submitted, envelope: &Envelope) -> Result<Outcome> {
     let evidence = match submitted {
         Submitted::Bundle(json) => Evidence::Bundle(json.clone()),
         Submitted::Envelope(_) => Evidence::Legacy(Layer {
@@ -111,8 +115,15 @@ fn verify(app: &App, artifact: &Artifact, submitted: &Submitted, envelope: &Enve
     };
     let (digests, snapshot) = (artifact.digests(), app.trust.current()?);
     let now = OffsetDateTime::now_utc();
-    let expected = Expected { artifacts: &digests, accept: Accept::Anything, repository: None, bytes: None, now };
-    Ok(snapshot.verifier.verify(&evidence, &expected))
+    let turn = timeout(app.config.supply_chain.verification_timeout, Arc::clone(&app.judging).acquire_owned()).await;
+    let turn = turn.map_err(|_| Error::from(Code::SlowDown))?.map_err(Error::internal)?;
+    let work = move || {
+        let expected = Expected { artifacts: &digests, accept: Accept::Anything, repository: None, bytes: None, now };
+        let outcome = snapshot.verifier.verify(&evidence, &expected);
+        drop(turn);
+        outcome
+    };
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)
 }
 
 fn wrong(text: &'static str) -> Error {

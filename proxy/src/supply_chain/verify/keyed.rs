@@ -7,14 +7,15 @@ use super::{Expected, LogPolicy, Outcome, Refusal, Said, TrustedKey, Verified, V
 use crate::digest::Digest;
 use crate::supply_chain::bundle::{Bundle, Content};
 use crate::supply_chain::encoding;
-use crate::supply_chain::keys::PublicKey;
+use crate::supply_chain::keys::{Message, PublicKey};
 
 impl Verifier {
     pub(super) fn keyed(&self, bundle: &Bundle, hint: &str, expected: &Expected<'_>) -> Outcome {
         let (key, artifact, said) = match &bundle.content {
             Content::Envelope(envelope) => {
                 let pae = envelope.pae();
-                let key = self.signer_of(hint, |key| Some(key.has_signed(&pae, &envelope.signature)))?;
+                let message = Message::new(&pae);
+                let key = self.signer_of(hint, |key| Some(key.has_signed_message(&message, &envelope.signature)))?;
                 let said = Said::in_envelope(envelope, expected)?;
                 (key, said.artifact(expected), said)
             }
@@ -79,9 +80,9 @@ impl Verifier {
     ) -> Result<(&TrustedKey, Digest), Refusal> {
         let mut refusal = Refusal::OtherArtifact;
         for artifact in candidates(content, expected) {
-            let bytes = bytes_of(artifact, expected);
-            let signer = self.signer_of(hint, |key| match bytes {
-                Some(bytes) => Some(key.has_signed(bytes, signature)),
+            let message = bytes_of(artifact, expected).map(Message::new);
+            let signer = self.signer_of(hint, |key| match &message {
+                Some(message) => Some(key.has_signed_message(message, signature)),
                 None => key.has_signed_digest(&artifact, signature),
             });
             match signer {

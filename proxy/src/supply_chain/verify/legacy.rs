@@ -6,6 +6,7 @@ use super::keyed::to_artifact;
 use super::{Expected, Outcome, Refusal, Said, Verifier};
 use crate::supply_chain::bundle::Content;
 use crate::supply_chain::dsse::Envelope;
+use crate::supply_chain::keys::Message;
 use crate::supply_chain::legacy::{Layer, Payload, SIMPLE_SIGNING};
 
 impl Verifier {
@@ -41,7 +42,8 @@ impl Verifier {
             let result = self.by_any_root("certificate", |root| root.check_certificate(&bundle, artifact.clone()))?;
             return self.known(&result, said()?, expected);
         }
-        let key = self.signer_of("", |key| Some(key.has_signed(signed.0, signed.1)))?;
+        let message = Message::new(signed.0);
+        let key = self.signer_of("", |key| Some(key.has_signed_message(&message, signed.1)))?;
         let said = said()?;
         let bundle = layer.has_evidence().then(|| layer.to_sigstore(content)).transpose()?;
         let vouched = self.vouched(bundle.as_ref(), artifact, &key.key)?;
