@@ -259,6 +259,7 @@ fn sending(fixture: &Fixture, id: &str, operation: &str, ask: Ask, attach: Actio
     case.refused.truncate(1);
     case.refused.push(Attempt::new(Who::person(format!("{id}-none"), None), Says::Denied, Some(Action::Sign)));
     case.refused.push(Attempt::new(lacks, Says::Denied, Some(Action::Sign)));
+    case.recorded = Some(attach);
     case.is_forwarded = true;
     case
 }

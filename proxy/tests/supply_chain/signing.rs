@@ -25,7 +25,8 @@ fn forms(answer: &Value) -> Vec<String> {
 async fn records(world: &World, answer: &Answer) -> Vec<Value> {
     for _ in 0..100 {
         let records = world.sidecar.records(answer.header("x-request-id")).await;
-        if records.iter().any(|record| record["kind"] == "outcome") {
+        let of = |kind: &str| records.iter().filter(|record| record["kind"] == kind).count();
+        if of("outcome") > 0 && of("outcome") == of("intent") {
             return records;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;

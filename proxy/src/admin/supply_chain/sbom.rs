@@ -21,6 +21,7 @@ pub(super) struct ValidateSbom;
 impl Asks for ValidateSbom {
     const NAME: &'static str = "ValidateSbom";
     const ACTION: Option<Action> = None;
+    const ONLY_READS: bool = true;
 }
 
 /// What a document is, and what is wrong with it.
