@@ -118,7 +118,8 @@ const FORGET_PUSH: &str = "
 const EXPECT_PUSH: &str = "
     WITH expected AS (
         INSERT INTO evidence_pushes AS p (repository, reference, due_at)
-        VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
+        SELECT $1, named.reference, clock_timestamp() + make_interval(secs => $3)
+        FROM (SELECT DISTINCT reference FROM unnest($2::text[]) AS reference) AS named ORDER BY named.reference
         ON CONFLICT (repository, reference) DO UPDATE SET
             told_at = clock_timestamp(), due_at = LEAST(p.due_at, EXCLUDED.due_at), attempts = 0
         RETURNING 1
@@ -128,7 +129,7 @@ const EXPECT_PUSH: &str = "
 const PUSHED: &str = "
     WITH due AS (
         UPDATE evidence_pushes SET told_at = clock_timestamp(), due_at = clock_timestamp()
-        WHERE repository = $1 AND reference = $2 RETURNING 1
+        WHERE repository = $1 AND reference = ANY ($2) RETURNING 1
     )
     SELECT count(*) FROM due";
 
@@ -317,12 +318,13 @@ impl Index {
         Ok(Some((SbomScope { kind: ScopeKind::parse(&kind)?, name }, to_digest(&digest)?)))
     }
 
-    /// Writes down that a manifest is about to be put or deleted at the registry: it is asked about after `grace` at the latest.
+    /// Writes down that a manifest is about to be put or deleted at the registry, by these tags and digests: it is asked about each after
+    /// `grace` at the latest.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn expect_push(&self, repository: &str, reference: &str, grace: Duration) -> Result<()> {
+    pub async fn expect_push(&self, repository: &str, references: &[String], grace: Duration) -> Result<()> {
         let _: (i64,) = self
-            .fetch_one(|| sqlx::query_as(EXPECT_PUSH).bind(repository).bind(reference).bind(seconds(grace)))
+            .fetch_one(|| sqlx::query_as(EXPECT_PUSH).bind(repository).bind(references).bind(seconds(grace)))
             .await?;
         Ok(())
     }
@@ -330,8 +332,8 @@ impl Index {
     /// Says that the request about a manifest is over: it is asked about now.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn pushed(&self, repository: &str, reference: &str) -> Result<()> {
-        let _: (i64,) = self.fetch_one(|| sqlx::query_as(PUSHED).bind(repository).bind(reference)).await?;
+    pub async fn pushed(&self, repository: &str, references: &[String]) -> Result<()> {
+        let _: (i64,) = self.fetch_one(|| sqlx::query_as(PUSHED).bind(repository).bind(references)).await?;
         Ok(())
     }
 

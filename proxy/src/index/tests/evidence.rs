@@ -201,14 +201,29 @@ async fn manifests_that_were_not_looked_at_for_long_are_due() {
 #[tokio::test]
 async fn a_push_is_asked_about_when_it_is_over_and_after_a_while_where_nobody_says_so() {
     let world = World::new().await;
-    world.index.expect_push("team/app", "v1", LATER).await.unwrap();
+    let v1 = ["v1".to_owned()];
+    world.index.expect_push("team/app", &v1, LATER).await.unwrap();
     assert_eq!(world.index.claim_push(LATER).await.unwrap(), None, "it is still under way");
-    world.index.pushed("team/app", "v1").await.unwrap();
+    world.index.pushed("team/app", &v1).await.unwrap();
     let push = world.index.claim_push(LATER).await.unwrap().unwrap();
     assert_eq!((push.repository.as_str(), push.reference.as_str(), push.attempts), ("team/app", "v1", 1));
-    world.index.expect_push("team/app", "v1", NOW).await.unwrap();
+    world.index.expect_push("team/app", &v1, NOW).await.unwrap();
     world.index.forget_push(&push).await.unwrap();
     assert!(world.index.claim_push(LATER).await.unwrap().is_some(), "it was pushed again meanwhile");
+}
+
+#[tokio::test]
+async fn a_push_is_asked_about_by_its_digest_and_by_each_tag_that_it_sets() {
+    let world = World::new().await;
+    let all = [digest("app").to_string(), "v1".to_owned(), "v1".to_owned()];
+    world.index.expect_push("team/app", &all, LATER).await.unwrap();
+    world.index.pushed("team/app", &all).await.unwrap();
+    let mut asked = Vec::new();
+    while let Some(push) = world.index.claim_push(LATER).await.unwrap() {
+        asked.push(push.reference);
+    }
+    asked.sort();
+    assert_eq!(asked, all[..2]);
 }
 
 #[tokio::test]
