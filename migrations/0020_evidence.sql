@@ -156,6 +156,8 @@ BEGIN
     PERFORM forget_sboms('repository', p_repository, NULL, p_digest, NULL);
     DELETE FROM evidence_subjects AS s USING sbom_scopes AS c
     WHERE c.kind = 'repository' AND c.name = p_repository AND s.scope_id = c.id AND s.digest = p_digest;
+    -- Also where nobody has looked at what it has said.
+    PERFORM tell_verdicts('repository', p_repository, NULL, p_digest);
     PERFORM tell_evidence('repository', p_repository, p_digest);
 END
 $$;
