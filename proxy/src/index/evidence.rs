@@ -133,9 +133,10 @@ const PUSHED: &str = "
     )
     SELECT count(*) FROM due";
 
+/// What is gone is known of no more, and nobody looks at it again for having waited long.
 const REST: &str = "
     WITH rests AS (
-        UPDATE evidence_subjects AS s SET due_at = NULL, attempts = 0 FROM sbom_scopes AS c
+        UPDATE evidence_subjects AS s SET due_at = NULL, attempts = 0, looked_at = NULL FROM sbom_scopes AS c
         WHERE c.kind = $1 AND c.name = $2 AND s.scope_id = c.id AND s.digest = $3 AND s.told_at <= $4 RETURNING 1
     )
     SELECT count(*) FROM rests";
@@ -153,12 +154,12 @@ const REOPEN: &str = "
     )
     SELECT count(*) FROM due";
 
-/// Manifests of the registry that were not looked at for long: something may have been pushed past us.
+/// Artifacts that were not looked at for long: something may have been pushed past us, or come and gone while somebody looked.
 const REVISIT: &str = "
     WITH old AS MATERIALIZED (
-        SELECT s.id FROM evidence_subjects s JOIN sbom_scopes c ON c.id = s.scope_id
-        WHERE s.looked_at < clock_timestamp() - make_interval(secs => $1) AND s.due_at IS NULL AND c.kind = 'repository'
-        ORDER BY s.looked_at LIMIT $2
+        SELECT id FROM evidence_subjects
+        WHERE looked_at < clock_timestamp() - make_interval(secs => $1) AND due_at IS NULL
+        ORDER BY looked_at LIMIT $2
     ), due AS (
         UPDATE evidence_subjects AS s SET due_at = clock_timestamp() FROM old WHERE s.id = old.id RETURNING 1
     )
@@ -364,7 +365,7 @@ impl Index {
         Ok(to_u64(due))
     }
 
-    /// Makes manifests of the registry due that were not looked at for `interval`; how many.
+    /// Makes artifacts due that were not looked at for `interval`; how many.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn revisit_evidence(&self, interval: Duration, limit: u32) -> Result<u64> {

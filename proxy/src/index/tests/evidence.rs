@@ -185,7 +185,7 @@ async fn what_may_count_by_a_new_revision_is_due_and_what_is_final_is_not() {
 }
 
 #[tokio::test]
-async fn manifests_that_were_not_looked_at_for_long_are_due() {
+async fn artifacts_that_were_not_looked_at_for_long_are_due() {
     let world = World::new().await;
     let (scope, subject) = (repository(), digest("app"));
     world.put("k", "hello").await;
@@ -194,8 +194,14 @@ async fn manifests_that_were_not_looked_at_for_long_are_due() {
     }
     let century = Duration::from_secs(100 * 365 * 24 * 3600);
     assert_eq!(world.index.revisit_evidence(century, 10).await.unwrap(), 0);
-    assert_eq!(world.index.revisit_evidence(Duration::from_secs(60), 10).await.unwrap(), 1, "a bucket tells by itself");
-    assert_eq!(world.index.claim_evidence(LATER).await.unwrap(), Some((scope, subject)));
+    assert_eq!(world.index.revisit_evidence(Duration::from_secs(60), 10).await.unwrap(), 2);
+    let claim = async || world.index.claim_evidence(LATER).await.unwrap().map(|(scope, _)| scope.name);
+    let mut due: Vec<String> = [claim().await, claim().await].into_iter().flatten().collect();
+    due.sort();
+    assert_eq!((due, claim().await), (vec!["b".to_owned(), "team/app".to_owned()], None));
+    let now = world.index.before_look(&bucket(), &subject).await.unwrap().now;
+    world.index.rest_evidence(&bucket(), &subject, now).await.unwrap();
+    assert_eq!(world.index.revisit_evidence(Duration::from_secs(60), 10).await.unwrap(), 0, "what is gone rests");
 }
 
 #[tokio::test]
@@ -271,6 +277,24 @@ async fn what_refers_to_an_object_is_due_with_the_transaction_that_makes_it_seen
     let home = world.index.referrer_repository("b").await.unwrap();
     world.index.condemn_referrer(&home, ReferrerRef::Digest(&new.digest), &[]).await.unwrap();
     assert!(world.index.known_of(&bucket(), &subject).await.unwrap().own.pieces.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_taken_away_while_somebody_looks_is_not_known_for_long() {
+    let world = World::new().await;
+    let subject = world.put("k", "hello").await.oci_digest.unwrap();
+    let new = referrer(&world.none, subject);
+    let id = world.index.begin_referrer(&new).await.unwrap();
+    world.index.store_referrer(id, None, &[], None).await.unwrap();
+    let seen = world.index.before_look(&bucket(), &subject).await.unwrap().now;
+    let home = world.index.referrer_repository("b").await.unwrap();
+    world.index.condemn_referrer(&home, ReferrerRef::Digest(&new.digest), &[]).await.unwrap();
+    let pieces = [piece("signature", PieceKind::Signature, Signed::Nobody)];
+    let listed = carriers(&pieces);
+    let scope = bucket();
+    let late = NewEvidence { listed_at: seen, ..look(&scope, &subject, &listed, &pieces) };
+    world.index.store_evidence(&late).await.unwrap();
+    assert_eq!(world.index.claim_evidence(LATER).await.unwrap(), Some((bucket(), subject)));
 }
 
 #[tokio::test]
