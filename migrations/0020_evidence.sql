@@ -133,21 +133,22 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_subject bytea;
 BEGIN
+    -- Whoever is looking just now may have it in their list still. The artifact's row is locked before its evidence, as store_evidence does.
     FOR v_subject IN
-        WITH gone AS (
-            DELETE FROM evidence AS e USING evidence_subjects AS s, sbom_scopes AS c
-            WHERE c.kind = p_kind AND c.name = p_scope AND s.scope_id = c.id AND e.subject_id = s.id AND e.carrier = p_carrier
-              AND (p_subject IS NULL OR s.digest = p_subject)
-            RETURNING s.digest
-        )
-        SELECT DISTINCT digest FROM gone
+        SELECT DISTINCT s.digest FROM evidence AS e JOIN evidence_subjects AS s ON s.id = e.subject_id
+        JOIN sbom_scopes AS c ON c.id = s.scope_id
+        WHERE c.kind = p_kind AND c.name = p_scope AND e.carrier = p_carrier AND (p_subject IS NULL OR s.digest = p_subject)
+        ORDER BY s.digest
     LOOP
-        PERFORM tell_evidence(p_kind, p_scope, v_subject);
+        PERFORM expect_evidence(p_kind, p_scope, v_subject);
     END LOOP;
+    DELETE FROM evidence AS e USING evidence_subjects AS s, sbom_scopes AS c
+    WHERE c.kind = p_kind AND c.name = p_scope AND s.scope_id = c.id AND e.subject_id = s.id AND e.carrier = p_carrier
+      AND (p_subject IS NULL OR s.digest = p_subject);
     PERFORM forget_sboms(p_kind, p_scope, NULL, p_subject, p_carrier);
 END
 $$;
-COMMENT ON FUNCTION forget_evidence IS 'Takes out what a manifest has said: of one artifact, or of all.';
+COMMENT ON FUNCTION forget_evidence IS 'Takes out what a manifest has said: of one artifact, or of all. Each is looked at again.';
 
 CREATE FUNCTION forget_manifest(p_repository text, p_digest bytea) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -156,6 +157,8 @@ BEGIN
     PERFORM forget_sboms('repository', p_repository, NULL, p_digest, NULL);
     DELETE FROM evidence_subjects AS s USING sbom_scopes AS c
     WHERE c.kind = 'repository' AND c.name = p_repository AND s.scope_id = c.id AND s.digest = p_digest;
+    -- Also where nobody has looked at what it has said.
+    PERFORM tell_verdicts('repository', p_repository, NULL, p_digest);
     PERFORM tell_evidence('repository', p_repository, p_digest);
 END
 $$;
@@ -243,6 +246,10 @@ BEGIN
         RETURN NULL;
     END IF;
     IF TG_OP = 'DELETE' OR v_row.condemned_at IS NOT NULL THEN
+        IF OLD.stored_at IS NOT NULL AND OLD.condemned_at IS NULL THEN
+            -- Also where nothing of it is known yet: whoever is looking just now may have it in their list.
+            PERFORM expect_evidence('bucket', v_bucket, v_row.subject);
+        END IF;
         PERFORM forget_evidence('bucket', v_bucket, v_row.subject, v_row.digest);
     ELSIF v_row.stored_at IS NOT NULL THEN
         PERFORM expect_evidence('bucket', v_bucket, v_row.subject);

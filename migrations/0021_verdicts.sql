@@ -224,6 +224,35 @@ FOR EACH ROW WHEN (OLD.condemned_at IS NULL AND NEW.condemned_at IS NOT NULL AND
     AND NEW.owner <> 'user/system/verdicts')
 EXECUTE FUNCTION tell_verdicts_of_bucket();
 
+CREATE FUNCTION is_own_verdict(p_predicate_type text, p_key bytea) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT p_predicate_type IS NOT DISTINCT FROM 'https://slsa.dev/verification_summary/v1'
+       AND EXISTS (SELECT FROM signing_keys AS k WHERE k.usage = 'verdict' AND sha256(k.public_key) = p_key)
+$$;
+COMMENT ON FUNCTION is_own_verdict IS 'Whether a piece of evidence is a verdict that a key of ours has signed: that is no evidence for another one.';
+
+-- What refers to manifests of the registry is known when somebody has looked, and forgotten when it goes.
+CREATE FUNCTION tell_verdicts_of_repository() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_row record;
+BEGIN
+    FOR v_row IN
+        SELECT DISTINCT c.name AS scope, s.digest AS subject, CASE WHEN TG_OP = 'DELETE' THEN e.carrier END AS removed
+        FROM changed AS e JOIN evidence_subjects AS s ON s.id = e.subject_id JOIN sbom_scopes AS c ON c.id = s.scope_id
+        WHERE c.kind = 'repository' AND NOT is_own_verdict(e.predicate_type, e.key)
+    LOOP
+        PERFORM tell_verdicts('repository', v_row.scope, v_row.subject, v_row.removed);
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION tell_verdicts_of_repository IS 'Of buckets the rows of referrers tell, before anybody has looked.';
+CREATE TRIGGER tell_verdicts_of_new_evidence AFTER INSERT ON evidence
+REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell_verdicts_of_repository();
+CREATE TRIGGER tell_verdicts_of_gone_evidence AFTER DELETE ON evidence
+REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell_verdicts_of_repository();
+
 -- A bucket's verdicts go with it: a later bucket of the same name is somebody else's.
 CREATE FUNCTION forget_bucket_verdicts() RETURNS trigger
 LANGUAGE plpgsql AS $$

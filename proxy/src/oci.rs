@@ -103,12 +103,11 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
             update_tag::check(app, &permit, &route, &tags, parts).await?;
             let name = permitted_name(&route)?.clone();
             let target = Target { home: &name, path_and_query: &forward.path_and_query };
+            let changed = tags::changed(&route, &parts.method, &tags);
             let on_record = OnRecord::begin(&app.journal, &permit, &route, tags, &parts.method, target).await?;
-            let pushing = match &route {
-                Route::Manifest { name, reference } => {
-                    app.evidence.expect_push(app, name.as_str(), &reference.to_string(), &parts.method).await
-                }
-                _ => None,
+            let pushing = match changed.as_slice() {
+                [] => None,
+                changed => app.evidence.expect_push(app, name.as_str(), changed).await?,
             };
             // A tag may have become the digest that was looked at.
             let there = Route::parse(forward.path_and_query.path())?;

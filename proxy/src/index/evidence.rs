@@ -118,7 +118,8 @@ const FORGET_PUSH: &str = "
 const EXPECT_PUSH: &str = "
     WITH expected AS (
         INSERT INTO evidence_pushes AS p (repository, reference, due_at)
-        VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
+        SELECT $1, named.reference, clock_timestamp() + make_interval(secs => $3)
+        FROM (SELECT DISTINCT reference FROM unnest($2::text[]) AS reference) AS named ORDER BY named.reference
         ON CONFLICT (repository, reference) DO UPDATE SET
             told_at = clock_timestamp(), due_at = LEAST(p.due_at, EXCLUDED.due_at), attempts = 0
         RETURNING 1
@@ -128,13 +129,14 @@ const EXPECT_PUSH: &str = "
 const PUSHED: &str = "
     WITH due AS (
         UPDATE evidence_pushes SET told_at = clock_timestamp(), due_at = clock_timestamp()
-        WHERE repository = $1 AND reference = $2 RETURNING 1
+        WHERE repository = $1 AND reference = ANY ($2) RETURNING 1
     )
     SELECT count(*) FROM due";
 
+/// What is gone is known of no more, and nobody looks at it again for having waited long.
 const REST: &str = "
     WITH rests AS (
-        UPDATE evidence_subjects AS s SET due_at = NULL, attempts = 0 FROM sbom_scopes AS c
+        UPDATE evidence_subjects AS s SET due_at = NULL, attempts = 0, looked_at = NULL FROM sbom_scopes AS c
         WHERE c.kind = $1 AND c.name = $2 AND s.scope_id = c.id AND s.digest = $3 AND s.told_at <= $4 RETURNING 1
     )
     SELECT count(*) FROM rests";
@@ -152,12 +154,12 @@ const REOPEN: &str = "
     )
     SELECT count(*) FROM due";
 
-/// Manifests of the registry that were not looked at for long: something may have been pushed past us.
+/// Artifacts that were not looked at for long: something may have been pushed past us, or come and gone while somebody looked.
 const REVISIT: &str = "
     WITH old AS MATERIALIZED (
-        SELECT s.id FROM evidence_subjects s JOIN sbom_scopes c ON c.id = s.scope_id
-        WHERE s.looked_at < clock_timestamp() - make_interval(secs => $1) AND s.due_at IS NULL AND c.kind = 'repository'
-        ORDER BY s.looked_at LIMIT $2
+        SELECT id FROM evidence_subjects
+        WHERE looked_at < clock_timestamp() - make_interval(secs => $1) AND due_at IS NULL
+        ORDER BY looked_at LIMIT $2
     ), due AS (
         UPDATE evidence_subjects AS s SET due_at = clock_timestamp() FROM old WHERE s.id = old.id RETURNING 1
     )
@@ -317,12 +319,13 @@ impl Index {
         Ok(Some((SbomScope { kind: ScopeKind::parse(&kind)?, name }, to_digest(&digest)?)))
     }
 
-    /// Writes down that a manifest is about to be put or deleted at the registry: it is asked about after `grace` at the latest.
+    /// Writes down that a manifest is about to be put or deleted at the registry, by these tags and digests: it is asked about each after
+    /// `grace` at the latest.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn expect_push(&self, repository: &str, reference: &str, grace: Duration) -> Result<()> {
+    pub async fn expect_push(&self, repository: &str, references: &[String], grace: Duration) -> Result<()> {
         let _: (i64,) = self
-            .fetch_one(|| sqlx::query_as(EXPECT_PUSH).bind(repository).bind(reference).bind(seconds(grace)))
+            .fetch_one(|| sqlx::query_as(EXPECT_PUSH).bind(repository).bind(references).bind(seconds(grace)))
             .await?;
         Ok(())
     }
@@ -330,8 +333,8 @@ impl Index {
     /// Says that the request about a manifest is over: it is asked about now.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn pushed(&self, repository: &str, reference: &str) -> Result<()> {
-        let _: (i64,) = self.fetch_one(|| sqlx::query_as(PUSHED).bind(repository).bind(reference)).await?;
+    pub async fn pushed(&self, repository: &str, references: &[String]) -> Result<()> {
+        let _: (i64,) = self.fetch_one(|| sqlx::query_as(PUSHED).bind(repository).bind(references)).await?;
         Ok(())
     }
 
@@ -362,7 +365,7 @@ impl Index {
         Ok(to_u64(due))
     }
 
-    /// Makes manifests of the registry due that were not looked at for `interval`; how many.
+    /// Makes artifacts due that were not looked at for `interval`; how many.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn revisit_evidence(&self, interval: Duration, limit: u32) -> Result<u64> {

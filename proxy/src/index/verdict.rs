@@ -184,9 +184,6 @@ const FORGET_OLD: &str = "
         ORDER BY v.made_at LIMIT $2
     ), forgotten AS (DELETE FROM verdicts AS v USING old WHERE v.id = old.id RETURNING v.id)
     SELECT count(*) FROM forgotten";
-
-const WITHDRAW: &str = "SELECT 1::bigint FROM (SELECT tell_verdicts($1, $2, $3, $4)) AS told";
-
 #[derive(sqlx::FromRow)]
 struct Row {
     id: Uuid,
@@ -423,22 +420,5 @@ impl Index {
         let (forgotten,): (i64,) =
             self.fetch_one(|| sqlx::query_as(FORGET_OLD).bind(seconds(retention)).bind(i64::from(limit))).await?;
         Ok(forgotten)
-    }
-
-    /// Says that something was attached to an artifact, or that the manifest `removed` was removed from it: verdicts that rest on that
-    /// count no longer, and all of the artifact are made anew. For a bucket the index knows by itself.
-    /// # Errors
-    /// `IndexUnavailable`.
-    pub async fn tell_verdicts(&self, scope: &SbomScope, subject: &Digest, removed: Option<&Digest>) -> Result<()> {
-        let _: Option<(i64,)> = self
-            .fetch_optional(|| {
-                sqlx::query_as(WITHDRAW)
-                    .bind(scope.kind.as_str())
-                    .bind(&scope.name)
-                    .bind(subject.as_bytes().as_slice())
-                    .bind(removed.map(|digest| digest.as_bytes().as_slice()))
-            })
-            .await?;
-        Ok(())
     }
 }

@@ -107,6 +107,7 @@ pub async fn attach(
             let new = repository::RepositoryReferrer {
                 name,
                 digest: attached.digest,
+                subject: artifact.digest,
                 tag: document.tag.as_deref(),
                 blobs: &document.blobs,
                 bytes,

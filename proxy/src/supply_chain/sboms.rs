@@ -177,9 +177,5 @@ pub async fn remove(app: &App, permit: &Permit, artifact: &Artifact, stored: &St
         }
         return Err(Code::NoSuchEntity.into());
     };
-    attach::detach(app, permit, artifact, &listed).await?;
-    if artifact.object.is_none() {
-        app.index.forget_manifest(&artifact.repository(), &stored.carrier).await?;
-    }
-    Ok(())
+    attach::detach(app, permit, artifact, &listed).await
 }

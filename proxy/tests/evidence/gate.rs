@@ -6,7 +6,7 @@ use zas_proxy::supply_chain::manifest::{Descriptor, MANIFEST, legacy_tag};
 
 use super::ask::{Answer, Ask};
 use super::world::{
-    INDEX, MAKER, READER, World, deny, get, head, object, only_signed, plain_sbom, signature, statement,
+    API, INDEX, MAKER, READER, World, deny, get, head, object, only_signed, plain_sbom, signature, statement,
 };
 
 /// The statuses of an object's GET, HEAD and copy, of its manifest by tag, and of its layer.
@@ -160,6 +160,23 @@ async fn what_was_pushed_past_us_counts_and_what_was_removed_does_not() {
         })
         .await;
     world.ask(MAKER, Ask::delete(format!("/v2/prod/app/manifests/{signed}"))).await.expect(202);
+    world
+        .until("a signature that was removed counts no more", async || {
+            world.ask(READER, get("/v2/prod/app/manifests/v1")).await.status == 403
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_is_removed_from_an_image_by_rest_counts_no_more() {
+    let world = World::new().await;
+    let pair = world.key("ci").await;
+    let image = world.push("v1", "layer").await;
+    world.rule(&only_signed()).await;
+    let signed = world.attach("prod/app", &signature(&pair, &image)).await;
+    world.ask(READER, get("/v2/prod/app/manifests/v1")).await.expect(200);
+    let path = format!("{API}/artifacts/attestations/{signed}?artifact=oci://prod/app@{}", image.digest);
+    world.ask(MAKER, Ask::delete(path)).await.expect(204);
     world
         .until("a signature that was removed counts no more", async || {
             world.ask(READER, get("/v2/prod/app/manifests/v1")).await.status == 403

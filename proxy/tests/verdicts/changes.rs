@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::world::{OBJECT, World, why};
+use super::world::{OBJECT, World, until, why};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verdict_is_given_again_until_something_changes() {
@@ -86,6 +86,30 @@ async fn evidence_that_comes_later_has_the_verdict_made_anew_by_itself() {
     assert!(world.refresh().await);
     assert_eq!(world.passed(OBJECT).await, ["release"]);
     assert!(!world.refresh().await, "a verdict that is attached is no evidence");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_attached_to_an_image_and_removed_from_it_changes_its_verdicts() {
+    let world = World::new().await;
+    world.signed_by_release().await;
+    let image = world.push_image().await;
+    assert_eq!(world.verify(&image).await["verdict"]["passed"], json!(false));
+    assert!(!world.refresh().await, "nothing has happened");
+    let signed = world.sign(&image).await;
+    let passes = async || world.refresh().await && world.passed(&image).await == ["release"];
+    until("a signature has the verdict made anew by itself", passes).await;
+    let looked_at = async || {
+        let attached = "SELECT count(*) FROM evidence AS e JOIN verdicts AS v ON v.attached = e.carrier";
+        let count: i64 = sqlx::query_scalar(attached).fetch_one(&world.sidecar.pool).await.unwrap();
+        count == 1
+    };
+    until("the verdict that was attached is looked at", looked_at).await;
+    assert!(!world.refresh().await, "a verdict that is attached is no evidence");
+    let path =
+        format!("/artifacts/attestations/{}?artifact={image}", signed["signatures"][0]["digest"].as_str().unwrap());
+    world.ask(Method::DELETE, &path, &Value::Null).await.expect(204);
+    assert!(world.passed(&image).await.is_empty(), "at once");
+    assert_eq!(why(&world.verify(&image).await), ["no_evidence"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

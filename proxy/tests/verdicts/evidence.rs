@@ -13,8 +13,6 @@ use zas_proxy::supply_chain::statement::{COSIGN_SIGN_V1, Statement};
 use super::ask::Ask;
 use super::world::{OBJECT, World, why};
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_passes_once_it_is_signed_and_the_evidence_is_named() {
     let world = World::new().await;
@@ -38,19 +36,15 @@ async fn an_object_passes_once_it_is_signed_and_the_evidence_is_named() {
 async fn a_manifest_of_the_registry_is_verified_by_tag_and_by_digest() {
     let world = World::new().await;
     world.signed_by_release().await;
-    let config = Digest::of(b"{}");
-    world.as_putter(&Ask::post(format!("/v2/team/app/blobs/uploads/?digest={config}")).body("{}")).await.expect(201);
-    let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [],
-        "config": {"mediaType": "application/json", "digest": config.to_string(), "size": 2}});
-    let put = Ask::put("/v2/team/app/manifests/v1").header("content-type", MANIFEST).body(manifest.to_string());
-    let digest = world.as_putter(&put).await.expect(201).header("docker-content-digest").to_owned();
+    let by_digest = world.push_image().await;
+    let digest = by_digest.rsplit_once('@').unwrap().1;
     assert_eq!(why(&world.verify("oci://team/app:v1").await), ["no_evidence"]);
     world.sign("oci://team/app:v1").await;
-    for name in ["oci://team/app:v1".to_owned(), format!("oci://team/app@{digest}")] {
-        let verified = world.verify(&name).await;
+    for name in ["oci://team/app:v1", by_digest.as_str()] {
+        let verified = world.verify(name).await;
         assert_eq!(verified["verdict"]["passed"], json!(true), "{name}: {verified}");
         assert_eq!(verified["artifact"]["digest"], json!(digest));
-        assert_eq!(world.passed(&name).await, ["release"]);
+        assert_eq!(world.passed(name).await, ["release"]);
     }
 }
 

@@ -1,11 +1,15 @@
 //! What the tests share: a sidecar with keys of every usage, an object, and what is done to it by REST.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Value, json};
 use zas_policy::Action;
 use zas_proxy::authz::Permit;
 use zas_proxy::config::Config;
+use zas_proxy::digest::Digest;
 use zas_proxy::supply_chain::artifact::{Artifact, ArtifactRef, resolve};
+use zas_proxy::supply_chain::manifest::MANIFEST;
 use zas_proxy::supply_chain::verification::Upkeep;
 
 use super::ask::{Answer, Ask};
@@ -52,6 +56,18 @@ impl World {
 
     pub(crate) async fn put_object(&self, path: &str, bytes: &str) {
         self.as_putter(&Ask::put(format!("/{path}")).body(bytes)).await.expect(200);
+    }
+
+    /// Pushes an image to `team/app`; its name, by its digest.
+    pub(crate) async fn push_image(&self) -> String {
+        let config = Digest::of(b"{}");
+        let blob = Ask::post(format!("/v2/team/app/blobs/uploads/?digest={config}")).body("{}");
+        self.as_putter(&blob).await.expect(201);
+        let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [],
+            "config": {"mediaType": "application/json", "digest": config.to_string(), "size": 2}});
+        let put = Ask::put("/v2/team/app/manifests/v1").header("content-type", MANIFEST).body(manifest.to_string());
+        let pushed = self.as_putter(&put).await.expect(201);
+        format!("oci://team/app@{}", pushed.header("docker-content-digest"))
     }
 
     pub(crate) async fn as_putter(&self, ask: &Ask) -> Answer {
@@ -128,6 +144,16 @@ impl World {
     pub(crate) fn permit(&self, reference: &ArtifactRef, action: Action) -> Permit {
         self.sidecar.app.authority.itself("test", action, reference.resource())
     }
+}
+
+/// Waits until somebody in the background has made it so.
+pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap_or_else(|_| panic!("{what}"));
 }
 
 /// The codes of the reasons why the first rule is not met.

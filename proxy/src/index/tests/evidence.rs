@@ -185,7 +185,7 @@ async fn what_may_count_by_a_new_revision_is_due_and_what_is_final_is_not() {
 }
 
 #[tokio::test]
-async fn manifests_that_were_not_looked_at_for_long_are_due() {
+async fn artifacts_that_were_not_looked_at_for_long_are_due() {
     let world = World::new().await;
     let (scope, subject) = (repository(), digest("app"));
     world.put("k", "hello").await;
@@ -194,21 +194,42 @@ async fn manifests_that_were_not_looked_at_for_long_are_due() {
     }
     let century = Duration::from_secs(100 * 365 * 24 * 3600);
     assert_eq!(world.index.revisit_evidence(century, 10).await.unwrap(), 0);
-    assert_eq!(world.index.revisit_evidence(Duration::from_secs(60), 10).await.unwrap(), 1, "a bucket tells by itself");
-    assert_eq!(world.index.claim_evidence(LATER).await.unwrap(), Some((scope, subject)));
+    assert_eq!(world.index.revisit_evidence(Duration::from_secs(60), 10).await.unwrap(), 2);
+    let claim = async || world.index.claim_evidence(LATER).await.unwrap().map(|(scope, _)| scope.name);
+    let mut due: Vec<String> = [claim().await, claim().await].into_iter().flatten().collect();
+    due.sort();
+    assert_eq!((due, claim().await), (vec!["b".to_owned(), "team/app".to_owned()], None));
+    let now = world.index.before_look(&bucket(), &subject).await.unwrap().now;
+    world.index.rest_evidence(&bucket(), &subject, now).await.unwrap();
+    assert_eq!(world.index.revisit_evidence(Duration::from_secs(60), 10).await.unwrap(), 0, "what is gone rests");
 }
 
 #[tokio::test]
 async fn a_push_is_asked_about_when_it_is_over_and_after_a_while_where_nobody_says_so() {
     let world = World::new().await;
-    world.index.expect_push("team/app", "v1", LATER).await.unwrap();
+    let v1 = ["v1".to_owned()];
+    world.index.expect_push("team/app", &v1, LATER).await.unwrap();
     assert_eq!(world.index.claim_push(LATER).await.unwrap(), None, "it is still under way");
-    world.index.pushed("team/app", "v1").await.unwrap();
+    world.index.pushed("team/app", &v1).await.unwrap();
     let push = world.index.claim_push(LATER).await.unwrap().unwrap();
     assert_eq!((push.repository.as_str(), push.reference.as_str(), push.attempts), ("team/app", "v1", 1));
-    world.index.expect_push("team/app", "v1", NOW).await.unwrap();
+    world.index.expect_push("team/app", &v1, NOW).await.unwrap();
     world.index.forget_push(&push).await.unwrap();
     assert!(world.index.claim_push(LATER).await.unwrap().is_some(), "it was pushed again meanwhile");
+}
+
+#[tokio::test]
+async fn a_push_is_asked_about_by_its_digest_and_by_each_tag_that_it_sets() {
+    let world = World::new().await;
+    let all = [digest("app").to_string(), "v1".to_owned(), "v1".to_owned()];
+    world.index.expect_push("team/app", &all, LATER).await.unwrap();
+    world.index.pushed("team/app", &all).await.unwrap();
+    let mut asked = Vec::new();
+    while let Some(push) = world.index.claim_push(LATER).await.unwrap() {
+        asked.push(push.reference);
+    }
+    asked.sort();
+    assert_eq!(asked, all[..2]);
 }
 
 #[tokio::test]
@@ -256,6 +277,24 @@ async fn what_refers_to_an_object_is_due_with_the_transaction_that_makes_it_seen
     let home = world.index.referrer_repository("b").await.unwrap();
     world.index.condemn_referrer(&home, ReferrerRef::Digest(&new.digest), &[]).await.unwrap();
     assert!(world.index.known_of(&bucket(), &subject).await.unwrap().own.pieces.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_taken_away_while_somebody_looks_is_not_known_for_long() {
+    let world = World::new().await;
+    let subject = world.put("k", "hello").await.oci_digest.unwrap();
+    let new = referrer(&world.none, subject);
+    let id = world.index.begin_referrer(&new).await.unwrap();
+    world.index.store_referrer(id, None, &[], None).await.unwrap();
+    let seen = world.index.before_look(&bucket(), &subject).await.unwrap().now;
+    let home = world.index.referrer_repository("b").await.unwrap();
+    world.index.condemn_referrer(&home, ReferrerRef::Digest(&new.digest), &[]).await.unwrap();
+    let pieces = [piece("signature", PieceKind::Signature, Signed::Nobody)];
+    let listed = carriers(&pieces);
+    let scope = bucket();
+    let late = NewEvidence { listed_at: seen, ..look(&scope, &subject, &listed, &pieces) };
+    world.index.store_evidence(&late).await.unwrap();
+    assert_eq!(world.index.claim_evidence(LATER).await.unwrap(), Some((bucket(), subject)));
 }
 
 #[tokio::test]

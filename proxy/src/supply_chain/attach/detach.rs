@@ -41,6 +41,7 @@ pub async fn detach(app: &App, permit: &Permit, artifact: &Artifact, listed: &Li
         }
         Home::Repository(name) => {
             let reference = listed.digest.to_string();
+            let pushing = app.evidence.expect_push(app, name, std::slice::from_ref(&reference)).await?;
             let change = Change {
                 operation: DELETE,
                 home: name,
@@ -64,7 +65,12 @@ pub async fn detach(app: &App, permit: &Permit, artifact: &Artifact, listed: &Li
                 Err(error) if error.code() == Code::UpstreamUnavailable => {}
                 Err(error) => on_record.failed(error),
             }
-            result
+            // Whatever became of it: the registry is asked.
+            if let Some(pushing) = &pushing {
+                pushing.ended();
+            }
+            result?;
+            app.index.forget_manifest(name, &listed.digest).await
         }
     }
 }

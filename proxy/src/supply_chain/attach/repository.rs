@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::authz::Permit;
 use crate::digest::Digest;
 use crate::error::{Code, Result};
+use crate::index::{SbomScope, ScopeKind};
 use crate::supply_chain::manifest::MANIFEST;
 
 /// The status of what was attached.
@@ -22,6 +23,8 @@ pub(super) struct RepositoryReferrer<'a> {
     pub(super) name: &'a str,
     /// The manifest's digest.
     pub(super) digest: Digest,
+    /// The artifact that it refers to.
+    pub(super) subject: Digest,
     /// The tag of older clients; unset: it is put by its digest.
     pub(super) tag: Option<&'a str>,
     /// Blobs that are still to be pushed.
@@ -32,8 +35,25 @@ pub(super) struct RepositoryReferrer<'a> {
     pub(super) note: Option<&'a str>,
 }
 
-/// Stores it.
+/// Stores it, and has the artifact looked at.
 pub(super) async fn store(app: &App, permit: &Permit, new: &RepositoryReferrer<'_>) -> Result<()> {
+    let references: Vec<String> = std::iter::once(new.digest.to_string()).chain(new.tag.map(str::to_owned)).collect();
+    let pushing = app.evidence.expect_push(app, new.name, &references).await?;
+    let result = store_on_record(app, permit, new).await;
+    if result.is_ok() {
+        let scope = SbomScope { kind: ScopeKind::Repository, name: new.name.to_owned() };
+        // It is attached; whoever follows the push has the artifact looked at.
+        if let Err(error) = app.index.expect_evidence(&scope, &new.subject).await {
+            tracing::warn!(subject = %new.subject, "an artifact is looked at later: {}", error.for_log());
+        }
+    }
+    if let Some(pushing) = pushing {
+        pushing.ended();
+    }
+    result
+}
+
+async fn store_on_record(app: &App, permit: &Permit, new: &RepositoryReferrer<'_>) -> Result<()> {
     let by_digest = new.digest.to_string();
     let reference = new.tag.unwrap_or(&by_digest);
     let change = Change {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::Method;
 use serde::Deserialize;
 
 use super::EvidenceIndex;
@@ -36,19 +35,19 @@ pub struct Pushing {
     evidence: EvidenceIndex,
     index: Index,
     repository: String,
-    reference: String,
+    references: Vec<String>,
 }
 
 impl Pushing {
     /// Says that it is over. Nobody waits for that.
     pub fn ended(&self) {
         let (evidence, index) = (self.evidence.clone(), self.index.clone());
-        let (repository, reference) = (self.repository.clone(), self.reference.clone());
+        let (repository, references) = (self.repository.clone(), self.references.clone());
         tokio::spawn(async move {
-            match index.pushed(&repository, &reference).await {
+            match index.pushed(&repository, &references).await {
                 Ok(()) => evidence.0.due.notify_one(),
                 Err(error) => {
-                    tracing::debug!(repository, reference, "a push is asked about later: {}", error.for_log());
+                    tracing::debug!(repository, ?references, "a push is asked about later: {}", error.for_log());
                 }
             }
         });
@@ -56,23 +55,19 @@ impl Pushing {
 }
 
 impl EvidenceIndex {
-    /// Writes down that a manifest is about to be put or deleted: before the request is forwarded, so that none is missed. Where this
-    /// replica looks at what was attached, it is told when the request is over.
-    pub async fn expect_push(&self, app: &App, repository: &str, reference: &str, method: &Method) -> Option<Pushing> {
-        if !matches!(*method, Method::PUT | Method::DELETE) {
-            return None;
-        }
-        // The walk through the registry finds what is missed here.
-        if let Err(error) = app.index.expect_push(repository, reference, GRACE).await {
-            tracing::warn!(repository, reference, "a push is not written down: {}", error.for_log());
-            return None;
-        }
-        app.config.supply_chain.index_evidence.then(|| Pushing {
+    /// Writes down that a manifest is about to be put or deleted, by its digest and by each tag that is set or removed: before anything
+    /// is sent, so that none is missed. Where this replica looks at what was attached, it is told when the request is over.
+    ///
+    /// # Errors
+    /// `IndexUnavailable`: nothing may be sent then, for a signature that goes unnoticed would count on.
+    pub async fn expect_push(&self, app: &App, repository: &str, references: &[String]) -> Result<Option<Pushing>> {
+        app.index.expect_push(repository, references, GRACE).await?;
+        Ok(app.config.supply_chain.index_evidence.then(|| Pushing {
             evidence: self.clone(),
             index: app.index.clone(),
             repository: repository.to_owned(),
-            reference: reference.to_owned(),
-        })
+            references: references.to_vec(),
+        }))
     }
 
     /// Finds out what a push is about, and has that looked at.
