@@ -89,6 +89,12 @@ const BEFORE: &str = "
     LEFT JOIN evidence_subjects s ON s.scope_id = c.id AND s.digest = $3
     LEFT JOIN evidence e ON e.subject_id = s.id";
 
+const IS_TOLD: &str = "
+    SELECT EXISTS (
+        SELECT FROM evidence_subjects s JOIN sbom_scopes c ON c.id = s.scope_id
+        WHERE c.kind = $1 AND c.name = $2 AND s.digest = $3 AND s.told_at > COALESCE(s.looked_at, '-infinity')
+    )";
+
 /// Whoever fails leaves it due again, later each time.
 const CLAIM: &str = "
     WITH due AS MATERIALIZED (
@@ -242,6 +248,18 @@ impl Index {
             before.pieces.extend(row.piece.into_piece()?);
         }
         Ok(before)
+    }
+
+    /// Whether something was attached to an artifact, or removed, since it was looked at.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn is_told_of_evidence(&self, scope: &SbomScope, digest: &Digest) -> Result<bool> {
+        let (is_told,): (bool,) = self
+            .fetch_one(|| {
+                sqlx::query_as(IS_TOLD).bind(scope.kind.as_str()).bind(&scope.name).bind(digest.as_bytes().as_slice())
+            })
+            .await?;
+        Ok(is_told)
     }
 
     /// Writes down what was found; nothing where somebody has looked later.

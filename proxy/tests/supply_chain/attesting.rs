@@ -195,7 +195,7 @@ async fn predicates_of_known_types_are_held_to_their_form_and_others_are_taken_a
         (
             "https://slsa.dev/provenance/v1",
             json!({
-            "buildDefinition": {"buildType": "https://example.com/build", "externalParameters": {}},
+            "buildDefinition": {"buildType": "https://example.com/build", "externalParameters": {"ref": "main"}},
             "runDetails": {"builder": {"id": "https://example.com/builder"}}}),
         ),
     ] {

@@ -1,4 +1,5 @@
-//! [`Fresh`]: who looks at an artifact because somebody waits: one at a time, and not more than once a second.
+//! [`Fresh`]: who looks at an artifact because somebody waits: one at a time, and not more than once a second, but
+//! where something was attached or removed meanwhile.
 
 use std::time::Duration;
 
@@ -29,6 +30,10 @@ impl EvidenceIndex {
     /// somebody waits, a worker goes on.
     pub(super) async fn look_now(&self, app: &App, subject: &Subject) -> Result<()> {
         let patience = app.config.supply_chain.evidence_patience;
+        // What was attached or removed since then is looked at, however short ago that was.
+        if app.index.is_told_of_evidence(&subject.scope, &subject.digest).await? {
+            self.0.fresh.0.invalidate(subject).await;
+        }
         let looking = self.0.fresh.0.try_get_with_by_ref(subject, async {
             let _place = self.0.for_clients.acquire().await.map_err(Error::internal)?;
             self.look(app, subject).await
