@@ -78,7 +78,8 @@ const FACTS: &str = "
         ORDER BY EXISTS (SELECT FROM evidence e WHERE e.subject_id = s.id AND e.refusal IS NULL) DESC, s.id DESC LIMIT $4
     ),
     family AS (SELECT 0 AS generation, * FROM own UNION ALL SELECT 1, * FROM parents)
-    SELECT f.id AS look, f.generation, f.looked_at, f.is_whole, f.is_evidence, e.*
+    SELECT f.id AS look, f.generation, f.digest, f.looked_at, f.is_whole, f.is_evidence,
+           COALESCE(f.told_at > f.looked_at, false) AS is_stale, e.*
     FROM family f LEFT JOIN evidence e ON e.subject_id = f.id
     ORDER BY f.generation, f.id LIMIT $5";
 
@@ -182,9 +183,11 @@ const CRAWLED: &str = "
 struct FactsRow {
     look: i64,
     generation: i32,
+    digest: Vec<u8>,
     looked_at: Option<OffsetDateTime>,
     is_whole: bool,
     is_evidence: bool,
+    is_stale: bool,
     #[sqlx(flatten)]
     piece: PieceRow,
 }
@@ -198,7 +201,8 @@ struct BeforeRow {
 }
 
 impl Index {
-    /// What is known of an artifact: its pieces, and those of the indexes that list it. One round trip.
+    /// What is known of an artifact: its pieces, and those of the indexes that list it. Nothing of one that something happened to since
+    /// somebody looked. One round trip.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn known_of(&self, scope: &SbomScope, digest: &Digest) -> Result<Known> {
@@ -218,13 +222,20 @@ impl Index {
         for row in rows {
             if last != Some((row.generation, row.look)) {
                 last = Some((row.generation, row.look));
+                if row.is_stale {
+                    known.stale.push(to_digest(&row.digest)?);
+                }
                 let look = Look {
-                    looked_at: row.looked_at,
+                    looked_at: row.looked_at.filter(|_| !row.is_stale),
                     is_whole: row.is_whole && is_whole,
+                    // That is in its manifest, which stays as it is.
                     is_evidence: row.is_evidence,
                     pieces: Vec::new(),
                 };
                 if row.generation == 0 { known.own = look } else { known.parents.push(look) }
+            }
+            if row.is_stale {
+                continue;
             }
             let of_parents = known.parents.last_mut().filter(|_| row.generation > 0);
             let look = of_parents.unwrap_or(&mut known.own);

@@ -109,8 +109,12 @@ impl EvidenceIndex {
     /// `TrustUnavailable`, `IndexUnavailable`.
     pub async fn fresh_facts(&self, app: &App, scope: &SbomScope, digest: &Digest) -> Result<Facts> {
         let subject = Subject { scope: scope.clone(), digest: *digest };
-        self.look_now(app, &subject).await?;
-        let known = app.index.known_of(scope, digest).await?;
+        let has_looked = self.look_now(app, &subject).await?;
+        let mut known = app.index.known_of(scope, digest).await?;
+        if has_looked && !known.stale.is_empty() {
+            self.look_once_more(app, scope, &known.stale).await?;
+            known = app.index.known_of(scope, digest).await?;
+        }
         self.judge(app, &known)
     }
 
@@ -120,7 +124,8 @@ impl EvidenceIndex {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn look_again(&self, app: &App, scope: &SbomScope, digest: &Digest) -> Result<()> {
-        self.look_now(app, &Subject { scope: scope.clone(), digest: *digest }).await
+        self.look_now(app, &Subject { scope: scope.clone(), digest: *digest }).await?;
+        Ok(())
     }
 
     fn judge(&self, app: &App, known: &Known) -> Result<Facts> {

@@ -77,7 +77,7 @@ pub fn examine(
         signed,
         sbom: summary,
         builder: of_signed.and_then(provenance::builder),
-        scan: of_signed.and_then(Scan::of),
+        scan: of_signed.and_then(|statement| Scan::of(statement, now)),
         trust_revision: trust.revision,
         setup: *setup,
     };

@@ -142,7 +142,7 @@ mod tests {
     fn nothing_is_complete_that_nobody_has_looked_at_or_that_was_left_out() {
         let (_, verifier) = believing("ci");
         assert!(!judged(&Known::default(), &verifier, &[]).complete);
-        let partial = Known { own: Look { is_whole: false, ..known(Vec::new()).own }, parents: Vec::new() };
+        let partial = Known { own: Look { is_whole: false, ..known(Vec::new()).own }, ..Known::default() };
         assert!(!judged(&partial, &verifier, &[]).complete);
         let refused = Signed::Refused { code: "no_trusted_key".into(), is_final: false, retry_at: None };
         let open = known(vec![Piece { signed: refused, trust_revision: 0, ..piece(PieceKind::Signature) }]);

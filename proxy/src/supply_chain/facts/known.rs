@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 use super::Piece;
+use crate::digest::Digest;
 
 /// What was found when somebody looked at an artifact.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub struct Known {
     pub own: Look,
     /// Of the indexes that list it.
     pub parents: Vec<Look>,
+    /// Those of them, itself included, that something was attached to or removed from since somebody looked: what was found then counts
+    /// for nothing.
+    pub stale: Vec<Digest>,
 }
 
 impl Known {

@@ -7,6 +7,9 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::supply_chain::statement::Statement;
 
+/// How far the clock of whoever has scanned may be ahead of ours.
+const AHEAD: time::Duration = time::Duration::minutes(5);
+
 /// Vulnerabilities by severity, and when they were looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scan {
@@ -104,8 +107,9 @@ struct Named {
 }
 
 impl Scan {
-    /// The scan that a statement reports, where it is one that can be read. One that does not say when it ended is none.
-    pub(super) fn of(statement: &Statement) -> Option<Self> {
+    /// The scan that a statement reports, where it is one that can be read. One that does not say when it ended is none, and neither is
+    /// one that has yet to end: it would be the newest for ever.
+    pub(super) fn of(statement: &Statement, now: OffsetDateTime) -> Option<Self> {
         let kind = statement.predicate_type.as_str();
         let is_one = kind.starts_with("https://in-toto.io/attestation/vulns")
             || kind == "https://cosign.sigstore.dev/attestation/vuln/v1";
@@ -114,7 +118,7 @@ impl Scan {
         }
         let predicate: Predicate<'_> = serde_json::from_str(statement.predicate.get()).ok()?;
         let ended = predicate.metadata.scan_finished_on.or(predicate.metadata.scan_started_on)?;
-        let ended_at = OffsetDateTime::parse(&ended, &Rfc3339).ok()?;
+        let ended_at = OffsetDateTime::parse(&ended, &Rfc3339).ok().filter(|ended_at| *ended_at - now <= AHEAD)?;
         let mut scan = Self { ended_at, critical: 0, high: 0, medium: 0, low: 0, unrated: 0 };
         for severity in severities(predicate.scanner.result?.get())? {
             scan.count(severity);
@@ -205,7 +209,8 @@ mod tests {
     }
 
     fn of(kind: &str, predicate: &Value) -> Option<Scan> {
-        Scan::of(&Statement::new(vec![Subject::new("a", &Digest::of(b"a"))], kind, predicate).unwrap())
+        let statement = Statement::new(vec![Subject::new("a", &Digest::of(b"a"))], kind, predicate).unwrap();
+        Scan::of(&statement, datetime!(2026-06-01 01:00 UTC))
     }
 
     fn counts(scan: &Scan) -> [u64; 5] {
@@ -248,6 +253,16 @@ mod tests {
         let timeless = json!({"scanner": {"result": []}, "metadata": {}});
         assert_eq!(of(IN_TOTO, &timeless), None);
         assert_eq!(counts(&scan(IN_TOTO, &json!([])).unwrap()), [0; 5]);
+    }
+
+    #[test]
+    fn a_scan_that_has_yet_to_end_is_none_but_for_clocks_that_go_ahead() {
+        let ended = |at: &str| {
+            let metadata = json!({"scanStartedOn": "2026-06-01T00:00:00Z", "scanFinishedOn": at});
+            of(IN_TOTO, &json!({"scanner": {"uri": "s", "result": []}, "metadata": metadata})).is_some()
+        };
+        assert!(ended("2026-06-01T01:05:00Z"));
+        assert!(!ended("2026-06-01T01:05:01Z") && !ended("9999-12-31T23:59:59Z"));
     }
 
     proptest! {

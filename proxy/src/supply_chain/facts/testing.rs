@@ -39,7 +39,8 @@ pub(crate) fn signer(bytes: &[u8]) -> Signed {
 
 /// Somebody has looked, and this is all.
 pub(crate) fn known(pieces: Vec<Piece>) -> Known {
-    Known { own: Look { looked_at: Some(NOW), is_whole: true, is_evidence: false, pieces }, parents: Vec::new() }
+    let own = Look { looked_at: Some(NOW), is_whole: true, is_evidence: false, pieces };
+    Known { own, ..Known::default() }
 }
 
 /// A key's fingerprint, and a verifier that believes it under a name.
