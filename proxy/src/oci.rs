@@ -10,6 +10,7 @@ mod answer;
 mod artifact;
 mod catalog;
 mod challenge;
+mod changed;
 mod gate;
 mod name;
 mod on_record;
@@ -103,7 +104,7 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
             update_tag::check(app, &permit, &route, &tags, parts).await?;
             let name = permitted_name(&route)?.clone();
             let target = Target { home: &name, path_and_query: &forward.path_and_query };
-            let changed = tags::changed(&route, &parts.method, &tags);
+            let changed = changed::names(app, &route, &parts.method, &tags).await?;
             let on_record = OnRecord::begin(&app.journal, &permit, &route, tags, &parts.method, target).await?;
             let pushing = match changed.as_slice() {
                 [] => None,

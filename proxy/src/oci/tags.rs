@@ -32,17 +32,6 @@ pub(super) fn of(route: &Route, method: &Method, raw: &str) -> Result<Vec<String
     }
 }
 
-/// The names of a manifest that is put or deleted: that of its path, and the tags that are set beside it; none where nothing is changed.
-pub(super) fn changed(route: &Route, method: &Method, tags: &[String]) -> Vec<String> {
-    let Route::Manifest { reference, .. } = route else { return Vec::new() };
-    if !matches!(*method, Method::PUT | Method::DELETE) {
-        return Vec::new();
-    }
-    let named = reference.to_string();
-    let beside: Vec<String> = tags.iter().filter(|tag| **tag != named).cloned().collect();
-    std::iter::once(named).chain(beside).collect()
-}
-
 fn each_once(tags: Vec<String>) -> Result<Vec<String>> {
     if tags.len() > MOST {
         return Err(Error::new(Code::TooManyTags, format!("One push sets at most {MOST} tags.")));
@@ -87,21 +76,6 @@ mod tests {
         }
         let upload = Route::parse("/v2/a/blobs/uploads/").unwrap();
         assert!(of(&upload, &Method::POST, "tag=v1").unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_manifest_is_changed_by_its_digest_and_by_each_tag_beside_it() {
-        let changed = |method: Method, reference: &str, raw: &str| {
-            let route = Route::parse(&format!("/v2/a/manifests/{reference}")).unwrap();
-            super::changed(&route, &method, &of(&route, &method, raw).unwrap())
-        };
-        assert_eq!(changed(Method::PUT, DIGEST, "tag=v1&tag=latest"), [DIGEST, "v1", "latest"]);
-        assert_eq!(changed(Method::PUT, "v1", ""), ["v1"]);
-        assert_eq!(changed(Method::DELETE, "v1", ""), ["v1"]);
-        assert_eq!(changed(Method::DELETE, DIGEST, ""), [DIGEST]);
-        assert!(changed(Method::GET, "v1", "").is_empty());
-        let upload = Route::parse("/v2/a/blobs/uploads/").unwrap();
-        assert!(super::changed(&upload, &Method::PUT, &[]).is_empty());
     }
 
     #[test]

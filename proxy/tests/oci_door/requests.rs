@@ -133,7 +133,7 @@ async fn the_registry_sees_the_request_that_was_checked_and_nothing_about_the_cl
 async fn tags_beside_a_digest_reach_the_registry_as_they_were_checked_and_it_says_which_it_has_set() {
     let upstream =
         Upstream::start("HTTP/1.1 201 Created\r\noci-tag: v1\r\noci-tag: latest\r\ncontent-length: 0\r\n\r\n").await;
-    let sidecar = Sidecar::start(&upstream).await;
+    let sidecar = Sidecar::with_index(&upstream, |_| ()).await;
     let target = format!("/v2/a/manifests/{DIGEST}?tag=v1&other=x&t%61g=latest&tag=v1");
     let answer = sidecar.ask("PUT", &target, "content-length: 2\r\n", "{}").await;
     assert_eq!(status(&answer), 201, "{answer}");
@@ -141,6 +141,18 @@ async fn tags_beside_a_digest_reach_the_registry_as_they_were_checked_and_it_say
     assert!(answer.contains("oci-tag: v1\r\n") && answer.contains("oci-tag: latest\r\n"), "{answer}");
     let [seen] = <[String; 1]>::try_from(upstream.seen()).unwrap();
     assert!(seen.starts_with(&format!("PUT /v2/a/manifests/{DIGEST}?tag=v1&tag=latest HTTP/1.1\r\n")), "{seen}");
+}
+
+#[tokio::test]
+async fn no_manifest_is_put_or_deleted_that_cannot_be_written_down() {
+    let upstream = Upstream::start("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").await;
+    let impatient = |config: &mut Config| config.database.acquire_timeout = Duration::from_millis(500);
+    let sidecar = Sidecar::with(&upstream, impatient).await;
+    let target = format!("/v2/a/manifests/{DIGEST}");
+    for (method, fields, body) in [("PUT", "content-length: 2\r\n", "{}"), ("DELETE", "", "")] {
+        assert_eq!(status(&sidecar.ask(method, &target, fields, body).await), 503, "{method}");
+    }
+    assert!(upstream.seen().is_empty(), "{:?}", upstream.seen());
 }
 
 #[tokio::test]
@@ -158,7 +170,8 @@ async fn a_body_keeps_its_length_on_the_way() {
 #[tokio::test]
 async fn a_manifest_that_grows_too_large_on_the_way_is_cut_off() {
     let upstream = Upstream::start(OK).await;
-    let sidecar = Sidecar::with(&upstream, |config| config.limits.manifest_bytes = bytesize::ByteSize::b(1000)).await;
+    let small = |config: &mut Config| config.limits.manifest_bytes = bytesize::ByteSize::b(1000);
+    let sidecar = Sidecar::with_index(&upstream, small).await;
     let body = format!("3e8\r\n{}\r\n1\r\ny\r\n0\r\n\r\n", "x".repeat(1000));
     let answer = sidecar.ask("PUT", "/v2/a/manifests/latest", "transfer-encoding: chunked\r\n", &body).await;
     assert_eq!(status(&answer), 413, "{answer}");
