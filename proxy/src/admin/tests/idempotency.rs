@@ -94,7 +94,7 @@ async fn every_post_of_the_description_takes_a_key() {
             }
             "attach_sbom" => (json!({}), &root, 404),
             "validate_sbom" => (json!({"bomFormat": "CycloneDX", "specVersion": "1.6"}), &root, 200),
-            "retry_signing" => (json!({}), &root, 200),
+            "retry_signing" => (Value::Null, &root, 200),
             "create_signing_key" => (json!({"name": "release", "usage": "release"}), &root, 201),
             "rotate_signing_key" => (json!({}), &root, 201),
             "revoke_signing_key_generation" => (json!({"reason": "stolen"}), &root, 200),
