@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use zas_proxy::config::Config;
+use zas_proxy::config::{AuditReads, Config};
 use zas_proxy::digest::Digest;
 use zas_proxy::index::{NewTrustedSigner, TrustedSigner, TrustedSignerChange};
 use zas_proxy::supply_chain::bundle::{Bundle, Content};
@@ -43,7 +43,12 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let sidecar = Sidecar::start(change).await;
+        let sidecar = Sidecar::start(|config| {
+            // A refusal is on record before it is answered.
+            config.audit.reads = AuditReads::Strict;
+            change(config);
+        });
+        let sidecar = sidecar.await;
         let registry = Client::new(sidecar.app.config.store.url.clone(), None);
         let world = Self { sidecar, registry };
         let everything = json!({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}});
