@@ -80,7 +80,9 @@ async fn start(mut config: Config, options: &Options, say: &impl Fn(String)) -> 
     config.listen.address.clone_from(&options.listen);
     config.audit.checkpoint_key_file = Some(credentials::audit_key(&folder)?);
     config.identity.key_ring = vec![credentials::ring_key(&folder)?];
-    if config.listen.external_url.is_none() && has_one_address(&options.listen, free) {
+    // With domains of its own it has more names than one, and clients are answered by that which they use.
+    let has_one_name = config.s3.domains.is_empty() && has_one_address(&options.listen, free);
+    if config.listen.external_url.is_none() && has_one_name {
         config.listen.external_url = Some(banner::endpoint(free, options.tls));
     }
     let mut trust = None;

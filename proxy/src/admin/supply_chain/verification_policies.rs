@@ -215,6 +215,7 @@ pub(super) async fn get_verification_policy_history(
 ) -> Result<Json<History>, Refusal> {
     let Query(page) = page?;
     let limit = bounded(page.limit)?;
+    check_name(&name, "A verification policy's name", "verification_policy", NAME)?;
     let entries = app.index.verification_policy_history(&name, page.before, limit + 1).await?;
     Ok(Json(History::of(entries, limit)))
 }
