@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 
 use crate::harness::Endpoint;
 use crate::load::signature::{self, Hash};
@@ -27,7 +27,7 @@ pub struct Answer {
     /// The status.
     pub status: StatusCode,
     /// The headers.
-    pub headers: http::HeaderMap,
+    pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
 }
@@ -53,22 +53,23 @@ impl S3 {
         let origin = &self.endpoint.url;
         signature::add(&mut request, origin, &self.endpoint.access_key, &self.endpoint.secret_key, Hash::Sha256(hash))?;
         let (parts, ()) = request.into_parts();
-        let url = format!("{origin}{target}");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let http = reqwest::Client::builder()
-                .tls_danger_accept_invalid_certs(true)
-                .no_proxy()
-                .timeout(DEADLINE)
-                .build()?;
-            let answer = http.request(parts.method, url).headers(parts.headers).body(body).send().await?;
-            let (status, headers) = (answer.status(), answer.headers().clone());
-            Ok(Answer { status, headers, body: answer.bytes().await.context("the answer broke off")? })
-        })
+        exchange(parts.method, &format!("{origin}{target}"), parts.headers, body)
     }
 
     /// Stores an object; whether it was acknowledged.
     pub fn put(&self, path: &str, body: Bytes) -> bool {
         self.send(Method::PUT, path, body).is_ok_and(|answer| answer.status == StatusCode::OK)
     }
+}
+
+/// One request over a connection of its own, and its answer, read whole.
+pub(crate) fn exchange(method: Method, url: &str, headers: HeaderMap, body: Bytes) -> Result<Answer> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let http =
+            reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().timeout(DEADLINE).build()?;
+        let answer = http.request(method, url).headers(headers).body(body).send().await?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        Ok(Answer { status, headers, body: answer.bytes().await.context("the answer broke off")? })
+    })
 }

@@ -37,6 +37,8 @@ pub enum Tool {
     Helm,
     /// The client of signatures `cosign`.
     Cosign,
+    /// The writer of SBOMs `syft`.
+    Syft,
     /// The S3 client `rclone`.
     Rclone,
     /// The S3 server `minio`, for comparing speed; no test needs it.
@@ -51,7 +53,7 @@ pub enum Tool {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Registry,
         Self::Conformance,
         Self::Oras,
@@ -61,6 +63,7 @@ impl Tool {
         Self::Skopeo,
         Self::Helm,
         Self::Cosign,
+        Self::Syft,
         Self::Rclone,
         Self::Minio,
         Self::Python,
@@ -81,6 +84,7 @@ impl Tool {
             Self::Skopeo => "skopeo",
             Self::Helm => "helm",
             Self::Cosign => "cosign",
+            Self::Syft => "syft",
             Self::Rclone => "rclone",
             Self::Minio => "minio",
             Self::Python => "python",
@@ -127,6 +131,7 @@ pub fn provide(tool: Tool) -> Result<PathBuf, ToolError> {
         Tool::Skopeo => debian::provide(&cache, tool.name()),
         Tool::Helm => go::provide(&cache, &go::HELM),
         Tool::Cosign => go::provide(&cache, &go::COSIGN),
+        Tool::Syft => go::provide(&cache, &go::SYFT),
         Tool::Rclone => go::provide(&cache, &go::RCLONE),
         Tool::Minio => go::provide(&cache, &go::MINIO),
         Tool::Python | Tool::AwsCli | Tool::Schemathesis => python::provide(&cache, tool.name()),

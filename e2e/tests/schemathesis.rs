@@ -18,14 +18,25 @@ const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/
 const DEADLINE: Duration = Duration::from_secs(480);
 
 /// What can be listed with root's key.
-const LISTS: [&str; 6] = ["buckets", "policies", "roles", "access-keys", "sessions", "revocations"];
+const LISTS: [&str; 9] = [
+    "buckets",
+    "policies",
+    "roles",
+    "access-keys",
+    "sessions",
+    "revocations",
+    "signing-keys",
+    "trusted-keys",
+    "trusted-identities",
+];
 
 #[test]
 fn the_management_api_is_as_it_is_described() -> Result<()> {
     const TEST: &str = "the_management_api_is_as_it_is_described";
     let Some(schemathesis) = require(Tool::Schemathesis, TEST)? else { return Ok(()) };
-    // It shows many wrong credentials in a minute, and shall be listened to all the same.
-    let environment = vec![("ZAS_RATES__FAILURES_PER_MINUTE".to_owned(), "0".to_owned())];
+    // It shows many wrong credentials in a minute, asks for much that it may not do, and shall be listened to all the same.
+    let unlimited = ["ZAS_RATES__FAILURES_PER_MINUTE", "ZAS_RATES__DENIALS_PER_MINUTE"];
+    let environment = unlimited.map(|name| (name.to_owned(), "0".to_owned())).to_vec();
     let dev = DevServer::start(&Options { environment, ..Options::default() })?;
     let api = Api { room: Room::new(dev.endpoint())?, url: dev.endpoint().url.clone() };
     let root = (dev.endpoint().access_key.clone(), dev.endpoint().secret_key.clone());

@@ -8,6 +8,7 @@ mod operand;
 mod operator;
 
 pub(crate) use operand::Operands;
+pub use operator::condition_operators;
 pub(crate) use operator::{Family, Operator};
 
 use crate::context::{Found, Scope};

@@ -41,6 +41,24 @@ impl<'a> Found<'a> {
 pub trait Context {
     /// What is known of a key whose source is the request or the artifact.
     fn find<'a>(&'a self, key: &Key) -> Found<'a>;
+
+    /// What denials count that depend on what is known of an artifact.
+    fn gate(&self) -> Gate {
+        Gate::Enforce
+    }
+}
+
+/// What a `Deny` counts whose conditions ask for signatures, reports and attestations of an artifact. An `Allow` with such conditions
+/// counts always as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Gate {
+    /// As it is written.
+    #[default]
+    Enforce,
+    /// It denies nothing, and the decision names it where it would have.
+    Audit,
+    /// Nothing.
+    Off,
 }
 
 /// A context without any key.

@@ -61,13 +61,25 @@ pub struct Decision {
     pub missing: Vec<Key>,
     /// Of a refusal: the keys whose values could not be told.
     pub unknown: Vec<Key>,
+    /// Of a permission: statements that would have denied, and are only put on record (`"Mode": "Audit"`, [`Gate::Audit`](crate::Gate)).
+    pub audited: SmallVec<[StatementRef; 1]>,
+    /// Whether it could come out otherwise, or name other statements, if what is said of the artifact were known.
+    pub is_open: bool,
 }
 
 impl Decision {
     /// A decision by no statement.
     #[must_use]
     pub fn new(effect: Effect, reason: Reason) -> Self {
-        Self { effect, reason, statements: SmallVec::new(), missing: Vec::new(), unknown: Vec::new() }
+        Self {
+            effect,
+            reason,
+            statements: SmallVec::new(),
+            missing: Vec::new(),
+            unknown: Vec::new(),
+            audited: SmallVec::new(),
+            is_open: false,
+        }
     }
 
     /// Whether the request may go on.

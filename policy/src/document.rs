@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::Principal;
 use crate::action::ActionSet;
 use crate::condition::{self, Condition, fit};
-use crate::context::Scope;
+use crate::context::{Gate, Scope};
 use crate::decision::{Effect, StatementRef};
 use crate::principals::PrincipalPattern;
 use crate::template::{Fit, Template};
@@ -41,6 +41,8 @@ struct About {
     actions: ActionSet,
     /// Their places.
     statements: Arc<[usize]>,
+    /// Whether some of them may be put on record alone.
+    may_be_audited: bool,
 }
 
 /// One statement.
@@ -53,6 +55,19 @@ pub(crate) struct Statement {
     pub resources: Resources,
     /// Those that may have to be looked up stand last.
     pub conditions: Box<[Condition]>,
+    /// Whether it says itself that it denies nothing, and is only put on record.
+    pub is_audited: bool,
+}
+
+/// What a denial counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Force {
+    /// It denies.
+    Denies,
+    /// It is put on record.
+    IsAudited,
+    /// Nothing.
+    None,
 }
 
 /// Whom a statement is about.
@@ -91,7 +106,8 @@ impl Policy {
         let of = |effect| {
             let about = || statements.iter().enumerate().filter(move |(_, statement)| statement.effect == effect);
             let actions = about().fold(ActionSet::default(), |all, (_, statement)| all.union(&statement.actions));
-            About { actions, statements: about().map(|(at, _)| at).collect() }
+            let may_be_audited = about().any(|(_, statement)| statement.is_audited || statement.asks_for_evidence());
+            About { actions, statements: about().map(|(at, _)| at).collect(), may_be_audited }
         };
         Self { name: name.into(), allowed: of(Effect::Allow), denied: of(Effect::Deny), statements: statements.into() }
     }
@@ -106,6 +122,7 @@ impl Policy {
             principals: Principals::AllBut(Box::new([])),
             resources: Resources::AllBut(Box::new([])),
             conditions: Box::new([]),
+            is_audited: false,
         };
         Self::new(name, vec![statement])
     }
@@ -136,9 +153,30 @@ impl Policy {
         }
         about.statements.iter().find_map(|at| {
             let statement = self.statements.get(*at)?;
+            if effect == Effect::Deny && statement.force(scope.request.context.gate()) != Force::Denies {
+                return None;
+            }
             let matched = statement.matches(scope, resource);
             let counts = matched == Match::Yes || (matched == Match::Unknown && effect == Effect::Deny);
             counts.then(|| (self.reference(*at, statement), matched))
+        })
+    }
+
+    /// The statements that would deny, and are only put on record.
+    pub(crate) fn audited<'a>(
+        &'a self,
+        scope: &'a Scope<'_>,
+        resource: &'a str,
+    ) -> impl Iterator<Item = (StatementRef, Match)> + 'a {
+        let concerned = self.denied.may_be_audited && self.denied.actions.contains(scope.request.action);
+        let places = if concerned { &*self.denied.statements } else { &[] };
+        places.iter().filter_map(move |at| {
+            let statement = self.statements.get(*at)?;
+            if statement.force(scope.request.context.gate()) != Force::IsAudited {
+                return None;
+            }
+            let matched = statement.matches(scope, resource);
+            matches!(matched, Match::Yes | Match::Unknown).then(|| (self.reference(*at, statement), matched))
         })
     }
 
@@ -152,6 +190,20 @@ impl Policy {
 }
 
 impl Statement {
+    /// Whether a condition asks for what is said of an artifact.
+    pub(crate) fn asks_for_evidence(&self) -> bool {
+        self.conditions.iter().any(|condition| condition.key.name.is_evidence())
+    }
+
+    fn force(&self, gate: Gate) -> Force {
+        match gate {
+            Gate::Off if self.asks_for_evidence() => Force::None,
+            Gate::Audit if self.asks_for_evidence() => Force::IsAudited,
+            _ if self.is_audited => Force::IsAudited,
+            _ => Force::Denies,
+        }
+    }
+
     /// Whether it is about the request of the scope; `resource`: its resource's name.
     pub(crate) fn matches(&self, scope: &Scope<'_>, resource: &str) -> Match {
         if !self.actions.contains(scope.request.action) {

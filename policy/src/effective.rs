@@ -58,7 +58,8 @@ fn is_about_buckets(action: Action) -> bool {
 }
 
 fn collect(policy: &Policy, narrows: bool, scope: &Scope<'_>, bucket: &str, grants: &mut Vec<Grant>) {
-    for (at, statement) in policy.statements.iter().enumerate() {
+    // What is only put on record takes nothing.
+    for (at, statement) in policy.statements.iter().enumerate().filter(|(_, statement)| !statement.is_audited) {
         if !statement.actions.contains(scope.request.action) || !statement.principals.include(scope.request.principal) {
             continue;
         }

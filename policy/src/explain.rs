@@ -24,6 +24,8 @@ pub struct Considered {
     pub effect: Effect,
     /// Whether it is of a policy that only narrows.
     pub narrows: bool,
+    /// Whether it says itself that it is only put on record.
+    pub is_audited: bool,
     /// Whether it matches, and if not, why.
     pub outcome: Outcome,
 }
@@ -65,6 +67,26 @@ impl PolicySet {
             .collect();
         Explanation { decision: self.decide(request), statements }
     }
+
+    /// Decides whether a role may be taken, as [`Self::decide_trust`] does, and tells what each statement said; `None` where there
+    /// is no such role. Of the policies that are attached to the caller only what denies counts, so that only that is told.
+    #[must_use]
+    pub fn explain_trust(&self, role: &str, request: &Request<'_>) -> Option<Explanation> {
+        let decision = self.decide_trust(role, request)?;
+        let trust = &self.role(role)?.trust;
+        let name = ResourceName::new(request.action, request.resource);
+        let scope = Scope::new(*request, false);
+        let consider = |policy: &Policy, narrows| consider(policy, narrows, &scope, name.as_str());
+        let attached = self.concerning(request.principal, request.resource);
+        let denies =
+            attached.iter().flat_map(|policy| consider(policy, false)).filter(|said| said.effect == Effect::Deny);
+        let statements = consider(trust, false)
+            .into_iter()
+            .chain(denies)
+            .chain(request.narrowed_by.iter().flat_map(|policy| consider(policy, true)))
+            .collect();
+        Some(Explanation { decision, statements })
+    }
 }
 
 fn consider(policy: &Policy, narrows: bool, scope: &Scope<'_>, resource: &str) -> Vec<Considered> {
@@ -73,6 +95,7 @@ fn consider(policy: &Policy, narrows: bool, scope: &Scope<'_>, resource: &str) -
         statement: policy.reference(at, statement),
         effect: statement.effect,
         narrows,
+        is_audited: statement.is_audited,
         outcome: match statement.matches(scope, resource) {
             Match::Yes => Outcome::Matches,
             Match::Unknown => Outcome::Unknown,

@@ -44,6 +44,12 @@ macro_rules! keys {
                 match self { $(Self::$variant => Source::$source),+ }
             }
 
+            /// Whether it is about what is said of an artifact: signatures, reports, attestations.
+            #[must_use]
+            pub const fn is_evidence(self) -> bool {
+                matches!(self.source(), Source::Artifact) && !matches!(self, Self::ExistingObjectTag)
+            }
+
             const fn flags(self) -> &'static [Flag] {
                 match self { $(Self::$variant => &[$(Flag::$flag),*]),+ }
             }

@@ -34,7 +34,8 @@ mod within;
 
 pub use action::{Action, ActionSet, ParseActionError, Service};
 pub use builtin::{Builtin, all as builtin_policies, named as builtin_policy};
-pub use context::{Context, Empty, Found, Request};
+pub use condition::condition_operators;
+pub use context::{Context, Empty, Found, Gate, Request};
 pub use decision::{Decision, Effect, Reason, StatementRef};
 pub use document::{Kind, Policy};
 pub use effective::Grant;
@@ -44,5 +45,5 @@ pub use glob::matches_pattern;
 pub use key::{Key, KeyName, Source};
 pub use parse::MAX_DOCUMENT;
 pub use principal::{Identity, Principal, Session};
-pub use resource::Resource;
+pub use resource::{Resource, UnknownResource};
 pub use set::{PolicySet, PolicySetBuilder, Role, Target};

@@ -11,6 +11,7 @@ use crate::builtin;
 use crate::context::{Request, Scope};
 use crate::decision::{Decision, Effect, Reason, StatementRef};
 use crate::document::{Match, Policy};
+use crate::key::KeyName;
 use crate::resource::ResourceName;
 use crate::{Action, Identity, Principal, Resource};
 
@@ -102,6 +103,20 @@ impl PolicySet {
             None => with_notes(Decision::new(Effect::Deny, Reason::NoStatementAllows), scope),
         };
         Some(decision)
+    }
+
+    /// What a statement asks of an artifact, of those that concern a request.
+    #[must_use]
+    pub fn evidence_asked_for(&self, request: &Request<'_>, statement: &StatementRef) -> Vec<KeyName> {
+        let policies = self.concerning(request.principal, request.resource);
+        let mut all = policies.iter().chain(request.narrowed_by).filter(|policy| policy.name() == &*statement.policy);
+        let found = all.find_map(|policy| policy.statements.get(usize::try_from(statement.index).ok()?));
+        let keys =
+            found.into_iter().flat_map(|statement| statement.conditions.iter().map(|condition| condition.key.name));
+        let mut keys: Vec<KeyName> = keys.filter(|key| key.is_evidence()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
     }
 
     /// A policy by its name.
@@ -225,7 +240,14 @@ fn weigh(request: &Request<'_>, policies: &[&Policy], takes_notes: bool) -> Deci
             None => return with_notes(Decision::new(Effect::Deny, Reason::NotWithinNarrowerPolicy), scope),
         }
     }
-    by(Effect::Allow, Reason::StatementAllows, statements)
+    let mut decision = by(Effect::Allow, Reason::StatementAllows, statements);
+    for policy in policies.iter().chain(request.narrowed_by) {
+        for (statement, matched) in policy.audited(&scope, name.as_str()) {
+            decision.is_open |= matched == Match::Unknown;
+            decision.audited.push(statement);
+        }
+    }
+    decision
 }
 
 /// The first statement that denies: one that surely does before one that may.
@@ -247,5 +269,8 @@ fn by(effect: Effect, reason: Reason, statements: SmallVec<[StatementRef; 2]>) -
 
 fn with_notes(mut decision: Decision, scope: Scope<'_>) -> Decision {
     (decision.missing, decision.unknown) = scope.into_notes();
+    // What surely denies, nothing that is still to be learned can undo.
+    decision.is_open =
+        decision.reason != Reason::StatementDenies && decision.unknown.iter().any(|key| key.name.is_evidence());
     decision
 }

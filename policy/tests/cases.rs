@@ -7,18 +7,34 @@ use std::path::Path;
 
 use serde_json::Value;
 use zas_policy::{
-    Action, Context, Found, Identity, Key, Kind, Policy, PolicySet, Principal, Request, Resource, Role, Session, Target,
+    Action, Context, Found, Gate, Identity, Key, Kind, Policy, PolicySet, Principal, Request, Resource, Role, Session,
+    Target,
 };
 
-struct Known(BTreeMap<String, Vec<String>>);
+struct Known {
+    values: BTreeMap<String, Vec<String>>,
+    gate: Gate,
+}
 
 impl Context for Known {
     fn find<'a>(&'a self, key: &Key) -> Found<'a> {
-        match self.0.get(&key.to_string().to_lowercase()) {
+        match self.values.get(&key.to_string().to_lowercase()) {
             None => Found::Missing,
             Some(values) if values.iter().any(|value| value == "<unknown>") => Found::Unknown,
             Some(values) => Found::list(values),
         }
+    }
+
+    fn gate(&self) -> Gate {
+        self.gate
+    }
+}
+
+fn gate(value: &Value) -> Gate {
+    match value.as_str() {
+        Some("off") => Gate::Off,
+        Some("audit") => Gate::Audit,
+        _ => Gate::Enforce,
     }
 }
 
@@ -103,7 +119,8 @@ fn check(set: &PolicySet, case: &Value) {
     let action: Action = case["action"].as_str().unwrap().parse().unwrap();
     let resource = resource(case["resource"].as_str().unwrap_or_default());
     let context = case["context"].as_object().into_iter().flatten();
-    let context = Known(context.map(|(key, values)| (key.to_lowercase(), strings(values))).collect());
+    let values = context.map(|(key, values)| (key.to_lowercase(), strings(values))).collect();
+    let context = Known { values, gate: gate(&case["gate"]) };
     let session = case.get("session_policy").map(|document| read(Kind::Session, "session", document));
     let narrowed_by: Vec<&Policy> = session.iter().collect();
     let request =
@@ -119,8 +136,12 @@ fn check(set: &PolicySet, case: &Value) {
         }
     };
     listed(decision.statements.iter().map(ToString::to_string).collect(), "statements");
+    listed(decision.audited.iter().map(ToString::to_string).collect(), "audited");
     listed(decision.missing.iter().map(ToString::to_string).collect(), "missing");
     listed(decision.unknown.iter().map(ToString::to_string).collect(), "unknown");
+    if let Some(expected) = case["is_open"].as_bool() {
+        assert_eq!(decision.is_open, expected, "{named}: is_open");
+    }
 }
 
 #[test]

@@ -94,6 +94,8 @@ fn what_a_statement_may_not_say_is_refused() {
             "At least one value",
         ),
         (r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "Sid": 7}"#, "A string stands here"),
+        (r#"{"Effect": "Deny", "Mode": "audit", "Action": "*", "Resource": "*"}"#, "The Mode is"),
+        (r#"{"Effect": "Allow", "Mode": "Audit", "Action": "*", "Resource": "*"}"#, "Only a Deny can be audited"),
     ];
     for (statement, expected) in refusals {
         let said = refused(Kind::Identity, &identity(statement));
@@ -224,6 +226,37 @@ fn a_document_that_cannot_be_read_denies_in_place_of_what_it_said() {
         narrowed_by: &[],
     };
     assert_eq!(set.decide(&request).statements.first().unwrap().to_string(), "broken#CannotBeRead");
+}
+
+#[test]
+fn what_a_statement_asks_of_an_artifact_is_told() {
+    let policy = identity(
+        r#"{"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "b/*"},
+           {"Sid": "Safe", "Effect": "Deny", "Action": "s3:GetObject", "Resource": "b/*",
+            "Condition": {"Bool": {"zas:Signed": "false", "aws:SecureTransport": "true"},
+                          "NumericGreaterThan": {"zas:VulnCritical": "0"}}}"#,
+    );
+    let set = PolicySet::builder()
+        .policy(Policy::parse(Kind::Identity, "p", &policy).unwrap())
+        .attach("p", Target::User("alice".into()))
+        .build();
+    let alice = Principal::identity(Identity { name: "alice".into(), ..Identity::default() });
+    let resource = zas_policy::Resource::object("b", "k");
+    let request = zas_policy::Request {
+        principal: &alice,
+        action: zas_policy::Action::GetObject,
+        resource: &resource,
+        context: &Empty,
+        narrowed_by: &[],
+    };
+    let asked_for = |index: usize| {
+        let statement = zas_policy::StatementRef { policy: "p".into(), index: index.try_into().unwrap(), sid: None };
+        set.evidence_asked_for(&request, &statement)
+    };
+    assert!(asked_for(0).is_empty() && asked_for(9).is_empty());
+    let mut asked: Vec<_> = asked_for(1).into_iter().map(zas_policy::KeyName::as_str).collect();
+    asked.sort_unstable();
+    assert_eq!(asked, ["zas:Signed", "zas:VulnCritical"]);
 }
 
 #[test]

@@ -7,17 +7,20 @@
 mod authority;
 mod caller;
 mod conditions;
+mod gate;
 mod narrower;
 mod policies;
 
 pub use authority::{Authority, Taken};
 pub use caller::Caller;
 pub use conditions::Conditions;
+pub use gate::{Artifact, LookUp};
 pub use policies::Policies;
 
 use zas_policy::{Action, Principal, Resource};
 
 use crate::audit::{Decided, Kind, Record};
+use crate::digest::Digest;
 
 /// Proof that the caller may perform `action` on `resource`.
 #[derive(Debug, Clone)]
@@ -26,6 +29,31 @@ pub struct Permit {
     action: Action,
     resource: Resource,
     decided: Decided,
+    audited: Vec<String>,
+    gated: Gated,
+}
+
+/// Which artifact a permit is for, where a policy has asked what is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gated {
+    /// No policy has: it is for whatever the resource is.
+    No,
+    /// For none: there was no artifact that rules are for.
+    ForNone,
+    /// For the one whose manifest has this digest.
+    For(Digest),
+}
+
+impl Gated {
+    /// Whether it is for this artifact.
+    #[must_use]
+    pub fn is_for(self, digest: Option<&Digest>) -> bool {
+        match self {
+            Self::No => true,
+            Self::ForNone => false,
+            Self::For(permitted) => digest == Some(&permitted),
+        }
+    }
 }
 
 impl Permit {
@@ -53,6 +81,24 @@ impl Permit {
         &self.resource
     }
 
+    /// The one artifact that it is for, where a policy has asked what is known of it. Whoever hands out bytes makes sure that they are of
+    /// that one.
+    #[must_use]
+    pub const fn gated(&self) -> Gated {
+        self.gated
+    }
+
+    /// The statements that would have denied it, and are only put on record.
+    #[must_use]
+    pub fn audited(&self) -> &[String] {
+        &self.audited
+    }
+
+    const fn of(mut self, gated: Gated) -> Self {
+        self.gated = gated;
+        self
+    }
+
     /// The record of a change that succeeds, to be committed with it; `None` where nothing is to be recorded.
     #[must_use]
     pub fn record(&self) -> Option<Record> {
@@ -62,7 +108,26 @@ impl Permit {
     /// A record of what was permitted, without its outcome; `None` where nothing is to be recorded.
     #[must_use]
     pub fn recorded(&self, kind: Kind) -> Option<Record> {
-        let record = self.caller.trail().record(kind, self.principal(), self.action, &self.resource)?;
-        Some(record.decided(&self.decided))
+        let record = self.caller.record(kind, self.action, &self.resource)?.decided(&self.decided);
+        if self.audited.is_empty() {
+            return Some(record);
+        }
+        Some(record.note(format!("would be denied by {}", self.audited.join(", "))))
+    }
+
+    /// This permit; what it records names the statements of both. For what is one request, and was asked for part by part.
+    #[must_use]
+    pub fn beside(mut self, other: &Self) -> Self {
+        for statement in &other.decided.statements {
+            if !self.decided.statements.contains(statement) {
+                self.decided.statements.push(statement.clone());
+            }
+        }
+        for statement in &other.audited {
+            if !self.audited.contains(statement) {
+                self.audited.push(statement.clone());
+            }
+        }
+        self
     }
 }

@@ -6,6 +6,7 @@
 //! What does not live here: anything that asks the network or the disk whether a value works.
 
 mod access_keys;
+mod artifacts;
 mod audit;
 mod authorization;
 mod blobs;
@@ -23,9 +24,11 @@ mod private_url;
 mod rates;
 mod s3;
 mod store;
+mod supply_chain;
 mod telemetry;
 
 pub use access_keys::{AccessKey, Secret};
+pub use artifacts::Artifacts;
 pub use audit::{Audit, AuditFormat, AuditReads, AuditWebhook};
 pub use authorization::Authorization;
 pub use blobs::Blobs;
@@ -42,6 +45,7 @@ pub use private_url::PrivateUrl;
 pub use rates::Rates;
 pub use s3::{DefaultQuota, S3};
 pub use store::{Breaker, Retry, Store, StoreToken};
+pub use supply_chain::{Builder, GateMode, SignatureLog, SupplyChain, TrustedRoot};
 pub use telemetry::{LogFormat, Telemetry};
 
 use schemars::JsonSchema;
@@ -67,6 +71,10 @@ pub struct Config {
     pub s3: S3,
     /// The life of blobs between upload and deletion.
     pub blobs: Blobs,
+    /// S3 objects as OCI artifacts, and what refers to them.
+    pub artifacts: Artifacts,
+    /// Signatures, attestations and bills of materials.
+    pub supply_chain: SupplyChain,
     /// Who may be known.
     pub identity: Identity,
     /// Answers that are given again.
@@ -79,4 +87,13 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// The keys that open the service. With none, nothing is served but the probes.
     pub access_keys: Vec<AccessKey>,
+}
+
+impl Config {
+    /// The URI by which verdicts call this verifier.
+    #[must_use]
+    pub fn verifier(&self) -> String {
+        let external = || Some(format!("{}/-/api/v1", self.listen.external_url.as_deref()?.trim_end_matches('/')));
+        self.supply_chain.verifier.clone().or_else(external).unwrap_or_else(|| "urn:zot-artifact-store".to_owned())
+    }
 }

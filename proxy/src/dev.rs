@@ -7,6 +7,7 @@
 mod banner;
 mod certificate;
 pub mod child;
+mod configuration;
 mod credentials;
 mod folder;
 mod keycloak;
@@ -79,6 +80,11 @@ async fn start(mut config: Config, options: &Options, say: &impl Fn(String)) -> 
     config.listen.address.clone_from(&options.listen);
     config.audit.checkpoint_key_file = Some(credentials::audit_key(&folder)?);
     config.identity.key_ring = vec![credentials::ring_key(&folder)?];
+    // With domains of its own it has more names than one, and clients are answered by that which they use.
+    let has_one_name = config.s3.domains.is_empty() && has_one_address(&options.listen, free);
+    if config.listen.external_url.is_none() && has_one_name {
+        config.listen.external_url = Some(banner::endpoint(free, options.tls));
+    }
     let mut trust = None;
     if options.tls {
         let made = certificate::load_or_create(&folder, &certificate::names(&options.listen, free))?;
@@ -107,6 +113,7 @@ async fn start(mut config: Config, options: &Options, say: &impl Fn(String)) -> 
     config.identity.issuers.extend(keycloak.iter().map(|keycloak| keycloak.issuer.clone()));
     let issuer = config.identity.issuers.first().map(|issuer| issuer.url.clone());
 
+    configuration::write(&folder, &config)?;
     let service = Service::start(config).await.map_err(|error| anyhow::anyhow!(error.for_operator()))?;
     let banner =
         banner::text(service.address(), &root, &folder.path(credentials::FILE), trust.as_deref(), issuer.as_deref());
@@ -172,9 +179,28 @@ fn check_that_the_port_is_free(address: &str) -> anyhow::Result<SocketAddr> {
     }
 }
 
+/// Whether clients reach what listens on `address` at one address that is known before it listens. On all interfaces each has their own;
+/// port 0 is another port by then.
+fn has_one_address(address: &str, bound: SocketAddr) -> bool {
+    let is_any_port = address.rsplit_once(':').is_none_or(|(_, port)| port.parse() == Ok(0_u16));
+    !is_any_port && !bound.ip().is_unspecified()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clients_are_told_one_address_only_where_there_is_one() {
+        let bound = |address: &str| address.parse::<SocketAddr>().unwrap();
+        assert!(has_one_address("127.0.0.1:9800", bound("127.0.0.1:9800")));
+        assert!(has_one_address("[::1]:9800", bound("[::1]:9800")));
+        assert!(!has_one_address("127.0.0.1:0", bound("127.0.0.1:41234")), "another port is bound when it listens");
+        assert!(
+            !has_one_address("0.0.0.0:9800", bound("0.0.0.0:9800"))
+                && !has_one_address("[::]:9800", bound("[::]:9800"))
+        );
+    }
 
     #[test]
     fn a_port_in_use_gets_a_clear_message() {

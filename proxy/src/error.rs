@@ -28,14 +28,38 @@ pub struct Error {
     message: Cow<'static, str>,
     detail: Option<String>,
     details: Vec<(&'static str, String)>,
+    problems: Option<Box<Problems>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     retry_after: Option<Duration>,
+}
+
+/// Few errors have any, and all are handed on: they stay small.
+#[derive(Debug, Default)]
+struct Problems(Vec<Problem>);
+
+/// What is wrong in one place of a document that a client has sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where: a JSON pointer, a path, a line.
+    pub field: String,
+    /// Which rule it breaks.
+    pub rule: &'static str,
+    /// What is wrong, for people.
+    pub message: String,
 }
 
 impl Error {
     /// An error with a text of its own for the client.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), detail: None, details: Vec::new(), source: None, retry_after: None }
+        Self {
+            code,
+            message: message.into(),
+            detail: None,
+            details: Vec::new(),
+            problems: None,
+            source: None,
+            retry_after: None,
+        }
     }
 
     /// A fault of ours: the client reads the table's text, the log keeps `detail`.
@@ -55,6 +79,19 @@ impl Error {
     pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         self.details.push((name, value.to_string()));
         self
+    }
+
+    /// Adds what is wrong in one place of a document; our JSON shows all of them under `problems`.
+    #[must_use]
+    pub fn problem(mut self, problem: Problem) -> Self {
+        self.problems.get_or_insert_default().0.push(problem);
+        self
+    }
+
+    /// What is wrong in the places of a document.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        self.problems.as_ref().map_or(&[], |problems| problems.0.as_slice())
     }
 
     /// The named facts for the client.

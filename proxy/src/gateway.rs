@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, Uri, header, request::Parts};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use tracing::Instrument;
@@ -132,10 +132,19 @@ impl Gate {
     }
 
     /// Counts wrong credentials by address, and puts them on record. That the rate keeps a flood out of the log is why they may be.
-    fn note_failure(&self, api: audit::Api, code: Code, shown: &Shown, context: &RequestContext) {
+    ///
+    /// # Errors
+    /// `SlowDown` where that takes too long: nothing else may be answered then.
+    async fn note_failure(
+        &self,
+        api: audit::Api,
+        code: Code,
+        shown: &Shown,
+        context: &RequestContext,
+    ) -> Result<(), Error> {
         // Whoever shows nothing has not failed: clients ask so what is wanted.
         if !is_wrong_credential(code) || (code == Code::Unauthenticated && !shown.has_authorization) {
-            return;
+            return Ok(());
         }
         let address = context.peer.map(|peer| peer.ip());
         if let Some(address) = address {
@@ -148,7 +157,7 @@ impl Gate {
             .client(address, user_agent, context.secure)
             .decided(&Decided::default())
             .answered(code.row().status, Some(code));
-        self.app.journal.offer(record);
+        self.app.journal.record(record).await
     }
 
     async fn answer_rest(&self, parts: &Parts, context: &RequestContext) -> Routed {
@@ -173,7 +182,9 @@ impl Gate {
         match oci::route(&self.app, parts, context).await {
             Ok(routed) => routed,
             Err(error) => {
-                self.note_failure(audit::Api::Oci, error.code(), &Shown::of(&parts.headers), context);
+                let shown = Shown::of(parts);
+                let noted = self.note_failure(audit::Api::Oci, error.code(), &shown, context).await;
+                let error = noted.err().unwrap_or(error);
                 let label = oci::operation(parts);
                 let response = refuse(&error, label, context, oci::refusal(&self.app.config, parts, context, &error));
                 Routed::Respond { response: Box::new(response), label }
@@ -186,16 +197,20 @@ impl Gate {
 struct Shown {
     has_authorization: bool,
     user_agent: Option<HeaderValue>,
+    target: Uri,
 }
 
 impl Shown {
-    fn of(headers: &HeaderMap) -> Self {
+    fn of(parts: &Parts) -> Self {
+        let headers = &parts.headers;
         let has_authorization = headers.contains_key(header::AUTHORIZATION);
-        Self { has_authorization, user_agent: headers.get(header::USER_AGENT).cloned() }
+        let user_agent = headers.get(header::USER_AGENT).cloned();
+        Self { has_authorization, user_agent, target: parts.uri.clone() }
     }
 }
 
-/// Whether a refusal is for credentials that are wrong, not for such as are missing or late.
+/// Whether a refusal is for credentials that are wrong, not for such as are missing or late. A key that nobody knows yet may be new;
+/// most are made up, so that whoever floods us with them is not listened to either.
 const fn is_wrong_credential(code: Code) -> bool {
     matches!(
         code,
@@ -204,6 +219,7 @@ const fn is_wrong_credential(code: Code) -> bool {
             | Code::SignatureDoesNotMatch
             | Code::InvalidToken
             | Code::BearerTokenRejected
+            | Code::TokenKeyUnknown
     )
 }
 
@@ -233,7 +249,8 @@ impl Gateway for Gate {
         }
         match door {
             Door::Rest if self.exposure == Exposure::Public && Api::owns(parts.uri.path()) => {
-                Routed::Serve { body_limit: self.app.config.limits.document_bytes.as_u64(), label: "Unknown" }
+                let body_limit = Api::body_limit(parts.uri.path(), &self.app.config);
+                Routed::Serve { body_limit, label: "Unknown" }
             }
             Door::Rest => self.answer_rest(parts, context).await,
             _ if self.exposure == Exposure::Operators => self.answer_rest(parts, context).await,
@@ -250,17 +267,17 @@ impl Gateway for Gate {
 
     async fn serve(&self, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let door = self.door(&parts);
+        let (door, shown) = (self.door(&parts), Shown::of(&parts));
         let request = Request::from_parts(parts, body);
         let route = match door {
             Door::Rest => "admin",
             Door::Sts => "sts",
             Door::Token => "token",
             Door::Logout => "logout",
-            Door::S3 | Door::Oci => "s3",
+            Door::Oci => "oci",
+            Door::S3 => "s3",
         };
         let context = request.extensions().get::<RequestContext>().cloned();
-        let shown = Shown::of(request.headers());
         let span = telemetry::request_span(request.method(), route, request.headers());
         if let Some(context) = request.extensions().get::<RequestContext>() {
             telemetry::record_request_id(&span, &context.request_id);
@@ -271,12 +288,23 @@ impl Gateway for Gate {
                 Door::Sts => sts::call(self.sts.clone(), request).await,
                 Door::Token => oci::issue_token(Arc::clone(&self.app), request).await,
                 Door::Logout => logout::call(&self.app, request).await,
-                Door::S3 | Door::Oci => self.serve_s3(request).await,
+                Door::Oci => oci::serve(Arc::clone(&self.app), request).await,
+                Door::S3 => self.serve_s3(request).await,
+            };
+            // Not borrowed while the record is waited for.
+            let code = response.extensions().get::<Code>().copied();
+            let noted = match (&context, code) {
+                (Some(context), Some(code)) => self.note_failure(api_of(door), code, &shown, context).await,
+                _ => Ok(()),
+            };
+            let response = match (noted, &context) {
+                (Err(error), Some(context)) => {
+                    let answer = refusal_at(door, &error, shown.target.path(), &context.request_id);
+                    refuse(&error, route, context, answer).map(full)
+                }
+                _ => response,
             };
             telemetry::record_status(&tracing::Span::current(), response.status());
-            if let (Some(context), Some(code)) = (&context, response.extensions().get::<Code>()) {
-                self.note_failure(api_of(door), *code, &shown, context);
-            }
             response
         }
         .instrument(span)

@@ -28,4 +28,5 @@ pub use registry_tokens::{Access, Holder, OpenToken, RegistryTokens};
 pub use revocations::Revocations;
 pub(crate) use revocations::longest_credential;
 pub use sessions::{LONGEST_SESSION, NewSession, OpenSession, SessionCredentials, Sessions};
+pub(crate) use stored_keys::principal_of;
 pub use stored_keys::{Issued, Key, NewKey, Seal, Sealed, ServiceAccount, StoredKeys};

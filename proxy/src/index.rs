@@ -5,15 +5,20 @@
 //! What does not live here: bytes (`store`), the life of blobs (`blobs`), S3 texts and limits (`s3`).
 
 mod access_key;
+mod artifact;
 mod audit;
+mod audit_intent;
 mod audit_read;
 mod audited;
 mod bucket;
+mod component;
 mod convert;
 mod copy;
 mod database;
 mod delete;
 mod directory;
+mod evidence;
+mod evidence_row;
 mod failure;
 mod idempotency;
 mod list;
@@ -26,24 +31,40 @@ mod pin;
 mod policy;
 mod pool;
 mod quota;
+mod referrer;
+mod referrer_sweep;
 mod revocation;
 mod role_session;
+mod sbom;
+mod sbom_columns;
 mod schema;
 mod session;
+mod signing_key;
+mod signing_queue;
+mod signing_rule;
 mod sweep;
+mod trust;
+mod trusted_signer;
 mod types;
 mod unit;
 mod upload;
 mod upload_target;
+mod verdict;
+mod verification;
+mod verification_policy;
 
 pub use access_key::{AccessKeyChange, AccessKeyPage, AccountKind, NewAccessKey, NextAccessKey, StoredAccessKey};
+pub use artifact::{Artifact, ArtifactKeys, ContentKeys};
 pub use audit::{AuditCheckpoint, AuditHead, AuditState, MovedHead};
+pub use audit_intent::OpenIntent;
 pub use audit_read::{AuditEvent, AuditFilter, AuditPlace, AuditSeal, AuditTombstone};
 pub use bucket::{Bucket, BucketPage, NewBucket};
+pub use component::{ComponentPage, ComponentPlace, ComponentQuery, FoundComponent};
 pub use copy::CopySource;
 pub use database::Index;
 pub use delete::Deleted;
 pub use directory::Owner;
+pub use evidence::{BeforeLook, NewEvidence, Push};
 pub use idempotency::{Claimed, KeptAnswer, OnceRequest};
 pub(crate) use list::cut;
 pub use list::{ListEntry, ListPage, ListRequest};
@@ -54,15 +75,30 @@ pub use part::{NewPart, Part, PartPage};
 pub use pin::{PinRequest, PinnedBlob};
 pub use policy::{Attachment, DocumentKind, HistoryEntry, NewDocument, PolicyData, PolicyDocument};
 pub use quota::{BucketQuota, Drift, NewQuota, Quota, Usage};
+pub use referrer::{NewReferrer, Referrer, ReferrerBlob, ReferrerPage, ReferrerRef, held_bytes};
+pub use referrer_sweep::CondemnedReferrer;
 pub use revocation::{Logout, Revocation, RevocationKind, RevocationPlace};
 pub use role_session::{NewRoleSession, RoleSession};
+pub use sbom::{IndexedSbom, NewSbom, SbomScope, ScopeKind, StoredSbom};
 pub use schema::{check_schema, migrate};
 pub use session::StoreSession;
+pub use signing_key::{
+    NewSigningKeyRow, NextSigningKeyRow, SigningKeyChange, SigningKeyPage, SigningKeyState, StoredSigningKey,
+};
+pub use signing_queue::{QueuedSigning, SigningBacklog, SigningEnd, SigningTask};
+pub use signing_rule::{NewSigningRules, SigningRule, SigningRules};
 pub use sweep::{DuePin, SweepGuard};
+pub use trust::{TrustData, TrustEntry, Trusted};
+pub use trusted_signer::{
+    NewTrustedSigner, StoredTrustedSigner, TrustedSigner, TrustedSignerChange, TrustedSignerPage,
+};
 pub use types::{BlobRef, ChecksumType, Checksums, Headers, Metadata, Placement, Repository, Segment, Segments, slice};
 pub use unit::Unit;
 pub use upload::{NewUpload, Upload};
 pub use upload_target::UploadTarget;
+pub use verdict::{LapsedVerdict, NewVerdict, StoredVerdict};
+pub use verification::QueuedVerification;
+pub use verification_policy::{NewVerificationPolicy, StoredVerificationPolicy};
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod artifacts;
 pub mod audit;
 pub mod authz;
 pub mod blobs;
@@ -12,6 +13,7 @@ pub mod config;
 pub mod dev;
 pub mod digest;
 pub mod error;
+pub mod failpoint;
 pub mod gateway;
 pub mod identity;
 pub mod index;
@@ -26,4 +28,5 @@ pub mod s3;
 pub mod service;
 pub mod store;
 pub mod sts;
+pub mod supply_chain;
 pub mod telemetry;

@@ -1,19 +1,24 @@
 //! The OCI door: which requests of the distribution API reach the upstream registry, and as what.
 //!
-//! An allow-list in five steps: the raw path is read strictly (`path.rs`), the caller is asked for, the policy is asked, the query
-//! is written anew (`query.rs`), header and body are bounded (`request.rs`). What is left is forwarded by the listener; its answer
-//! passes `answer.rs`. `/v2/` and the catalog are answered here. Everything is a function of the request's head.
+//! An allow-list in five steps: path and tags are read strictly (`path.rs`, `tags.rs`), the caller is asked for, the policy is asked,
+//! the query is written anew (`query.rs`), header and body are bounded (`request.rs`). What is left is forwarded by the listener; its
+//! answer passes `answer.rs`. `/v2/` and the catalog are answered here, and so is everything below `s3/`: S3 objects as OCI artifacts
+//! (`artifact.rs`). All else is a function of the request's head.
 //! What does not live here: moving bytes (`listener`), and S3's view of the same bytes.
 
 mod answer;
+mod artifact;
 mod catalog;
 mod challenge;
+mod changed;
+mod gate;
 mod name;
 mod on_record;
 mod path;
 mod query;
 mod request;
 mod scope;
+mod tags;
 mod token;
 mod transfer;
 mod update_tag;
@@ -30,7 +35,7 @@ use url::Url;
 use zas_policy::{Action, KeyName, Principal, Resource};
 
 use crate::app::App;
-use crate::audit::{Api, Facts, Trail};
+use crate::audit::{Api, Facts, Kind, Trail};
 use crate::authz::{Authority, Caller, Conditions, Permit};
 use crate::config::Config;
 use crate::error::{Code, Error, Result, oci_json};
@@ -42,10 +47,12 @@ use crate::telemetry;
 
 use answer::OciAnswer;
 use catalog::View;
-use on_record::OnRecord;
+use gate::Pulled;
+use on_record::{OnRecord, Target};
 use request::BodyLimit;
 use transfer::Transfer;
 
+pub use artifact::{Unnamed, serve};
 pub use challenge::TOKEN_PATH;
 pub use name::{ContentDigest, Name, Reference};
 pub use path::{Operation, Route};
@@ -65,29 +72,57 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
     let route = Route::parse(parts.uri.path()).map_err(|error| for_method(error, &parts.method))?;
     let span = telemetry::request_span(&parts.method, route.template(), &parts.headers);
     telemetry::record_request_id(&span, &context.request_id);
-    let door = Door { config: &app.config, store: &app.store, identity: &app.identity, authority: &app.authority };
-    match door.admit(&route, parts, context, &span).await? {
-        Admitted::Base => Ok(respond(base(&parts.method), "Base")),
-        Admitted::Catalog(caller) => {
+    if route.name().is_some_and(artifact::owns) {
+        return Box::pin(artifact::route(app, parts, context, &route, span)).await;
+    }
+    let door = Door {
+        config: &app.config,
+        store: &app.store,
+        identity: &app.identity,
+        authority: &app.authority,
+        app: Some(app),
+    };
+    let tags = tags::of(&route, &parts.method, parts.uri.query().unwrap_or_default())?;
+    match door.admit(&route, &tags, parts, context, &span).await? {
+        Admitted::Base(permit) => {
+            let answer = Ok(base(&parts.method));
+            on_record::answered(&app.journal, &permit, Kind::Login, &answer).await?;
+            Ok(respond(answer?, "Base"))
+        }
+        Admitted::Catalog(permit) => {
             let raw = parts.uri.query().unwrap_or_default();
-            let may_see = |name: &str| app.authority.may(&caller, Action::Pull, &Resource::repository(name));
+            let may_see =
+                |name: &str| app.authority.may_know(permit.caller(), Action::Pull, &Resource::repository(name));
             let view = View { prefix: &app.config.store.prefix, may_see: &may_see };
-            let answer = catalog::catalog(&app.store, view, &parts.method, raw);
-            Ok(respond(answer.instrument(span).await?, "Catalog"))
+            let answer = catalog::catalog(&app.store, view, &parts.method, raw).instrument(span).await;
+            on_record::answered(&app.journal, &permit, Kind::Operation, &answer).await?;
+            Ok(respond(answer?, "Catalog"))
         }
         Admitted::Forward(permit, mut forward) => {
             // The last thing that is asked: who may not, learns nothing of the registry's health.
             let passage = app.store.pass(request::has_body(&parts.method, &parts.headers))?;
-            update_tag::check(app, &permit, &route, &parts.method).await?;
-            let on_record = OnRecord::begin(&app.journal, &permit, &route, &parts.method).await?;
+            update_tag::check(app, &permit, &route, &tags, parts).await?;
+            let name = permitted_name(&route)?.clone();
+            let target = Target { home: &name, path_and_query: &forward.path_and_query };
+            let changed = changed::names(app, &route, &parts.method, &tags).await?;
+            let on_record = OnRecord::begin(&app.journal, &permit, &route, tags, &parts.method, target).await?;
+            let pushing = match changed.as_slice() {
+                [] => None,
+                changed => app.evidence.expect_push(app, name.as_str(), changed).await?,
+            };
+            // A tag may have become the digest that was looked at.
+            let there = Route::parse(forward.path_and_query.path())?;
             forward.answer = Some(Arc::new(OciAnswer {
-                name: permitted_name(&route)?.clone(),
-                digest: route.digest().cloned(),
+                name: name.clone(),
+                digest: there.digest().cloned(),
+                home: name,
                 upstream: door.upstream()?,
                 span,
                 transfer: Transfer::of(&route, parts),
                 passage: Mutex::new(Some(passage)),
                 on_record: Some(on_record),
+                ahead: None,
+                pushing,
             }));
             let request_id = context.request_id.as_str();
             tracing::trace!(request_id, action = %permit.action(), resource = %permit.resource(), "forwarded");
@@ -153,18 +188,27 @@ struct Door<'a> {
     store: &'a Store,
     identity: &'a Authenticator,
     authority: &'a Authority,
+    /// What is known of artifacts, where policies ask; without it, nothing is.
+    app: Option<&'a App>,
 }
 
 /// A request that may be served.
 #[derive(Debug)]
 enum Admitted {
-    Base,
-    Catalog(Box<Caller>),
+    Base(Box<Permit>),
+    Catalog(Box<Permit>),
     Forward(Permit, Box<Forward>),
 }
 
 impl Door<'_> {
-    async fn admit(&self, route: &Route, parts: &Parts, context: &RequestContext, span: &Span) -> Result<Admitted> {
+    async fn admit(
+        &self,
+        route: &Route,
+        tags: &[String],
+        parts: &Parts,
+        context: &RequestContext,
+        span: &Span,
+    ) -> Result<Admitted> {
         if route.name().is_some_and(|name| self.is_reserved(name)) {
             return Err(Code::NameUnknown.into());
         }
@@ -178,36 +222,87 @@ impl Door<'_> {
             _ => Ok(()),
         };
         let trail = Trail::of(Facts::of(Api::Oci, context, &parts.headers));
-        let caller = Caller::new(principal, trail, conditions(route, &parts.headers));
-        match (route.name(), operation.action) {
-            (Some(name), Some(action)) => {
-                let resource = Resource::repository(name.as_str());
-                let permit = self.authority.authorize(&caller, action, resource).await?;
-                check_scope(action)?;
-                let mut forward = self.forward(&permit, route, name, parts, granted.as_deref())?;
-                let credentials = self.store.credentials(&parts.method, forward.path_and_query.as_str())?;
-                let changes = request::changes(&parts.headers, credentials, span);
-                forward.remove_request_headers = changes.remove;
-                forward.set_request_headers = changes.set;
-                forward.label = operation.label;
-                Ok(Admitted::Forward(permit, Box::new(forward)))
+        let caller = Caller::new(principal, trail, Conditions::default());
+        let caller = asking_about(caller, route, &parts.headers, tags.first().map(String::as_str));
+        let is_anonymous = caller.principal().is_anonymous();
+        let admitted = async {
+            match (route.name(), operation.action) {
+                (Some(name), Some(action)) => {
+                    let (permit, pinned) = self.permit(&caller, action, (route, name), tags, &parts.headers).await?;
+                    check_scope(action)?;
+                    let to = pinned.as_ref().unwrap_or(route);
+                    let mut forward = self.forward(&permit, (to, name), tags, parts, granted.as_deref())?;
+                    let credentials = self.store.credentials(&parts.method, forward.path_and_query.as_str())?;
+                    let changes = request::changes(&parts.headers, credentials, span);
+                    forward.remove_request_headers = changes.remove;
+                    forward.set_request_headers = changes.set;
+                    forward.label = operation.label;
+                    Ok::<_, Error>(Admitted::Forward(permit, Box::new(forward)))
+                }
+                (_, Some(action)) => {
+                    let permit = self.authority.authorize(&caller, action, Resource::Service).await?;
+                    check_scope(action)?;
+                    Ok(Admitted::Catalog(Box::new(permit)))
+                }
+                (_, None) if caller.principal().is_anonymous() => Err(Code::Unauthenticated.into()),
+                // To be somebody is enough.
+                (_, None) => {
+                    let permit =
+                        self.authority.authorize(&caller, Action::GetCallerIdentity, Resource::Service).await?;
+                    Ok(Admitted::Base(Box::new(permit)))
+                }
             }
-            (_, Some(action)) => {
-                self.authority.authorize(&caller, action, Resource::Service).await?;
-                check_scope(action)?;
-                Ok(Admitted::Catalog(Box::new(caller)))
+        };
+        // Clients of a registry are told first how to log in, whatever is known of the policies.
+        admitted.await.map_err(|error| match error.code() {
+            Code::PoliciesUnavailable if is_anonymous => Code::Unauthenticated.into(),
+            _ => error,
+        })
+    }
+
+    /// Asks the policy; to pull a manifest it may want to know what is known of it, and the route is that of its digest then.
+    async fn permit(
+        &self,
+        caller: &Caller,
+        action: Action,
+        (route, name): (&Route, &Name),
+        tags: &[String],
+        headers: &HeaderMap,
+    ) -> Result<(Permit, Option<Route>)> {
+        let resource = Resource::repository(name.as_str());
+        match (action, route, self.app) {
+            (Action::Pull, Route::Manifest { name, reference }, Some(app)) => {
+                Pulled::new(app, name, reference).authorize(caller).await
             }
-            (_, None) if caller.principal().is_anonymous() => Err(Code::Unauthenticated.into()),
-            (_, None) => Ok(Admitted::Base),
+            // Blobs, and lists of what refers to something: by then the manifest was pulled.
+            (Action::Pull, ..) => Ok((self.authority.authorize_knowing(caller, action, resource).await?, None)),
+            _ => Ok((self.permit_tags(caller, action, (route, &resource), tags, headers).await?, None)),
         }
+    }
+
+    /// Asks the policy about every tag that the request names, and once where it names none: all of it must be allowed.
+    async fn permit_tags(
+        &self,
+        caller: &Caller,
+        action: Action,
+        (route, resource): (&Route, &Resource),
+        tags: &[String],
+        headers: &HeaderMap,
+    ) -> Result<Permit> {
+        let mut permit = self.authority.authorize(caller, action, resource.clone()).await?;
+        for tag in tags.iter().skip(1) {
+            let caller = asking_about(caller.clone(), route, headers, Some(tag.as_str()));
+            permit = permit.beside(&self.authority.authorize(&caller, action, resource.clone()).await?);
+        }
+        Ok(permit)
     }
 
     /// The request for the upstream: path and query as they were read, and the limits of its kind.
     fn forward(
         &self,
         permit: &Permit,
-        route: &Route,
-        name: &Name,
+        (route, name): (&Route, &Name),
+        tags: &[String],
         parts: &Parts,
         granted: Option<&[Access]>,
     ) -> Result<Forward> {
@@ -224,7 +319,7 @@ impl Door<'_> {
             lacks_scope.set(may && !is_granted);
             may && is_granted
         };
-        let query = query::for_upstream(route, &parts.method, raw, may_mount)?;
+        let query = query::for_upstream(route, &parts.method, raw, tags, may_mount)?;
         if lacks_scope.get() {
             return Err(Code::InsufficientScope.into());
         }
@@ -246,18 +341,24 @@ impl Door<'_> {
     }
 
     fn may_mount(&self, caller: &Caller, from: &Name) -> bool {
-        !self.is_reserved(from) && self.authority.may(caller, Action::Pull, &Resource::repository(from.as_str()))
+        !self.is_reserved(from) && self.authority.may_know(caller, Action::Pull, &Resource::repository(from.as_str()))
     }
 }
 
-/// What the request says under the condition keys of policies.
-fn conditions(route: &Route, headers: &HeaderMap) -> Conditions {
+/// The caller, who asks about one tag of the request, or where it names none about what its path names.
+fn asking_about(caller: Caller, route: &Route, headers: &HeaderMap, tag: Option<&str>) -> Caller {
+    let what = on_record::what(route);
+    caller.with_conditions(conditions(route, headers, tag)).about(tag.or(what.as_deref()))
+}
+
+/// What the request says under the condition keys of policies. To push by digest and set a tag beside it is to push by tag.
+fn conditions(route: &Route, headers: &HeaderMap, tag: Option<&str>) -> Conditions {
     let conditions = Conditions::of(headers);
-    let Route::Manifest { reference, .. } = route else { return conditions };
+    let Route::Manifest { .. } = route else { return conditions };
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let conditions = match reference {
-        Reference::Tag(tag) => conditions.with(KeyName::ReferenceType, "tag").with(KeyName::Tag, tag.as_str()),
-        Reference::Digest(_) => conditions.with(KeyName::ReferenceType, "digest"),
+    let conditions = match tag {
+        Some(tag) => conditions.with(KeyName::ReferenceType, "tag").with(KeyName::Tag, tag),
+        None => conditions.with(KeyName::ReferenceType, "digest"),
     };
     match media_type {
         Some(media_type) => conditions.with(KeyName::MediaType, media_type),

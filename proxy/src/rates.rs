@@ -1,6 +1,7 @@
 //! [`Rates`]: how much one address, and one principal, may ask for (GCRA, by `governor`). Counted by each replica for itself.
 //!
-//! Wrong credentials and requests for tokens are counted by address, everything that was allowed by principal and kind of operation.
+//! Wrong credentials and requests for tokens are counted by address, everything that was allowed by principal and kind of operation,
+//! and what was denied by principal, apart from that: neither takes the other's place. All who are nobody count by address too.
 //! Addresses of IPv6 count by their network (/64), for that is what one customer has.
 //! What does not live here: connections and requests at once (`listener`).
 
@@ -39,6 +40,7 @@ pub struct Rates {
 struct Shared {
     failures: Rate,
     tokens: Rate,
+    denials: Rate,
     lists: Rate,
     reads: Rate,
     writes: Rate,
@@ -71,6 +73,7 @@ impl Rates {
         let shared = Shared {
             failures: Rate::new("failures", config.failures_per_minute, Quota::per_minute),
             tokens: Rate::new("tokens", config.tokens_per_minute, Quota::per_minute),
+            denials: Rate::new("denials", config.denials_per_minute, Quota::per_minute),
             lists: Rate::new("lists", config.lists_per_second, Quota::per_second),
             reads: Rate::new("reads", config.reads_per_second, Quota::per_second),
             writes: Rate::new("writes", config.writes_per_second, Quota::per_second),
@@ -109,23 +112,39 @@ impl Rates {
         rate.check(self.key(&network(address))).map_err(|wait| exceeded(rate.name, wait))
     }
 
-    /// Counts something that a principal may do.
+    /// Counts something that a principal may do, who asks from this address.
     ///
     /// # Errors
     /// `RateExceeded`.
-    pub fn check_principal(&self, principal: &Principal, action: Action) -> Result<()> {
+    pub fn check_principal(&self, principal: &Principal, address: Option<IpAddr>, action: Action) -> Result<()> {
         let rate = match Class::of(action) {
             Class::List => &self.shared.lists,
             Class::Read => &self.shared.reads,
             Class::Write => &self.shared.writes,
         };
-        let key = match principal {
-            Principal::Root { access_key_id } => self.key(access_key_id),
-            Principal::Identity(identity) => self.key(&identity.id),
-            // All who are nobody are one.
-            Principal::Anonymous => 0,
-        };
-        rate.check(key).map_err(|wait| exceeded(rate.name, wait))
+        rate.check(self.key_of(principal, address)).map_err(|wait| exceeded(rate.name, wait))
+    }
+
+    /// Counts something that a principal may not do, who asks from this address.
+    ///
+    /// # Errors
+    /// `DeniedTooOften`: it asks so often for what it may not do that not each refusal can have its record.
+    pub fn check_denial(&self, principal: &Principal, address: Option<IpAddr>) -> Result<()> {
+        let rate = &self.shared.denials;
+        rate.check(self.key_of(principal, address)).map_err(|wait| {
+            metrics::counter!(names::RATE_EXCEEDED, "rate" => rate.name).increment(1);
+            Error::from(Code::DeniedTooOften).retry_after(wait)
+        })
+    }
+
+    /// What a principal is counted by.
+    fn key_of(&self, principal: &Principal, address: Option<IpAddr>) -> u64 {
+        match (principal, address) {
+            (Principal::Root { access_key_id }, _) => self.key(access_key_id),
+            (Principal::Identity(identity), _) => self.key(&identity.id),
+            (Principal::Anonymous, Some(address)) => self.key(&network(address)),
+            (Principal::Anonymous, None) => 0,
+        }
     }
 
     fn key(&self, what: &(impl Hash + ?Sized)) -> u64 {
@@ -176,7 +195,7 @@ fn exceeded(rate: &'static str, wait: Duration) -> Error {
 }
 
 /// What one customer has: an address of version 4, a /64 of version 6.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) & (u128::MAX << 64)).into()),
         v4 @ IpAddr::V4(_) => v4,
@@ -219,12 +238,12 @@ mod tests {
     #[test]
     fn each_principal_and_each_kind_of_operation_has_its_own() {
         let rates = Rates::new(&config::Rates { lists_per_second: 2, ..config::Rates::default() });
-        let list = |user: &Principal| rates.check_principal(user, Action::ListBucket).is_ok();
+        let list = |user: &Principal| rates.check_principal(user, None, Action::ListBucket).is_ok();
         let alice = user("kc/alice");
         assert_eq!((0..10).filter(|_| list(&alice)).count(), 4, "the rate, twice at once");
         assert!(list(&user("kc/bob")));
-        rates.check_principal(&alice, Action::GetObject).unwrap();
-        rates.check_principal(&alice, Action::PutObject).unwrap();
+        rates.check_principal(&alice, None, Action::GetObject).unwrap();
+        rates.check_principal(&alice, None, Action::PutObject).unwrap();
         for (action, class) in [
             (Action::Catalog, Class::List),
             (Action::ListTags, Class::List),
@@ -235,6 +254,35 @@ mod tests {
         ] {
             assert_eq!(Class::of(action), class, "{action}");
         }
+    }
+
+    #[test]
+    fn denials_and_what_is_allowed_do_not_take_each_others_place() {
+        let config = config::Rates { denials_per_minute: 3, writes_per_second: 2, ..config::Rates::default() };
+        let rates = Rates::new(&config);
+        let (alice, bob) = (user("kc/alice"), user("kc/bob"));
+        let denied = |who: &Principal| rates.check_denial(who, Some(ip("192.0.2.1")));
+        let put = |who: &Principal| rates.check_principal(who, Some(ip("192.0.2.1")), Action::PutObject);
+        assert_eq!((0..20).filter(|_| denied(&alice).is_ok()).count(), 6, "the rate, twice at once");
+        let error = denied(&alice).unwrap_err();
+        assert_eq!((error.code(), error.retry_after_seconds() >= Some(1)), (Code::DeniedTooOften, true));
+        put(&alice).unwrap();
+        denied(&bob).unwrap();
+        while put(&bob).is_ok() {}
+        denied(&bob).unwrap();
+    }
+
+    #[test]
+    fn nobody_counts_by_address_and_somebody_from_wherever_they_ask() {
+        let rates = Rates::new(&config::Rates { lists_per_second: 1, ..config::Rates::default() });
+        let list = |who: &Principal, from: &str| rates.check_principal(who, Some(ip(from)), Action::ListBucket).is_ok();
+        while list(&Principal::Anonymous, "192.0.2.1") {}
+        assert!(list(&Principal::Anonymous, "192.0.2.2"));
+        while list(&Principal::Anonymous, "2001:db8::1") {}
+        assert!(!list(&Principal::Anonymous, "2001:db8::2") && list(&Principal::Anonymous, "2001:db8:0:1::1"));
+        let alice = user("kc/alice");
+        while list(&alice, "192.0.2.3") {}
+        assert!(!list(&alice, "192.0.2.4"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod delete_bucket_policy;
 mod delete_object;
 mod delete_objects;
 mod dispatch;
+mod gate;
 mod get_bucket_location;
 mod get_bucket_policy;
 mod get_bucket_policy_status;
@@ -39,10 +40,11 @@ mod list_parts;
 mod listing;
 mod multipart;
 mod names;
+pub(crate) mod object_bytes;
 mod operation;
 mod put_bucket_policy;
 mod put_object;
-mod range;
+pub(crate) mod range;
 mod room;
 mod signer;
 #[cfg(test)]
@@ -78,6 +80,7 @@ pub(crate) mod signature {
 pub use budget::{Budget, Taken};
 pub(crate) use host::Domains;
 pub(crate) use names::is_bucket_name;
+pub(crate) use put_bucket_policy::check_reach;
 pub use room::FullBuckets;
 
 /// The name of every operation that exists here.

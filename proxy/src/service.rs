@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin;
 use crate::app::App;
-use crate::audit::{Keeper, Webhook};
+use crate::audit::{Keeper, Reconciler, Webhook};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gateway::Gate;
@@ -21,6 +21,8 @@ use crate::identity::Directory;
 use crate::index;
 use crate::listener::{ListenError, Listener};
 use crate::store::zot_config::{self, Finding, Findings};
+use crate::supply_chain::signing::RuleSigner;
+use crate::supply_chain::verification::Upkeep;
 
 pub use check::problems;
 
@@ -50,11 +52,14 @@ impl Service {
         for refusal in &findings.refusals {
             tracing::error!("S3 writes are refused: {refusal}");
         }
+        for refusal in &findings.attaching {
+            tracing::error!("nothing may be attached to S3 objects: {refusal}");
+        }
         if config.access_keys.is_empty() {
             tracing::warn!("no access_keys are configured: nothing but the probes is served");
         }
-        let refusals = findings.refusals.iter().map(ToString::to_string).collect();
-        let app = App::new(config, refusals)?;
+        let texts = |findings: &[Finding]| findings.iter().map(ToString::to_string).collect();
+        let app = App::refusing(config, texts(&findings.refusals), texts(&findings.attaching))?;
         let (keeper, webhooks) = audit_work(&app)?;
         let directories = Directory::of(&app.config.identity.issuers, &app.index, app.identity.revocations())?;
         let listener = Listener::bind(&app.config, Arc::new(Gate::new(app.clone()))).map_err(cannot_listen)?;
@@ -88,6 +93,8 @@ impl Service {
         let mut work = JoinSet::new();
         work.spawn(prepare_index(self.app.clone(), stop.clone()));
         work.spawn(sweep(self.app.clone(), stop.clone()));
+        work.spawn(look_after_artifacts(self.app.clone(), stop.clone()));
+        work.spawn(verify_artifacts(self.app.clone(), stop.clone()));
         work.spawn(follow_changes(self.app.clone(), stop.clone()));
         work.spawn(watch_directories(self.app.clone(), self.directories, stop.clone()));
         // Audit goes on until the last request is answered, and then writes what is left.
@@ -107,7 +114,7 @@ impl Service {
         let clean_ups = tokio::time::timeout(WORK_LIMIT, self.app.blobs.wait_for_clean_ups());
         let (work, clean_ups) = tokio::join!(tokio::time::timeout(WORK_LIMIT, work.join_all()), clean_ups);
         if work.is_err() {
-            tracing::warn!("the sweeper or the audit log did not stop in time");
+            tracing::warn!("background work or the audit log did not stop in time");
         }
         if clean_ups.is_err() {
             tracing::warn!("upload sessions are left to the sweeper: they were not cancelled in time");
@@ -169,6 +176,7 @@ async fn index_is_prepared(app: &App) -> Result<(), Error> {
     if let Some(revocations) = app.identity.revocations() {
         revocations.refresh(&app.index).await?;
     }
+    app.trust.refresh(&app.index).await?;
     app.authority.policies().refresh(&app.index).await
 }
 
@@ -195,6 +203,31 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
     tokio::join!(app.blobs.run_sweeper(stop.clone()), admin::forget_answers(&app.index, stop));
 }
 
+/// Finds digests of objects that came in parts, looks after what refers to objects, and signs by rules, once the index is there.
+async fn look_after_artifacts(app: Arc<App>, stop: CancellationToken) {
+    tokio::select! {
+        () = app.readiness.wait_for_index() => {}
+        () = stop.cancelled() => return,
+    }
+    let (signer, evidence) = (RuleSigner::new(app.clone()), app.evidence.clone());
+    tokio::join!(
+        app.digester.run(stop.clone()),
+        app.referrers.run(stop.clone()),
+        evidence.run(app.clone(), stop.clone()),
+        signer.run(stop),
+    );
+}
+
+/// Carries out verifications that nobody waits for, and makes verdicts anew, once the index is there.
+async fn verify_artifacts(app: Arc<App>, stop: CancellationToken) {
+    tokio::select! {
+        () = app.readiness.wait_for_index() => {}
+        () = stop.cancelled() => return,
+    }
+    let upkeep = Upkeep::new(Arc::clone(&app));
+    tokio::join!(admin::carry_out_verifications(&app, stop.clone()), upkeep.run(stop));
+}
+
 /// Hears what other replicas change, once the index is there.
 async fn follow_changes(app: Arc<App>, stop: CancellationToken) {
     tokio::select! {
@@ -202,6 +235,7 @@ async fn follow_changes(app: Arc<App>, stop: CancellationToken) {
         () = stop.cancelled() => return,
     }
     let policies = app.authority.policies().run(&app.index, &app.feed, stop.clone());
+    let trust = app.trust.run(&app.index, &app.feed, stop.clone());
     let keys = follow_keys(&app, stop.clone());
     let revocations = async {
         if let Some(revocations) = app.identity.revocations() {
@@ -209,7 +243,7 @@ async fn follow_changes(app: Arc<App>, stop: CancellationToken) {
         }
     };
     let issuers = app.identity.issuers().warm_up();
-    tokio::join!(app.feed.run(&app.index, stop.clone()), policies, keys, revocations, issuers);
+    tokio::join!(app.feed.run(&app.index, stop.clone()), policies, trust, keys, revocations, issuers);
 }
 
 /// Watches the directories of issuers, once the index is there.
@@ -231,7 +265,17 @@ async fn follow_keys(app: &App, stop: CancellationToken) {
             Err(error) => tracing::error!("access keys could not be sealed anew: {}", error.for_log()),
         }
     };
-    tokio::join!(reseal, keys.run(app.feed.subscribe(), stop.clone()));
+    tokio::join!(reseal, reseal_signing_keys(app), keys.run(app.feed.subscribe(), stop.clone()));
+}
+
+/// Seals signing keys anew that are sealed under an older key of the ring.
+async fn reseal_signing_keys(app: &App) {
+    let Ok(keys) = app.signing_keys() else { return };
+    match keys.reseal().await {
+        Ok(0) => {}
+        Ok(sealed) => tracing::info!(sealed, "signing keys were sealed anew under the first key of the ring"),
+        Err(error) => tracing::error!("signing keys could not be sealed anew: {}", error.for_log()),
+    }
 }
 
 /// What goes on beside the audit queue: upkeep, and those who are told.
@@ -252,13 +296,16 @@ async fn audit(app: Arc<App>, keeper: Keeper, webhooks: Vec<Webhook>, drained: C
         () = app.readiness.wait_for_index() => {}
         () = drained.cancelled() => return,
     }
+    let after = app.config.audit.reconcile_after;
+    let reconciler = Reconciler::new(app.index.clone(), app.store.clone(), after);
+    let reconciling = reconciler.run(drained.clone());
     let written = CancellationToken::new();
     let writing = async {
         app.journal.run(drained).await;
         written.cancel();
     };
     let telling = futures::future::join_all(webhooks.into_iter().map(|webhook| webhook.run(written.clone())));
-    tokio::join!(writing, keeper.run(written.clone()), telling);
+    tokio::join!(writing, reconciling, keeper.run(written.clone()), telling);
 }
 
 #[cfg(test)]

@@ -51,6 +51,28 @@ fn the_sidecar_reads_its_configuration() {
 }
 
 #[test]
+fn the_sidecar_serves_as_a_user_that_owns_nothing_and_another_one_migrates() {
+    let (text, folder) = (compose(), tempfile::tempdir().unwrap());
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "0123456789abcdef").unwrap();
+    let sidecar = inlined(&text, "zas")
+        .replace("/run/zas/root-secret", &secret.display().to_string())
+        .replace("/run/zas/ring-key", &secret.display().to_string());
+    let config = config::from_toml(&sidecar, "compose.yaml", []).unwrap();
+    let user = url::Url::parse(config.database.url.expose()).unwrap().username().to_owned();
+    assert!(!config.database.migrate);
+    let roles = inlined(&text, "roles");
+    assert!(
+        roles.contains(&format!("CREATE USER {user} PASSWORD")) && roles.contains("IN ROLE zas_service"),
+        "{roles}"
+    );
+    let (_, migrates) = text.split_once("command: [\"migrate\"").unwrap();
+    let owner = migrates.lines().find_map(|line| line.trim().strip_prefix("ZAS_DATABASE__URL: ")).unwrap();
+    assert_ne!(url::Url::parse(owner).unwrap().username(), user);
+    assert!(text.contains("migrate: { condition: service_completed_successfully }"));
+}
+
+#[test]
 fn the_realm_that_it_mounts_is_there_and_tells_the_sidecar_of_logouts() {
     let text = compose();
     assert!(text.contains("ZAS_URL: http://proxy:9800"));

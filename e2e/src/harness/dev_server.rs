@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{Endpoint, Folder, build, free_port, probe::Probe};
 use crate::process::{self, Server};
@@ -17,6 +17,9 @@ const START_DEADLINE: Duration = Duration::from_secs(300);
 
 /// Longest stop: the grace period for transfers in flight, and Postgres' shutdown checkpoint.
 const STOP_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Longest look at a whole audit log.
+const VERIFY_DEADLINE: Duration = Duration::from_secs(120);
 
 /// What stands behind the sidecar.
 #[derive(Debug, Clone, Default)]
@@ -96,6 +99,19 @@ impl DevServer {
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// Runs `zas-proxy audit verify` on its database and its registry, up to this very moment.
+    ///
+    /// # Errors
+    /// When the command finds anything, or cannot look; with all that it said.
+    pub fn verify_audit(&self) -> Result<()> {
+        let mut verify = Command::new(build::proxy_binary()?);
+        // By itself it leaves the last minute for the next time.
+        verify.args(["audit", "verify", "--to", "2999-01-01", "--config"]).arg(self.data_dir().join("zas.toml"));
+        let said = process::run_ok(&mut verify, VERIFY_DEADLINE)?.stdout;
+        ensure!(said.contains("The audit log is in order."), "{said}");
+        Ok(())
     }
 
     /// With TLS: the certificate that clients must trust.

@@ -42,10 +42,20 @@ impl Zot {
     /// # Errors
     /// When it does not start.
     pub fn start(binary: &Path) -> Result<Self> {
+        Self::start_with(binary, |_| {})
+    }
+
+    /// As [`start`](Self::start), with a configuration that `change` has changed.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_with(binary: &Path, change: impl FnOnce(&mut Value)) -> Result<Self> {
         let folder = Folder::temporary()?;
         let port = free_port()?;
         let config = folder.path().join("config.json");
-        std::fs::write(&config, configuration(folder.path(), port).to_string())?;
+        let mut wanted = configuration(folder.path(), port);
+        change(&mut wanted);
+        std::fs::write(&config, wanted.to_string())?;
         let mut command = Command::new(binary);
         command.arg("serve").arg(&config);
         let mut server = Server::start("zot", &mut command, &folder.path().join("zot.log"), folder.scratch())?;

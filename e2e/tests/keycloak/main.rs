@@ -4,6 +4,7 @@
 mod clients;
 mod left;
 mod people;
+mod readme;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -119,6 +120,10 @@ fn people_of_keycloak_do_what_policies_say_and_are_on_record() -> Result<()> {
         room.ok(&oras, &["push", &image, "hello.txt"])?;
         login("bob", &bob)?;
         room.refused(&oras, &["pull", &image], "denied")
+    });
+    tour.step("what the README says of people works as it stands there", || {
+        room.ok(&aws, &["s3", "mb", "s3://releases"])?;
+        readme::works(&dev, &room, &oras, port)
     });
     clients::log_in(&mut tour, &room, &alice);
     tour.step("root lets people have access keys of their own", || {

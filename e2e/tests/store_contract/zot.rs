@@ -227,3 +227,68 @@ fn the_zot_of_these_tests_is_configured_rightly() {
     let findings = zot_config::check(&std::fs::read_to_string(zot.config_file()).unwrap(), "s3");
     assert_eq!(findings, zot_config::Findings::default());
 }
+
+const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// Attaches something to a subject that the registry does not have, under the tag that the sidecar gives it.
+async fn attach_to_nobody(store: &Store, repository: &str, text: &'static str, has_subject: bool) -> Digest {
+    for bytes in [&b"{}"[..], text.as_bytes()] {
+        store.put_blob(repository, &Digest::of(bytes), Bytes::from_static(bytes)).await.unwrap();
+    }
+    let mut manifest = serde_json::json!({
+        "schemaVersion": 2, "mediaType": IMAGE, "artifactType": "application/vnd.example",
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": Digest::of(b"{}").to_string(), "size": 2},
+        "layers": [{"mediaType": "text/plain", "digest": Digest::of(text.as_bytes()).to_string(), "size": text.len()}],
+    });
+    if has_subject {
+        manifest["subject"] =
+            serde_json::json!({"mediaType": IMAGE, "digest": Digest::of(b"nobody").to_string(), "size": 6});
+    }
+    let bytes = Bytes::from(manifest.to_string());
+    let tag = format!("referrer-{}", Digest::of(&bytes).hex());
+    store.put_manifest(repository, &tag, IMAGE, bytes).await.unwrap()
+}
+
+/// Collects all the time, by these rules; gives the repository when a blob that nothing names is gone from it.
+async fn collected(rules: serde_json::Value) -> Option<(Zot, Digest, Digest)> {
+    let zot = Zot::start_with(&Zot::binary()?, |config| {
+        config["storage"]["gc"] = true.into();
+        config["storage"]["gcDelay"] = "1s".into();
+        config["storage"]["gcInterval"] = "2s".into();
+        config["storage"]["retention"] = serde_json::json!({"delay": "1s", "policies": rules});
+    })
+    .unwrap();
+    let (store, home) = (store(&zot.endpoint().url), "zas/referrers/s3/7");
+    let listed = attach_to_nobody(&store, home, "listed", true).await;
+    let tagged = attach_to_nobody(&store, home, "found by a tag", false).await;
+    let garbage = Digest::of(b"garbage");
+    store.put_blob(home, &garbage, Bytes::from_static(b"garbage")).await.unwrap();
+    let begun = Instant::now();
+    while store.head_blob(home, &garbage).await.unwrap().is_some() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "Zot collects nothing");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    Some((zot, listed, tagged))
+}
+
+#[tokio::test]
+async fn zot_keeps_what_refers_to_a_subject_that_it_does_not_have() {
+    let Some((zot, listed, tagged)) = collected(serde_json::json!([])).await else {
+        return no_zot("zot_keeps_what_refers_to_a_subject_that_it_does_not_have");
+    };
+    let store = store(&zot.endpoint().url);
+    for digest in [listed, tagged] {
+        let kept = store.get_manifest("zas/referrers/s3/7", &digest.to_string()).await.unwrap();
+        assert!(kept.is_some(), "{digest}");
+    }
+}
+
+#[tokio::test]
+async fn zot_deletes_what_refers_to_such_a_subject_where_it_is_told_to_delete_orphans() {
+    let rules = serde_json::json!([{"repositories": ["**"], "deleteReferrers": true}]);
+    let Some((zot, listed, _)) = collected(rules).await else {
+        return no_zot("zot_deletes_what_refers_to_such_a_subject_where_it_is_told_to_delete_orphans");
+    };
+    let store = store(&zot.endpoint().url);
+    assert!(store.get_manifest("zas/referrers/s3/7", &listed.to_string()).await.unwrap().is_none());
+}

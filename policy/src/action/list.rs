@@ -196,11 +196,13 @@ actions! {
     Catalog => Oci, "oci:Catalog",
     /// Have an artifact signed, or attach a signature.
     Sign => Supply, "supply:Sign",
+    /// Have something signed with a key of the service.
+    UseSigningKey => Supply, "supply:UseSigningKey",
     /// Read an artifact's signatures.
     GetSignature => Supply, "supply:GetSignature",
     /// Remove a signature from an artifact.
     DeleteSignature => Supply, "supply:DeleteSignature",
-    /// Have an artifact's signatures checked.
+    /// Have an artifact's signatures checked, and have it held against a verification policy.
     Verify => Supply, "supply:Verify",
     /// Attach a bill of materials.
     AttachSbom => Supply, "supply:AttachSBOM",
@@ -214,11 +216,15 @@ actions! {
     GetAttestation => Supply, "supply:GetAttestation",
     /// Remove an attestation.
     DeleteAttestation => Supply, "supply:DeleteAttestation",
+    /// Attach something else to an artifact.
+    Attach => Supply, "supply:Attach",
+    /// Remove something else that is attached to an artifact.
+    Detach => Supply, "supply:Detach",
     /// Have an artifact searched for vulnerabilities.
     Scan => Supply, "supply:Scan",
     /// Read what was found in an artifact.
     GetVulnerabilities => Supply, "supply:GetVulnerabilities",
-    /// Ask whether an artifact may be used.
+    /// Read what came of holding an artifact against verification policies.
     GetVerdict => Supply, "supply:GetVerdict",
     /// Search packages and vulnerabilities over artifacts.
     Search => Supply, "supply:Search",
@@ -280,24 +286,52 @@ actions! {
     PutQuota => Admin, "admin:PutQuota",
     /// Remove a quota.
     DeleteQuota => Admin, "admin:DeleteQuota",
-    /// List buckets with owner, size and state.
-    ListBuckets => Admin, "admin:ListBuckets",
-    /// Read a bucket's owner, size and state.
-    GetBucket => Admin, "admin:GetBucket",
-    /// Create or change a bucket by REST.
-    PutBucket => Admin, "admin:PutBucket",
-    /// Delete a bucket by REST.
-    RemoveBucket => Admin, "admin:DeleteBucket",
+    /// List keys that the service signs with.
+    ListSigningKeys => Admin, "admin:ListSigningKeys",
+    /// Read a signing key: its public half, and what it is for.
+    GetSigningKey => Admin, "admin:GetSigningKey",
+    /// Make or bring a signing key.
+    CreateSigningKey => Admin, "admin:CreateSigningKey",
+    /// Make or bring the key that follows a signing key.
+    RotateSigningKey => Admin, "admin:RotateSigningKey",
+    /// Disable or enable a signing key, or say until when it is believed.
+    UpdateSigningKey => Admin, "admin:UpdateSigningKey",
+    /// Revoke a signing key for good.
+    RevokeSigningKey => Admin, "admin:RevokeSigningKey",
+    /// Take a private key out of the service, encrypted.
+    ExportSigningKey => Admin, "admin:ExportSigningKey",
+    /// List whose signatures are believed.
+    ListTrustedSigners => Admin, "admin:ListTrustedSigners",
+    /// Read a trusted key or identity.
+    GetTrustedSigner => Admin, "admin:GetTrustedSigner",
+    /// Believe a key or an identity.
+    AddTrustedSigner => Admin, "admin:AddTrustedSigner",
+    /// Say until when a key or an identity is believed, or revoke it.
+    UpdateTrustedSigner => Admin, "admin:UpdateTrustedSigner",
+    /// Forget a trusted key or identity.
+    DeleteTrustedSigner => Admin, "admin:DeleteTrustedSigner",
+    /// Read what is signed in a bucket by itself, and what waits for it.
+    GetSigningRules => Admin, "admin:GetSigningRules",
+    /// Say what is signed in a bucket by itself.
+    PutSigningRules => Admin, "admin:PutSigningRules",
+    /// Sign nothing in a bucket by itself any more.
+    DeleteSigningRules => Admin, "admin:DeleteSigningRules",
+    /// List verification policies.
+    ListVerificationPolicies => Admin, "admin:ListVerificationPolicies",
+    /// Read a verification policy and its history.
+    GetVerificationPolicy => Admin, "admin:GetVerificationPolicy",
+    /// Create or replace a verification policy.
+    PutVerificationPolicy => Admin, "admin:PutVerificationPolicy",
+    /// Delete a verification policy with its verdicts.
+    DeleteVerificationPolicy => Admin, "admin:DeleteVerificationPolicy",
     /// Ask why a principal may or may not do something.
     Explain => Admin, "admin:Explain",
     /// List what a principal may do in a bucket.
     GetEffective => Admin, "admin:GetEffective",
     /// Read the audit log.
     QueryAudit => Audit, "audit:Query",
-    /// Export audit records.
+    /// Take audit records away: as lines, as CloudEvents, as OCSF. Besides `audit:Query`.
     ExportAudit => Audit, "audit:Export",
-    /// Have the chain of audit records checked.
-    VerifyAudit => Audit, "audit:Verify",
     /// Take a role, with credentials of one's own.
     AssumeRole => Sts, "sts:AssumeRole",
     /// Take a role, with a token of an issuer.

@@ -69,6 +69,12 @@ const NAMES: &[(&str, Family, bool)] = &[
     ("Null", Family::Null, false),
 ];
 
+/// The name of every condition operator, without `IfExists`, `ForAllValues:` and `ForAnyValue:`: so that whoever tests or describes the
+/// language leaves none out.
+pub fn condition_operators() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|(name, ..)| *name)
+}
+
 impl Operator {
     /// Reads an operator's name, exactly as AWS writes it.
     ///

@@ -24,6 +24,7 @@ struct Parts<'a> {
     principals: Option<Principals>,
     resources: Option<Resources>,
     conditions: Vec<crate::condition::Condition>,
+    is_audited: bool,
 }
 
 impl Grammar {
@@ -41,7 +42,11 @@ impl Grammar {
             principals: self.principals(element, parts.principals)?,
             resources: self.resources(element, parts.resources)?,
             conditions: parts.conditions.into(),
+            is_audited: parts.is_audited,
         };
+        if statement.is_audited && (statement.effect == Effect::Allow || self.kind == Kind::Trust) {
+            return Err(element.error("Only a Deny can be audited, and not in a trust policy."));
+        }
         if self.kind == Kind::Trust {
             careful(element, &statement)?;
         }
@@ -81,6 +86,7 @@ impl Grammar {
                 once(element, &mut parts.resources, patterns, "Resource", "NotResource")?;
             }
             "Condition" => parts.conditions = block::conditions(value, self.variables)?,
+            "Mode" => parts.is_audited = is_audited(value)?,
             _ => return Err(element.unknown(member)),
         }
         Ok(())
@@ -123,6 +129,15 @@ fn effect(element: &Element<'_>) -> Result<Effect, ParseError> {
         "Allow" => Ok(Effect::Allow),
         "Deny" => Ok(Effect::Deny),
         other => Err(element.error(format!("The Effect is \"Allow\" or \"Deny\", not {other:?}."))),
+    }
+}
+
+/// Ours, and not AWS's: a rule can be watched before it counts.
+fn is_audited(element: &Element<'_>) -> Result<bool, ParseError> {
+    match element.text()? {
+        "Enforce" => Ok(false),
+        "Audit" => Ok(true),
+        other => Err(element.error(format!("The Mode is \"Enforce\" or \"Audit\", not {other:?}."))),
     }
 }
 

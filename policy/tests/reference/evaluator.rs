@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use ipnet::IpNet;
 use serde_json::Value;
 use zas_policy::{Effect, Resource};
@@ -284,6 +286,10 @@ fn compare(operator: &str, operand: &str, value: &str, question: &Question) -> R
             known @ ("true" | "false") => Some(operand.to_lowercase() == known),
             _ => None,
         }),
+        "BinaryEquals" => {
+            let bytes = |text: &str| BASE64_STANDARD.decode(text).ok();
+            Ok(bytes(value).map(|value| Some(value) == bytes(operand)))
+        }
         "IpAddress" => {
             let network = operand.parse::<IpNet>().or_else(|_| operand.parse::<IpAddr>().map(IpNet::from)).unwrap();
             Ok(value.parse::<IpAddr>().ok().map(|address| network.contains(&address)))

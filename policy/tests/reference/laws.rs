@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use zas_policy::Effect;
 
 use crate::strategies::{document, question};
-use crate::{Question, engine};
+use crate::{Asked, Question, engine};
 
 fn with(mut question: Question, effect: &str, added: &Value) -> Question {
     let mut document = added.clone();
@@ -34,6 +34,83 @@ fn shouted(document: &Value) -> Value {
         }
     }
     document
+}
+
+/// The same document as another client might write it: over several lines, each character by its number, lists of one in place of single
+/// values, and a statement alone in place of a list of one.
+fn rewritten(document: &Value) -> String {
+    let mut document = document.clone();
+    let list = |value: &mut Value| {
+        if value.is_string() {
+            *value = json!([value.take()]);
+        }
+    };
+    for statement in document["Statement"].as_array_mut().unwrap() {
+        for (name, element) in statement.as_object_mut().unwrap() {
+            match name.as_str() {
+                "Action" | "NotAction" | "Resource" | "NotResource" => list(element),
+                "Principal" | "NotPrincipal" => {
+                    element.as_object_mut().into_iter().flatten().for_each(|(_, names)| list(names));
+                }
+                "Condition" => {
+                    let keys =
+                        element.as_object_mut().unwrap().values_mut().flat_map(|keys| keys.as_object_mut().unwrap());
+                    keys.for_each(|(_, values)| list(values));
+                }
+                _ => {}
+            }
+        }
+    }
+    if let [only] = document["Statement"].as_array().unwrap().as_slice() {
+        document["Statement"] = only.clone();
+    }
+    spelt_out(&document)
+}
+
+fn spelt_out(value: &Value) -> String {
+    let text = |text: &str| {
+        let numbers: String = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
+        format!("\"{numbers}\"")
+    };
+    match value {
+        Value::String(string) => text(string),
+        Value::Array(items) => format!("[\n\t{}\n]", items.iter().map(spelt_out).collect::<Vec<_>>().join(" ,\r\n")),
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| format!("{} : {}", text(name), spelt_out(value)));
+            format!("{{ {} }}", members.collect::<Vec<_>>().join(",\n"))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The document with one element of each statement of an effect about everything: who, what, on what, or under which condition.
+fn widened(document: &Value, effect: &str, element: usize) -> Value {
+    let mut document = document.clone();
+    for statement in document["Statement"].as_array_mut().unwrap() {
+        let statement = statement.as_object_mut().unwrap();
+        let name = ["Action", "Resource", "Principal", "Condition"][element];
+        let is_there = statement.contains_key(name) || statement.contains_key(&format!("Not{name}"));
+        if statement["Effect"] != effect || !is_there {
+            continue;
+        }
+        statement.remove(name);
+        statement.remove(&format!("Not{name}"));
+        if name != "Condition" {
+            statement.insert(name.to_owned(), json!("*"));
+        }
+    }
+    document
+}
+
+/// All documents of a question, widened.
+fn wider(question: &Question, effect: &str, element: usize) -> Question {
+    let widened = |document: &Value| widened(document, effect, element);
+    Question {
+        identity: question.identity.iter().map(widened).collect(),
+        bucket: question.bucket.as_ref().map(widened),
+        session: question.session.as_ref().map(widened),
+        ..question.clone()
+    }
 }
 
 proptest! {
@@ -74,6 +151,19 @@ proptest! {
         let mut turned = question.clone();
         turned.identity = question.identity.iter().map(shouted).collect();
         prop_assert_eq!(engine(&turned), engine(&question));
+    }
+
+    #[test]
+    fn how_a_document_is_written_means_nothing(question in question()) {
+        prop_assert_eq!(Asked::written(&question, rewritten).decide(&question), engine(&question));
+    }
+
+    #[test]
+    fn a_wider_allow_never_takes_away_and_a_wider_deny_never_grants(question in question(), element in 0_usize..4) {
+        match engine(&question) {
+            Effect::Allow => prop_assert_eq!(engine(&wider(&question, "Allow", element)), Effect::Allow),
+            Effect::Deny => prop_assert_eq!(engine(&wider(&question, "Deny", element)), Effect::Deny),
+        }
     }
 
     #[test]

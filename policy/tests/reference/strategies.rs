@@ -30,7 +30,7 @@ const RESOURCES: &[&str] = &[
 ];
 const TEXT_KEYS: &[&str] = &["s3:prefix", "aws:UserAgent", "zas:SignedBy", "jwt:team", "aws:groups", "AWS:username"];
 const TEXTS: &[&str] = &["a", "A", "a*", "*", "?", "${aws:username}", "${jwt:team}", "", "core", "${*}", "alice"];
-const VALUES: &[&str] = &["a", "A", "ab", "*", "", "core", "alice", "12", "arn:aws:iam:::user/alice"];
+const VALUES: &[&str] = &["a", "A", "ab", "*", "", "core", "alice", "12", "YQ==", "arn:aws:iam:::user/alice"];
 
 fn one_or_many(items: &'static [&'static str]) -> impl Strategy<Value = Value> {
     prop_oneof![
@@ -61,6 +61,9 @@ const NUMBER_OPERATORS: &[&str] = &[
     "NumericGreaterThanEquals",
 ];
 
+const DATE_OPERATORS: &[&str] =
+    &["DateEquals", "DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals"];
+
 /// Variables are compared with keys that have one value at most; what several would mean with a variable that has none, no rule says.
 fn texts() -> BoxedStrategy<(String, &'static str, Value)> {
     let fixed: &[&str] = &["a", "A", "a*", "*", "?", "", "core", "${*}", "alice"];
@@ -78,6 +81,8 @@ fn condition() -> impl Strategy<Value = (String, &'static str, Value)> {
     prop_oneof![
         4 => texts(),
         1 => (prefixed(NUMBER_OPERATORS), select(&["s3:max-keys", "s3:prefix"][..]), one_or_many(&["10", "12", "-1.5"])),
+        1 => (prefixed(DATE_OPERATORS), select(&["aws:EpochTime", "s3:prefix"][..]), one_or_many(&["1000", "2000"])),
+        1 => (prefixed(&["BinaryEquals"]), select(&["zas:SignedBy", "s3:prefix"][..]), one_or_many(&["YQ==", "Yg==", ""])),
         1 => (prefixed(&["Bool"]), select(&["zas:Signed", "s3:prefix"][..]), one_or_many(&["true", "false"])),
         1 => (prefixed(&["IpAddress", "NotIpAddress"]), Just("aws:SourceIp"), one_or_many(&["10.0.0.0/8", "10.1.2.3", "::1"])),
         1 => (prefixed(&["ArnLike", "ArnNotLike", "ArnEquals", "ArnNotEquals"]), select(&["zas:SignedBy", "s3:prefix"][..]),
@@ -158,10 +163,19 @@ fn context() -> impl Strategy<Value = Known> {
         known_values(&["true", "false", "perhaps"]),
         several,
         known_values(VALUES),
+        known_values(&["1000", "1500", "3000", "never"]),
     )
-        .prop_map(|(prefix, max_keys, address, signed, signed_by, agent)| {
-            let keys = ["s3:prefix", "s3:max-keys", "aws:sourceip", "zas:signed", "zas:signedby", "aws:useragent"];
-            let values = [prefix, max_keys, address, signed, signed_by, agent];
+        .prop_map(|(prefix, max_keys, address, signed, signed_by, agent, time)| {
+            let keys = [
+                "s3:prefix",
+                "s3:max-keys",
+                "aws:sourceip",
+                "zas:signed",
+                "zas:signedby",
+                "aws:useragent",
+                "aws:epochtime",
+            ];
+            let values = [prefix, max_keys, address, signed, signed_by, agent, time];
             let known = keys.into_iter().zip(values).filter_map(|(key, values)| Some((key.to_owned(), values?)));
             Known(known.collect())
         })

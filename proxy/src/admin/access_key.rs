@@ -6,9 +6,9 @@
 use axum::Json;
 use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode, header};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 use super::answer::Answer;
@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
 use crate::identity::Issued;
-use crate::index::{AccessKeyChange, AccessKeyPage, StoredAccessKey};
+use crate::index::{AccessKeyChange, AccessKeyPage, AccountKind, StoredAccessKey};
 
 /// An access key.
 #[derive(Debug, Serialize, ToSchema)]
@@ -77,12 +77,18 @@ pub(super) struct AccessKeys {
     next: Option<String>,
 }
 
-/// What shall become of a key.
+/// What shall become of a key: one of both.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AccessKeyUpdate {
     /// Switches it off or on.
-    disabled: bool,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = bool, required = false)]
+    disabled: Option<bool>,
+    /// From when on it is no longer good; null: as late as may be, of a service account never.
+    #[serde(default, deserialize_with = "moment")]
+    #[schema(value_type = Option<String>, format = DateTime, required = false)]
+    expires_at: Option<Option<OffsetDateTime>>,
 }
 
 /// The name of a role or a group.
@@ -110,8 +116,46 @@ impl AccessKeys {
 
 impl AccessKeyUpdate {
     /// What it means to the index.
-    const fn change(&self) -> AccessKeyChange {
-        if self.disabled { AccessKeyChange::Disable } else { AccessKeyChange::Enable }
+    fn change(&self) -> Result<AccessKeyChange> {
+        match (self.disabled, self.expires_at) {
+            (Some(true), None) => Ok(AccessKeyChange::Disable),
+            (Some(false), None) => Ok(AccessKeyChange::Enable),
+            (None, Some(ends)) => Ok(AccessKeyChange::Expire(ends)),
+            (None, None) | (Some(_), Some(_)) => {
+                let text = "Give disabled or expires_at: one change at a time.";
+                Err(Error::new(Code::InvalidArgument, text).with("field", "disabled"))
+            }
+        }
+    }
+}
+
+/// What is given is not null: null says nothing.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<bool>, D::Error> {
+    bool::deserialize(deserializer).map(Some)
+}
+
+/// A moment, or null, where one of them is given.
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Option<OffsetDateTime>>, D::Error> {
+    time::serde::rfc3339::option::deserialize(deserializer).map(Some)
+}
+
+/// The latest end of the keys of a person: nobody's is good for ever, for nobody tells us that its person has left.
+pub(super) fn latest_end(app: &App) -> (Duration, OffsetDateTime) {
+    let longest = Duration::try_from(app.config.identity.personal_key_lifetime).unwrap_or(Duration::days(90));
+    (longest, OffsetDateTime::now_utc() + longest)
+}
+
+/// When a key of a person ends.
+/// # Errors
+/// `InvalidArgument` where it is asked for longer than the configuration allows.
+pub(super) fn end(app: &App, asked: Option<OffsetDateTime>) -> Result<OffsetDateTime> {
+    let (longest, latest) = latest_end(app);
+    match asked {
+        Some(asked) if asked > latest + Duration::MINUTE => {
+            let text = format!("expires_at may be {} days from now at the latest.", longest.whole_days());
+            Err(Error::new(Code::InvalidArgument, text).with("field", "expires_at"))
+        }
+        asked => Ok(asked.unwrap_or(latest)),
     }
 }
 
@@ -143,20 +187,51 @@ pub(super) async fn list(app: &App, owner: Option<&str>, page: &PlainPage) -> Re
 
 /// A key, with its version as ETag.
 pub(super) async fn show(app: &App, id: &str) -> Result<impl IntoResponse + use<>, Refusal> {
-    let key: AccessKey = app.index.access_key(id).await?.ok_or(Code::NoSuchEntity)?.into();
+    let key = AccessKey::from(known(app, id).await?);
     Ok(([(header::ETAG, etag(key.version))], Json(key)))
 }
 
-/// Switches a key off or on, and shows it. This replica knows at once.
+/// Switches a key off or on, or makes it end at another time, and shows it; `no_later`: what the caller may not go beyond.
+/// This replica knows at once.
 pub(super) async fn change(
     app: &App,
     permit: &Permit,
-    id: &str,
+    key: &StoredAccessKey,
     headers: &HeaderMap,
     update: &AccessKeyUpdate,
+    no_later: Option<OffsetDateTime>,
 ) -> Result<impl IntoResponse + use<>, Refusal> {
-    put(app, permit, id, headers, update.change()).await?;
-    show(app, id).await
+    let change = match update.change()? {
+        AccessKeyChange::Expire(ends) if key.account_kind == AccountKind::Person => {
+            AccessKeyChange::Expire(Some(within(end(app, ends)?, ends, no_later)?))
+        }
+        change => change,
+    };
+    put(app, permit, &key.id, headers, change).await?;
+    show(app, &key.id).await
+}
+
+/// An end that is no later than another: what was asked for beyond it is refused, what was not asked for is cut.
+pub(super) fn within(
+    end: OffsetDateTime,
+    asked: Option<OffsetDateTime>,
+    no_later: Option<OffsetDateTime>,
+) -> Result<OffsetDateTime> {
+    match no_later {
+        Some(latest) if end > latest && asked.is_some() => {
+            let text = "Only whoever shows a token makes an access key of their own good for longer.";
+            Err(Error::new(Code::InvalidArgument, text).with("field", "expires_at"))
+        }
+        Some(latest) => Ok(end.min(latest)),
+        None => Ok(end),
+    }
+}
+
+/// A key that must be there.
+/// # Errors
+/// `NoSuchEntity`.
+pub(super) async fn known(app: &App, id: &str) -> Result<StoredAccessKey> {
+    app.index.access_key(id).await?.ok_or_else(|| Code::NoSuchEntity.into())
 }
 
 /// Deletes a key. This replica knows at once.

@@ -16,8 +16,8 @@ use utoipa::ToSchema;
 use zas_policy::{Principal, Resource};
 
 use super::access_key::{
-    AccessKey, AccessKeyUpdate, AccessKeys, MadeAccessKey, RoleOrGroup, Rotation, change, delete, expected_key, list,
-    made, narrowing, show,
+    AccessKey, AccessKeyUpdate, AccessKeys, MadeAccessKey, RoleOrGroup, Rotation, change, delete, expected_key, known,
+    list, made, narrowing, show,
 };
 use super::answer::Answer;
 use super::caller::asks;
@@ -32,6 +32,7 @@ use crate::audit::Kind;
 use crate::authz::Permit;
 use crate::error::Error;
 use crate::identity::{NewKey, ServiceAccount};
+use crate::index::AccountKind;
 
 /// Where they are.
 const KEYS: &str = "/access-keys";
@@ -140,7 +141,7 @@ pub(super) async fn get_access_key(
     show(&app, &id).await
 }
 
-/// Switch an access key off or on. On every replica it holds within five seconds.
+/// Switch an access key off or on, or make it end at another time. On every replica it holds within five seconds.
 #[utoipa::path(patch, path = "/access-keys/{access_key}", tag = "access keys",
     params(("access_key" = String, Path, description = "The id."),
         ("If-Match" = Option<String>, Header, description = "The version that is changed.")),
@@ -158,7 +159,10 @@ pub(super) async fn change_access_key(
     body: Result<Json<AccessKeyUpdate>, JsonRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(update) = body?;
-    change(&app, &permitted.permit, &id, &headers, &update).await
+    let key = known(&app, &id).await?;
+    // A person's may be made to end sooner: only the person makes it good for longer.
+    let no_later = key.expires_at.filter(|_| key.account_kind == AccountKind::Person);
+    change(&app, &permitted.permit, &key, &headers, &update, no_later).await
 }
 
 /// Delete an access key. On every replica it holds within five seconds.
@@ -177,7 +181,9 @@ pub(super) async fn delete_access_key(
     delete(&app, &permitted.permit, &id, &headers).await
 }
 
-/// Make a second key for the account of a key. Both are good until one is switched off or deleted.
+/// Make a second key for the service account of a key. Both are good until one is switched off or deleted.
+///
+/// Whoever may do it has the secret, and so can act as the account. A person's keys only the person rotates.
 #[utoipa::path(post, path = "/access-keys/{access_key}/rotate", tag = "access keys",
     params(("access_key" = String, Path, description = "The id."),
         ("If-Match" = Option<String>, Header, description = "The version that is replaced.")),
@@ -197,6 +203,10 @@ pub(super) async fn rotate_access_key(
 ) -> Result<Answer, Refusal> {
     let permit = &permitted.permit;
     refuse_narrowed(&app, permit).await?;
+    if known(&app, &id).await?.account_kind == AccountKind::Person {
+        let why = "The secret of a person's access key is for the person alone.";
+        return Err(app.authority.refuse(permit, why).await?.into());
+    }
     let (by, record) = (permit.principal().to_string(), permit.record());
     let expected = expected_key(&app, &id, &headers).await?;
     let keys = app.identity.stored()?;

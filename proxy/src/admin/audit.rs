@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
-use zas_policy::Action;
+use zas_policy::{Action, Resource};
 
 use super::page::bounded;
 use super::text::optional_text;
 use super::{Asks, Permitted, Refusal};
 use crate::app::App;
-use crate::audit;
+use crate::audit::{self, Kind};
 use crate::config::AuditFormat;
 use crate::error::{Error, Result};
 use crate::index::AuditFilter;
@@ -88,6 +88,13 @@ pub(super) enum Format {
     Ocsf,
 }
 
+impl Format {
+    /// Whether records are written for another system.
+    const fn is_for_elsewhere(self) -> bool {
+        matches!(self, Self::CloudEvents | Self::Ocsf)
+    }
+}
+
 impl From<Format> for AuditFormat {
     fn from(format: Format) -> Self {
         match format {
@@ -110,24 +117,32 @@ pub(super) struct AuditPage {
 
 /// Ask the audit log.
 ///
-/// With `Accept: application/x-ndjson` the records are lines, and `X-Next-After` holds `after` of the next page.
+/// With `Accept: application/x-ndjson` the records are lines, and `X-Next-After` holds `after` of the next page. Lines, CloudEvents and
+/// OCSF are an export: it takes `audit:Export` besides `audit:Query`.
 #[utoipa::path(get, path = "/audit", tag = "audit", params(AuditQuery),
     responses((status = 200, description = "A page of records.",
         headers(("X-Next-After" = String, description = "`after` of the next page, where records are lines; unset: this is the last.")),
         content((AuditPage = "application/json"), (String = "application/x-ndjson")))))]
 pub(super) async fn query_audit(
     State(app): State<Arc<App>>,
-    _permitted: Permitted<QueryAudit>,
+    permitted: Permitted<QueryAudit>,
     headers: HeaderMap,
     query: Result<Query<AuditQuery>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(query) = query?;
+    let as_json_lines = headers.get(header::ACCEPT).is_some_and(|accept| accept == LINES);
+    if as_json_lines || query.format.is_some_and(Format::is_for_elsewhere) {
+        let export = app.authority.authorize(permitted.permit.caller(), Action::ExportAudit, Resource::Service).await?;
+        if let Some(record) = export.recorded(Kind::Operation) {
+            app.journal.record(record).await?;
+        }
+    }
     let after = query.after.as_deref().map(audit::place).transpose()?;
     let (format, limit) = (query.format.map(AuditFormat::from).unwrap_or_default(), bounded(query.limit)?);
     let page = audit::query(&app.index, &query.filter(), after, limit).await?;
     let next = page.next.map(audit::token);
     let lines = page.events.iter().map(|event| audit::render(event, format));
-    if headers.get(header::ACCEPT).is_some_and(|accept| accept == LINES) {
+    if as_json_lines {
         return Ok(as_lines(lines, next)?);
     }
     let records = lines.map(|line| serde_json::from_str(&line)).collect::<Result<_, _>>();

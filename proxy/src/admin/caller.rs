@@ -24,6 +24,11 @@ pub trait Asks: Send + Sync + 'static {
     /// What the caller must be allowed to do; unset: to have said who they are is enough.
     const ACTION: Option<Action>;
 
+    /// Whether it changes nothing though it is a POST: it is on record as reads are, then.
+    const ONLY_READS: bool = false;
+    /// Whether a read is put on record when it is permitted. Where the handler asks the policy for more, it records that itself.
+    const RECORDED: bool = true;
+
     /// On what; `parameter` gives what stands in the path.
     fn resource(parameter: impl Fn(&str) -> String) -> Resource {
         let _ = parameter;
@@ -81,7 +86,8 @@ impl<O: Asks> FromRequestParts<Arc<App>> for Permitted<O> {
         let caller = Caller::new(principal, facts.map_or_else(Trail::none, Trail::of), Conditions::of(&parts.headers));
         let action = O::ACTION.unwrap_or(Action::GetCallerIdentity);
         let permit = app.authority.authorize(&caller, action, resource).await?;
-        if matches!(parts.method, Method::GET | Method::HEAD)
+        if O::RECORDED
+            && (O::ONLY_READS || matches!(parts.method, Method::GET | Method::HEAD))
             && let Some(record) = permit.recorded(Kind::Operation)
         {
             app.journal.record(record).await?;

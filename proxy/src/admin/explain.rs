@@ -11,18 +11,23 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use zas_policy::{
-    Action, Considered, Context, Empty, Found, Grant, Identity, Key, Outcome, Principal, Request, Resource, Source,
+    Action, Considered, Context, Found, Grant, Identity, Key, Kind, Outcome, Policy, Principal, Resource, Session,
+    Source,
 };
 
+use super::access_key::narrowing;
 use super::answer::Answer;
 use super::idempotency::Posted;
 use super::openapi::schemas;
+use super::policies::malformed;
 use super::text::{optional_text, text};
 use super::{Asks, Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
+use crate::identity::principal_of;
 
 /// Asks why.
 pub(super) struct Explain;
@@ -30,6 +35,7 @@ pub(super) struct Explain;
 impl Asks for Explain {
     const NAME: &'static str = "ExplainAuthorization";
     const ACTION: Option<Action> = Some(Action::Explain);
+    const ONLY_READS: bool = true;
 }
 
 /// Asks what somebody may do in a bucket.
@@ -64,26 +70,69 @@ pub(super) struct Who {
     groups: Vec<String>,
     /// Attributes, for the condition keys `jwt:<name>` and `aws:PrincipalTag/<name>`.
     attributes: BTreeMap<String, Vec<String>>,
+    /// The id of an access key that is shown: it says the rest, and the policy that narrows it counts.
+    #[schema(example = "ZASKQ3VJ6XG2N5YTBWLA", max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    #[serde(deserialize_with = "optional_text::<_, 128>")]
+    access_key_id: Option<String>,
+    /// The session that a role was taken for: the role alone counts then, and not the roles, groups and name of who has taken it.
+    session: Option<OfSession>,
+}
+
+/// A session.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfSession {
+    /// The role that was taken.
+    #[serde(deserialize_with = "text::<_, 64>")]
+    #[schema(example = "deploy", max_length = 64, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    role: String,
+    /// The policy that narrows it.
+    #[serde(default)]
+    #[schema(schema_with = schemas::maybe_policy_document)]
+    policy: Option<Value>,
 }
 
 impl Who {
-    fn principal(self) -> Principal {
-        if self.anonymous {
-            return Principal::Anonymous;
+    async fn principal(self, app: &App) -> Result<Principal, Error> {
+        let (anonymous, access_key_id) = (self.anonymous, self.access_key_id.clone());
+        // Read in any case: what is wrong in it is said also where something else counts.
+        let identity = self.identity()?;
+        match (anonymous, access_key_id) {
+            (true, _) => Ok(Principal::Anonymous),
+            (false, Some(id)) => of_access_key(app, &id).await,
+            (false, None) => Ok(Principal::identity(identity)),
         }
-        let Self { anonymous: _, name, id, issuer, roles, groups, attributes } = self;
-        Principal::identity(Identity {
-            id,
-            name,
-            issuer,
-            roles,
-            groups,
-            attributes,
-            access_key_id: None,
-            policy: None,
-            session: None,
-        })
     }
+
+    fn identity(self) -> Result<Identity, Error> {
+        let Self { name, id, issuer, mut roles, groups, attributes, session, .. } = self;
+        let session = session.map(|session| session.read(&mut roles)).transpose()?;
+        Ok(Identity { id, name, issuer, roles, groups, attributes, session, ..Identity::default() })
+    }
+}
+
+impl OfSession {
+    /// The session; the roles are that of the session then.
+    fn read(self, roles: &mut Vec<String>) -> Result<Session, Error> {
+        let policy = narrowing(self.policy)?;
+        if let Some(policy) = &policy {
+            let read = Policy::parse(Kind::Session, "session", policy);
+            read.map_err(|error| malformed("principal.session.policy", &error))?;
+        }
+        *roles = vec![self.role];
+        Ok(Session { policy, ..Session::default() })
+    }
+}
+
+/// Who an access key speaks as. Whether it is good for anything now is not asked.
+async fn of_access_key(app: &App, id: &str) -> Result<Principal, Error> {
+    if app.config.access_keys.iter().any(|key| key.id == id) {
+        return Ok(Principal::root(id));
+    }
+    let key = app.index.access_key(id).await?.ok_or_else(|| {
+        Error::new(Code::NoSuchEntity, "There is no such access key.").with("field", "principal.access_key_id")
+    })?;
+    Ok(principal_of(key))
 }
 
 /// What somebody would ask for.
@@ -100,7 +149,7 @@ pub(super) struct Question {
     #[schema(
         example = "arn:aws:s3:::releases/app.tar.gz",
         max_length = 2048,
-        pattern = r"^(\*|(arn:aws:s3:::|arn:zas:oci:::|arn:aws:iam:::role/|arn:zas:admin:::policy/)[^\x00-\x1f\x7f-\x9f]{1,2000})$"
+        pattern = r"^(\*|(arn:aws:s3:::|arn:zas:oci:::|arn:aws:iam:::role/|arn:zas:admin:::(policy|access-key|session|signing-key|trusted-key|trusted-identity)/)[^\x00-\x1f\x7f-\x9f]{1,2000})$"
     )]
     resource: String,
     /// Condition keys of the request and of the artifact, by name. A key that is not given is missing.
@@ -120,6 +169,8 @@ pub(super) struct Explanation {
     statements: Vec<String>,
     /// Condition keys that were missing, where it was denied.
     missing: Vec<String>,
+    /// Statements that would have denied it and are only put on record, where it was allowed.
+    audited: Vec<String>,
     /// Every statement that concerns the principal or the bucket.
     considered: Vec<Statement>,
 }
@@ -132,6 +183,7 @@ impl From<zas_policy::Explanation> for Explanation {
             reason: decision.reason.to_string(),
             statements: decision.statements.iter().map(ToString::to_string).collect(),
             missing: decision.missing.iter().map(ToString::to_string).collect(),
+            audited: decision.audited.iter().map(ToString::to_string).collect(),
             considered: explained.statements.into_iter().map(Statement::from).collect(),
         }
     }
@@ -144,6 +196,9 @@ pub(super) struct Statement {
     statement: String,
     /// What it would do.
     effect: String,
+    /// `audit`, where it is only put on record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'static str>,
     /// `matches`, or why it does not: `other_action`, `other_principal`, `other_resource`, `condition_fails`, `unknown`.
     outcome: &'static str,
     /// The condition that fails, as `operator key`.
@@ -162,7 +217,8 @@ impl From<Considered> for Statement {
             Outcome::ConditionFails { operator, key } => ("condition_fails", Some(format!("{operator} {key}"))),
         };
         let (statement, effect) = (considered.statement.to_string(), considered.effect.to_string());
-        Self { statement, effect, outcome, condition }
+        let mode = considered.is_audited.then_some("audit");
+        Self { statement, effect, mode, outcome, condition }
     }
 }
 
@@ -193,50 +249,23 @@ impl Context for Given {
 
 /// Tell why somebody may or may not do something.
 #[utoipa::path(post, path = "/authorize/explain", tag = "policies", request_body = Question,
-    responses((status = 200, body = Explanation)))]
+    responses((status = 200, body = Explanation), (status = 404, description = "There is no such access key.")))]
 pub(super) async fn explain(
     State(app): State<Arc<App>>,
     permitted: Permitted<Explain>,
     Posted { body: question, once }: Posted<Question>,
 ) -> Result<Answer, Refusal> {
-    let explanation = answer(&app, question)?;
+    let explanation = answer(&app, question).await?;
     once.carry_out(&app, &permitted.permit, async |_| Answer::json(StatusCode::OK, &explanation)).await
 }
 
-fn answer(app: &App, question: Question) -> Result<Explanation, Error> {
-    let action = question.action.parse::<Action>();
-    let action =
-        action.map_err(|error| Error::new(Code::InvalidArgument, error.to_string()).with("field", "action"))?;
-    let resource = resource(&question.resource)?;
+async fn answer(app: &App, question: Question) -> Result<Explanation, Error> {
+    let wrong = |field: &'static str, text: String| Error::new(Code::InvalidArgument, text).with("field", field);
+    let action = question.action.parse::<Action>().map_err(|error| wrong("action", error.to_string()))?;
+    let resource = Resource::parse(&question.resource).map_err(|error| wrong("resource", error.to_string()))?;
     let context = Given::parse(question.context)?;
-    let principal = question.principal.principal();
-    let request = Request { principal: &principal, action, resource: &resource, context: &context, narrowed_by: &[] };
-    Ok(app.authority.policies().current()?.explain(&request).into())
-}
-
-fn resource(text: &str) -> Result<Resource, Error> {
-    let name = |start: &str| text.strip_prefix(start).filter(|name| !name.is_empty());
-    if text == "*" {
-        return Ok(Resource::Service);
-    }
-    if let Some(name) = name("arn:aws:s3:::") {
-        return Ok(match name.split_once('/') {
-            Some((bucket, key)) => Resource::object(bucket, key),
-            None => Resource::bucket(name),
-        });
-    }
-    if let Some(name) = name("arn:zas:oci:::") {
-        return Ok(Resource::repository(name));
-    }
-    if let Some(name) = name("arn:aws:iam:::role/") {
-        return Ok(Resource::role(name));
-    }
-    if let Some(name) = name("arn:zas:admin:::policy/") {
-        return Ok(Resource::managed("policy", name));
-    }
-    let text = "The resource is \"*\", arn:aws:s3:::bucket, arn:aws:s3:::bucket/key, arn:zas:oci:::repository, \
-                arn:aws:iam:::role/name or arn:zas:admin:::policy/name.";
-    Err(Error::new(Code::InvalidArgument, text).with("field", "resource"))
+    let principal = question.principal.principal(app).await?;
+    Ok(app.authority.explain(&principal, action, &resource, &context)?.into())
 }
 
 /// Whose rights are asked for.
@@ -244,6 +273,10 @@ fn resource(text: &str) -> Result<Resource, Error> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Whose {
+    /// An access key's id: the rights that it has, in place of those of a user.
+    #[serde(default, deserialize_with = "optional_text::<_, 128>")]
+    #[param(max_length = 128, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    access_key_id: Option<String>,
     /// The user's name; unset: anonymous requests.
     #[serde(default, deserialize_with = "optional_text::<_, 512>")]
     #[param(max_length = 512, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
@@ -276,6 +309,8 @@ pub(super) struct Granted {
     everywhere: bool,
     /// Whether it depends on conditions.
     conditional: bool,
+    /// Whether it stands in the policy of the access key, which only narrows: another statement must give it too.
+    narrows: bool,
     /// By which statement: `policy#sid` or `policy#number`.
     statement: String,
 }
@@ -287,6 +322,7 @@ impl From<Grant> for Granted {
             effect: grant.effect.to_string(),
             everywhere: grant.everywhere,
             conditional: grant.conditional,
+            narrows: grant.narrows,
             statement: grant.statement.to_string(),
         }
     }
@@ -306,13 +342,13 @@ pub(super) async fn effective(
     app.index.bucket(&bucket).await?;
     let list = |text: &str| text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     let who = Who {
-        anonymous: whose.user.is_none(),
+        anonymous: whose.user.is_none() && whose.access_key_id.is_none(),
+        access_key_id: whose.access_key_id,
         name: whose.user.unwrap_or_default(),
         roles: list(&whose.roles),
         groups: list(&whose.groups),
         ..Who::default()
     };
-    let set = app.authority.policies().current()?;
-    let grants = set.effective(&who.principal(), &bucket, &Empty, &[]);
+    let grants = app.authority.effective(&who.principal(&app).await?, &bucket)?;
     Ok(Json(Effective { grants: grants.into_iter().map(Granted::from).collect() }))
 }

@@ -25,6 +25,7 @@ pub(super) struct ExplainToken;
 impl Asks for ExplainToken {
     const NAME: &'static str = "ExplainToken";
     const ACTION: Option<Action> = Some(Action::Explain);
+    const ONLY_READS: bool = true;
 }
 
 /// A token.
@@ -95,7 +96,9 @@ pub(super) async fn explain_token(
 ) -> Result<Answer, Refusal> {
     let explanation = match app.identity.examine(&token).await {
         Ok(bearer) => TokenExplanation::accepted(&bearer),
-        Err(error) if error.code() == Code::BearerTokenRejected => TokenExplanation::rejected(&error),
+        Err(error) if matches!(error.code(), Code::BearerTokenRejected | Code::BearerTokenExpired) => {
+            TokenExplanation::rejected(&error)
+        }
         Err(error) => return Err(error.into()),
     };
     once.carry_out(&app, &permitted.permit, async |_| Answer::json(StatusCode::OK, &explanation)).await

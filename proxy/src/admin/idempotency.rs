@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Uri};
+use http::{HeaderMap, HeaderName, Method, Uri, header};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use zas_policy::Principal;
@@ -138,6 +138,27 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
     }
 }
 
+/// The body of a POST that is a document of a type of its own, and the wish to have it carried out once.
+#[derive(Debug)]
+pub(super) struct PostedDocument {
+    /// Its bytes.
+    pub(super) bytes: Bytes,
+    /// What it is said to be.
+    pub(super) media_type: Option<String>,
+    /// Carries it out.
+    pub(super) once: Once,
+}
+
+impl FromRequest<Arc<App>> for PostedDocument {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Refusal> {
+        let (parts, bytes, once) = received(request, app).await?;
+        let media_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Ok(Self { bytes, media_type: media_type.map(str::to_owned), once })
+    }
+}
+
 /// For a POST that says all in its path.
 impl FromRequest<Arc<App>> for Once {
     type Rejection = Refusal;
@@ -202,6 +223,41 @@ impl Once {
             Err(error) => {
                 unit.abandon().await;
                 Err(error.into())
+            }
+        }
+    }
+}
+
+impl Once {
+    /// Carries out what is done at the registry too, or takes long, and so cannot be done in a transaction of the index. Where it was done
+    /// before its answer is given again; two at the very same time, or one that was cut off before its answer was kept, may both have
+    /// been carried out. For what does no harm when it is there twice.
+    pub(super) async fn carry_out_elsewhere(
+        self,
+        app: &App,
+        permit: &Permit,
+        work: impl AsyncFnOnce() -> Result<Answer>,
+    ) -> Result<Answer, Refusal> {
+        if let Some(answer) = self.before(app, permit).await? {
+            return Ok(answer);
+        }
+        let answer = work().await?;
+        self.carry_out(app, permit, async |_| Ok(answer)).await
+    }
+
+    /// The answer that was given before.
+    async fn before(&self, app: &App, permit: &Permit) -> Result<Option<Answer>> {
+        let Some(key) = &self.key else { return Ok(None) };
+        let once = OnceRequest { owner: *owner(permit.principal()).as_bytes(), key, request: *self.asked.as_bytes() };
+        let unit = app.index.begin().await?;
+        let claimed = unit.index().claim(&once, app.answers.most).await;
+        unit.abandon().await;
+        match claimed? {
+            Claimed::First => Ok(None),
+            Claimed::Answered(kept) => {
+                let answer = app.answers.open(&once, &kept)?;
+                record_replay(app, permit, &answer).await?;
+                Ok(Some(answer.replayed()))
             }
         }
     }

@@ -10,13 +10,13 @@ use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 use zas_policy::{Identity, Principal, Resource};
 
 use super::access_key::{
-    AccessKey, AccessKeyUpdate, AccessKeys, MadeAccessKey, Rotation, change, delete, expected_key, list, made,
-    narrowing, show,
+    AccessKey, AccessKeyUpdate, AccessKeys, MadeAccessKey, Rotation, change, delete, end, expected_key, list, made,
+    narrowing, show, within,
 };
 use super::answer::Answer;
 use super::caller::asks;
@@ -30,6 +30,7 @@ use crate::audit::Kind;
 use crate::authz::Permit;
 use crate::error::{Code, Error};
 use crate::identity::NewKey;
+use crate::index::StoredAccessKey;
 
 /// Where they are.
 const KEYS: &str = "/me/access-keys";
@@ -126,7 +127,7 @@ pub(super) async fn get_my_access_key(
     show(&app, &id).await
 }
 
-/// Switch an access key of one's own off or on.
+/// Switch an access key of one's own off or on, or make it end at another time: later only for whoever shows a token.
 #[utoipa::path(patch, path = "/me/access-keys/{access_key}", tag = "access keys",
     params(("access_key" = String, Path, description = "The id."),
         ("If-Match" = Option<String>, Header, description = "The version that is changed.")),
@@ -144,11 +145,14 @@ pub(super) async fn change_my_access_key(
     body: Result<Json<AccessKeyUpdate>, JsonRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
     let Json(update) = body?;
-    mine(&app, &permitted.permit, &id).await?;
-    change(&app, &permitted.permit, &id, &headers, &update).await
+    let key = mine(&app, &permitted.permit, &id).await?;
+    let no_later = no_later(&permitted.permit, &key);
+    change(&app, &permitted.permit, &key, &headers, &update, no_later).await
 }
 
 /// Make a second key in place of one of one's own. Both are good until one is switched off or deleted.
+///
+/// For whoever shows a key and no token, the new one ends when the old one does at the latest: a key is no way to stay for longer.
 #[utoipa::path(post, path = "/me/access-keys/{access_key}/rotate", tag = "access keys",
     params(("access_key" = String, Path, description = "The id."),
         ("If-Match" = Option<String>, Header, description = "The version that is replaced.")),
@@ -167,10 +171,11 @@ pub(super) async fn rotate_my_access_key(
     Posted { body: rotation, once }: Posted<Rotation>,
 ) -> Result<Answer, Refusal> {
     let permit = &permitted.permit;
-    mine(&app, permit, &id).await?;
+    let key = mine(&app, permit, &id).await?;
     let (by, record) = (permit.principal().to_string(), permit.record());
     let expected = expected_key(&app, &id, &headers).await?;
-    let ends = Some(end(&app, rotation.expires_at)?);
+    let ends = within(end(&app, rotation.expires_at)?, rotation.expires_at, no_later(permit, &key))?;
+    let ends = Some(ends);
     let keys = app.identity.stored()?;
     once.carry_out(&app, permit, async |index| {
         made(keys.within(&index).rotate(&id, &by, ends, expected, record.as_slice()).await?, KEYS)
@@ -204,21 +209,14 @@ async fn person<'p>(app: &App, permit: &'p Permit) -> Result<&'p Identity, Error
 }
 
 /// Whether a key is the person's who asks; those of others are not there.
-async fn mine(app: &App, permit: &Permit, id: &str) -> Result<(), Error> {
+async fn mine(app: &App, permit: &Permit, id: &str) -> Result<StoredAccessKey, Error> {
     let me = person(app, permit).await?;
     let key = app.index.access_key(id).await?.filter(|key| key.account == me.id);
-    key.map(drop).ok_or_else(|| Code::NoSuchEntity.into())
+    key.ok_or_else(|| Code::NoSuchEntity.into())
 }
 
-/// When a key ends: nobody's is good for ever, for nobody tells us that its person has left.
-fn end(app: &App, asked: Option<OffsetDateTime>) -> Result<OffsetDateTime, Error> {
-    let longest = Duration::try_from(app.config.identity.personal_key_lifetime).unwrap_or(Duration::days(90));
-    let latest = OffsetDateTime::now_utc() + longest;
-    match asked {
-        Some(asked) if asked > latest + Duration::MINUTE => {
-            let text = format!("expires_at may be {} days from now at the latest.", longest.whole_days());
-            Err(Error::new(Code::InvalidArgument, text).with("field", "expires_at"))
-        }
-        asked => Ok(asked.unwrap_or(latest)),
-    }
+/// What the end of a key may not go beyond where it is changed by whoever shows a key: the end that it has.
+fn no_later(permit: &Permit, key: &StoredAccessKey) -> Option<OffsetDateTime> {
+    let Principal::Identity(me) = permit.principal() else { return None };
+    me.access_key_id.as_ref().and(key.expires_at)
 }

@@ -20,7 +20,7 @@ static DOCUMENT: LazyLock<String> = LazyLock::new(document);
 /// The whole document as JSON; `docs/openapi.json` is this.
 #[must_use]
 pub fn document() -> String {
-    let mut document = serde_json::to_value(super::described().into_openapi()).unwrap_or_default();
+    let mut document = serde_json::to_value(super::described(0).into_openapi()).unwrap_or_default();
     let items = document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut);
     items.for_each(link);
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();

@@ -103,9 +103,9 @@ pub(super) struct PutOptions {
 pub(super) struct HistoryPage {
     /// How many, from 1 to 1000; 100 where it is not said.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
+    pub(super) limit: Option<u32>,
     /// `next` of the page before.
-    before: Option<i64>,
+    pub(super) before: Option<i64>,
 }
 
 /// A part of a history, the latest change first.
@@ -117,7 +117,7 @@ pub(super) struct History {
     next: Option<i64>,
 }
 
-/// A change of a policy or of what it is attached to.
+/// A change of a policy, of what it is attached to, or of a role.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Change {
     /// The version that it made.
@@ -132,6 +132,15 @@ pub(super) struct Change {
     changed_at: OffsetDateTime,
     /// By whom.
     changed_by: String,
+}
+
+impl History {
+    /// A page of entries, of which one more was asked for than shall be shown.
+    pub(super) fn of(entries: Vec<HistoryEntry>, limit: u32) -> Self {
+        let (entries, more) = cut(entries, limit);
+        let next = entries.last().filter(|_| more).map(|entry| entry.version);
+        Self { changes: entries.into_iter().map(Change::from).collect(), next }
+    }
 }
 
 impl From<HistoryEntry> for Change {
@@ -286,12 +295,19 @@ pub(super) async fn get_policy_history(
     Path(name): Path<String>,
     page: Result<Query<HistoryPage>, QueryRejection>,
 ) -> Result<Json<History>, Refusal> {
+    history(&app, DocumentKind::Policy, &name, page).await
+}
+
+/// A part of the history of a document.
+pub(super) async fn history(
+    app: &App,
+    kind: DocumentKind,
+    name: &str,
+    page: Result<Query<HistoryPage>, QueryRejection>,
+) -> Result<Json<History>, Refusal> {
     let Query(page) = page?;
     let limit = bounded(page.limit)?;
-    let entries = app.index.policy_history(DocumentKind::Policy, &name, page.before, limit + 1).await?;
-    let (entries, more) = cut(entries, limit);
-    let next = entries.last().filter(|_| more).map(|entry| entry.version);
-    Ok(Json(History { changes: entries.into_iter().map(Change::from).collect(), next }))
+    Ok(Json(History::of(app.index.policy_history(kind, name, page.before, limit + 1).await?, limit)))
 }
 
 /// The version of a document that a change expects.
@@ -308,6 +324,9 @@ pub(super) async fn expected_document(
 /// Puts a document, unless it is only tried; the version that it has then, 0 where it was tried. This replica decides by it at once.
 pub(super) async fn put_document(app: &App, new: NewDocument<'_>, options: &PutOptions) -> Result<i64, Error> {
     if options.dry_run {
+        for record in new.audit {
+            app.journal.record(record.clone().note("dry_run: nothing was changed".to_owned())).await?;
+        }
         return Ok(0);
     }
     let version = app.index.put_policy_document(new).await?;

@@ -18,7 +18,9 @@ use super::etag::etag;
 use super::name::check_name;
 use super::openapi::schemas::policy_document;
 use super::page::Page;
-use super::policies::{PutOptions, delete_document, expected_document, malformed, put_document};
+use super::policies::{
+    History, HistoryPage, PutOptions, delete_document, expected_document, history, malformed, put_document,
+};
 use super::text::text;
 use super::{Permitted, Refusal};
 use crate::app::App;
@@ -212,4 +214,16 @@ pub(super) async fn delete_role(
     headers: HeaderMap,
 ) -> Result<StatusCode, Refusal> {
     delete_document(&app, &permitted.permit, DocumentKind::Role, &name, &headers).await
+}
+
+/// Show what was changed in a role, when and by whom. A role that was deleted keeps its history.
+#[utoipa::path(get, path = "/roles/{role}/history", tag = "roles",
+    params(("role" = String, Path, description = "The name."), HistoryPage), responses((status = 200, body = History)))]
+pub(super) async fn get_role_history(
+    State(app): State<Arc<App>>,
+    _permitted: Permitted<GetRole>,
+    Path(name): Path<String>,
+    page: Result<Query<HistoryPage>, QueryRejection>,
+) -> Result<Json<History>, Refusal> {
+    history(&app, DocumentKind::Role, &name, page).await
 }

@@ -9,6 +9,10 @@ mod quotas;
 mod roles;
 mod service;
 mod sessions;
+mod signing_keys;
+mod signing_rules;
+mod trusted_signers;
+mod verification_policies;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -97,6 +101,7 @@ async fn started(config: Config) -> Arc<App> {
     let app = App::new(config, Vec::new()).unwrap();
     app.identity.revocations().unwrap().refresh(&app.index).await.unwrap();
     app.authority.policies().refresh(&app.index).await.unwrap();
+    app.trust.refresh(&app.index).await.unwrap();
     app
 }
 

@@ -3,17 +3,22 @@
 //!
 //! A bounded queue, emptied in batches by one task. Nothing is dropped in silence: where the queue is full callers wait,
 //! then the request is refused, and what could not be written is counted and written as a gap as soon as that is possible.
+//! Beside the queue there is what can wait for a few seconds: intents in doubt, and refusals that are counted (`excess.rs`).
 
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, gauge};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{Mutex, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use zas_policy::Principal;
 
+use super::excess::Excess;
 use super::{Kind, Record};
 use crate::config::{Audit, AuditReads};
 use crate::error::{Code, Error, Result};
@@ -32,6 +37,12 @@ const DRAIN: Duration = Duration::from_secs(8);
 /// Pauses between attempts while Postgres is away.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
+/// How often what waits beside the queue is looked at.
+const ASIDE: Duration = Duration::from_secs(5);
+
+/// Intents in doubt that are remembered until they are marked. One more is found when it is a day old.
+const DOUBTS: usize = 10_000;
+
 /// The queue. Cheap to clone; clones share it.
 #[derive(Debug, Clone)]
 pub struct Journal(Arc<Inner>);
@@ -46,6 +57,9 @@ struct Inner {
     /// Whoever runs the journal holds it.
     receiver: Mutex<Receiver<Entry>>,
     lost: AtomicU64,
+    /// Intents that were forwarded and not answered.
+    doubts: Lock<Vec<Uuid>>,
+    excess: Excess,
 }
 
 #[derive(Debug)]
@@ -79,6 +93,8 @@ impl Journal {
             sender,
             receiver: Mutex::new(receiver),
             lost: AtomicU64::new(0),
+            doubts: Lock::default(),
+            excess: Excess::default(),
         }))
     }
 
@@ -86,12 +102,6 @@ impl Journal {
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.0.enabled
-    }
-
-    /// Whether a read is answered only when its record is committed.
-    #[must_use]
-    pub fn is_strict(&self) -> bool {
-        self.0.enabled && self.0.strict
     }
 
     /// Records a denial, a login, a token or a read. Waits for room in the queue, and in strict mode until it is committed.
@@ -103,7 +113,8 @@ impl Journal {
 
     /// Records that a change is about to be forwarded; when it returns the record is committed.
     /// # Errors
-    /// `SlowDown` where that takes too long: the change must not be forwarded then.
+    /// `SlowDown` where that takes too long: the change must not be forwarded then. Where the intent is committed all the same, an
+    /// outcome follows that says so.
     pub async fn intent(&self, record: Record) -> Result<()> {
         self.put(record, true).await
     }
@@ -125,6 +136,26 @@ impl Journal {
             self.0.lose(1);
         }
         is_in
+    }
+
+    /// Takes note that a change was forwarded and that nobody knows what became of it: its intent stays open, and the registry is
+    /// asked, as where the process has died. Does not wait.
+    pub fn doubt(&self, intent: Uuid) {
+        if !self.0.enabled {
+            return;
+        }
+        let mut doubts = self.0.doubts.lock().unwrap_or_else(PoisonError::into_inner);
+        if doubts.len() < DOUBTS {
+            doubts.push(intent);
+        }
+    }
+
+    /// Counts a refusal of somebody who is refused too often for records of their own: one record a minute says how often it
+    /// was. Does not wait.
+    pub fn denied_too_often(&self, principal: &Principal, address: Option<IpAddr>) {
+        if self.0.enabled {
+            self.0.excess.count(principal, address);
+        }
     }
 
     /// Records that could not be written and are not in a gap record yet.
@@ -159,6 +190,7 @@ impl Journal {
     pub async fn run(&self, stop: CancellationToken) {
         let mut receiver = self.0.receiver.lock().await;
         let mut until = None;
+        let mut aside = Instant::now() + ASIDE;
         loop {
             if until.is_some() {
                 // Also where the end came while a batch was being written: nothing more is waited for then.
@@ -174,13 +206,22 @@ impl Journal {
                     until = Some(Instant::now() + DRAIN);
                     continue;
                 }
+                () = sleep_until(aside), if until.is_none() => {}
             }
-            if until.is_none() {
+            if until.is_none() && !batch.is_empty() {
                 gather(&mut receiver, &mut batch).await;
             }
             gauge!(names::AUDIT_QUEUE).set(u32::try_from(receiver.len() + batch.len()).unwrap_or(u32::MAX));
             self.0.write(batch, &stop, &mut until).await;
+            // Also where the queue is never empty.
+            if Instant::now() >= aside {
+                self.0.mark_doubts().await;
+                self.0.write(entries(self.0.excess.take_due(Instant::now())), &stop, &mut until).await;
+                aside = Instant::now() + ASIDE;
+            }
         }
+        self.0.write(entries(self.0.excess.take()), &stop, &mut until).await;
+        self.0.mark_doubts().await;
         self.0.write_gap().await;
         let lost = self.lost();
         if lost > 0 {
@@ -206,8 +247,22 @@ impl Inner {
         self.lost.fetch_add(records, Ordering::Relaxed);
     }
 
-    /// Writes a batch, however long Postgres is away; after `stop` only until `until`.
+    /// Writes a batch, and then what is owed to it.
     async fn write(&self, batch: Vec<Entry>, stop: &CancellationToken, until: &mut Option<Instant>) {
+        let mut batch = batch;
+        while !batch.is_empty() {
+            batch = entries(self.write_batch(batch, stop, until).await);
+        }
+    }
+
+    /// Writes a batch, however long Postgres is away; after `stop` only until `until`. The outcomes of intents that nobody waited
+    /// for any longer.
+    async fn write_batch(
+        &self,
+        batch: Vec<Entry>,
+        stop: &CancellationToken,
+        until: &mut Option<Instant>,
+    ) -> Vec<Record> {
         let (mut records, waiting): (Vec<Record>, Vec<_>) =
             batch.into_iter().map(|entry| (entry.record, entry.done)).unzip();
         let gap = self.take_gap();
@@ -223,7 +278,8 @@ impl Inner {
                 *until = Some(Instant::now() + DRAIN);
             }
             if until.is_some_and(|until| Instant::now() >= until) {
-                return self.lose(records.len().try_into().unwrap_or(u64::MAX));
+                self.lose(records.len().try_into().unwrap_or(u64::MAX));
+                return Vec::new();
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
@@ -231,34 +287,47 @@ impl Inner {
         match refused {
             None => {
                 count(&records);
-                for done in waiting.into_iter().flatten() {
-                    let _ = done.send(());
-                }
+                records.iter().zip(waiting).filter_map(|(record, done)| committed(record, done)).collect()
             }
             Some(error) => {
                 tracing::error!("Postgres refuses a batch of audit records: {}", error.for_log());
-                self.write_singly(records, waiting).await;
+                self.write_singly(records, waiting).await
             }
         }
     }
 
     /// One record that Postgres cannot hold must not keep the others out.
-    async fn write_singly(&self, records: Vec<Record>, waiting: Vec<Option<oneshot::Sender<()>>>) {
+    async fn write_singly(&self, records: Vec<Record>, waiting: Vec<Option<oneshot::Sender<()>>>) -> Vec<Record> {
         let mut waiting = waiting.into_iter();
+        let mut owed = Vec::new();
         for record in records {
             let done = waiting.next().flatten();
             match self.index.append_audit(std::slice::from_ref(&record)).await {
                 Ok(_) => {
                     count(std::slice::from_ref(&record));
-                    if let Some(done) = done {
-                        let _ = done.send(());
-                    }
+                    owed.extend(committed(&record, done));
                 }
                 Err(error) => {
                     tracing::error!(record = %record.id(), "an audit record is lost: {}", error.for_log());
                     self.lose(1);
                 }
             }
+        }
+        owed
+    }
+
+    /// Marks the intents that are in doubt; what cannot be marked now is marked later.
+    async fn mark_doubts(&self) {
+        let taken = std::mem::take(&mut *self.doubts.lock().unwrap_or_else(PoisonError::into_inner));
+        if taken.is_empty() {
+            return;
+        }
+        let marked = timeout(PAUSES.1, self.index.doubt_audit_intents(&taken)).await;
+        if !matches!(marked, Ok(Ok(_))) {
+            tracing::warn!(intents = taken.len(), "intents in doubt could not be marked so far");
+            let mut doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
+            let room = DOUBTS.saturating_sub(doubts.len());
+            doubts.extend(taken.into_iter().take(room));
         }
     }
 
@@ -275,6 +344,18 @@ impl Inner {
             self.lost.fetch_add(lost, Ordering::Relaxed);
         }
     }
+}
+
+fn entries(records: Vec<Record>) -> Vec<Entry> {
+    records.into_iter().map(|record| Entry { record, done: None }).collect()
+}
+
+/// Tells whoever waits that its record is committed. Where nobody waits for an intent any longer its request was refused, so that
+/// nothing was forwarded: its outcome.
+fn committed(record: &Record, done: Option<oneshot::Sender<()>>) -> Option<Record> {
+    let is_given_up = done?.send(()).is_err();
+    let refused = || record.not_forwarded().answered(Code::SlowDown.row().status, Some(Code::SlowDown));
+    (is_given_up && record.kind() == Kind::Intent).then(refused)
 }
 
 fn count(records: &[Record]) {

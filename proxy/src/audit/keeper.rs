@@ -25,7 +25,7 @@ const SEAL: u32 = 500;
 const SEAL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long a writer must be silent before others seal its events.
-const SILENCE: Duration = Duration::from_secs(60);
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
 
 /// Days whose partitions are there ahead of time.
 const DAYS_AHEAD: i64 = 7;

@@ -3,10 +3,12 @@
 //! A record is made of the fields below and of nothing else: no header, query or body gets in, so that no secret can.
 //! Every text is cut at a bound, so that a client cannot grow the log at will.
 
+mod recorded;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
@@ -24,6 +26,9 @@ const KEY_BYTES: usize = 1024;
 
 /// Most statements that a record names.
 const STATEMENTS: usize = 16;
+
+/// Most tags that a record names: as many as one push may set.
+const TAGS: usize = 46;
 
 /// What kind of event a record tells of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -67,8 +72,23 @@ impl Kind {
     }
 }
 
-/// Which API was used.
+/// What is known of a change whose answer nobody has heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reconciled {
+    /// The registry was asked: what the change was about is there.
+    Found,
+    /// The registry was asked: it is not there.
+    Absent,
+    /// It cannot be told.
+    Unknown,
+    /// The registry was never told of it.
+    #[serde(rename = "not_forwarded")]
+    NotForwarded,
+}
+
+/// Which API was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Api {
     /// Amazon S3.
@@ -126,6 +146,8 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Reconciled>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     principal_id: Option<String>,
@@ -143,10 +165,14 @@ pub struct Record {
     statements: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
     #[serde(serialize_with = "instant")]
     time: OffsetDateTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
     v: u8,
@@ -176,6 +202,7 @@ impl Record {
             kind,
             lost: None,
             note: None,
+            outcome: None,
             principal: None,
             principal_id: None,
             reference: None,
@@ -185,8 +212,10 @@ impl Record {
             source_ip: None,
             statements: Vec::new(),
             status: None,
+            tags: Vec::new(),
             time,
             tls: None,
+            upstream: None,
             user_agent: None,
             v: VERSION,
             writer: None,
@@ -279,6 +308,13 @@ impl Record {
         self
     }
 
+    /// Says which tags are set, where the reference is a digest.
+    #[must_use]
+    pub fn tags(mut self, tags: &[String]) -> Self {
+        self.tags = tags.iter().take(TAGS).map(|tag| cut(tag, NAME_BYTES)).collect();
+        self
+    }
+
     /// Says which bytes.
     #[must_use]
     pub fn digest(mut self, digest: impl std::fmt::Display) -> Self {
@@ -310,6 +346,12 @@ impl Record {
         self
     }
 
+    /// Says where requests came from, where nothing else is known of them.
+    pub(crate) const fn source(mut self, source: Option<IpAddr>) -> Self {
+        self.source_ip = source;
+        self
+    }
+
     /// Says what was answered: the HTTP status and, where it is an error, its code.
     #[must_use]
     pub fn answered(mut self, status: u16, error: Option<crate::error::Code>) -> Self {
@@ -337,6 +379,20 @@ impl Record {
     #[must_use]
     pub const fn of_intent(mut self, intent: Uuid) -> Self {
         self.intent = Some(intent);
+        self
+    }
+
+    /// Says which repository of the registry it is about: that is not always what the client calls it.
+    #[must_use]
+    pub(crate) fn upstream(mut self, repository: &str) -> Self {
+        self.upstream = named(repository);
+        self
+    }
+
+    /// Says what is known in place of the registry's answer.
+    #[must_use]
+    pub const fn reconciled(mut self, outcome: Reconciled) -> Self {
+        self.outcome = Some(outcome);
         self
     }
 
@@ -407,8 +463,11 @@ mod tests {
             .bytes(1, 2)
             .took(Duration::from_millis(3))
             .of_intent(Uuid::nil())
+            .tags(&["v1".to_owned()])
             .lost(4)
             .note("n".to_owned())
+            .upstream("zas/x")
+            .reconciled(Reconciled::Found)
     }
 
     #[test]

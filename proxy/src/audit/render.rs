@@ -63,7 +63,7 @@ fn ocsf(event: &AuditEvent) -> Value {
         "activity_id": activity,
         "type_uid": class * 100 + activity,
         "severity_id": if event.kind == "denial" { 3 } else { 1 },
-        "status_id": match (event.is_open, failed) { (true, _) => 0, (_, true) => 2, _ => 1 },
+        "status_id": status(&data, event, failed),
         "status_code": field("error"),
         "time": event.time.unix_timestamp_nanos() / 1_000_000,
         "metadata": {
@@ -90,6 +90,22 @@ fn ocsf(event: &AuditEvent) -> Value {
         fields.insert("resources".to_owned(), resources.into());
     }
     ocsf
+}
+
+/// `status_id`: 0 unknown, 1 success, 2 failure. Where the registry was asked afterwards, a deletion has succeeded if nothing is
+/// there, and anything else if something is. What says nothing of how a request went (0: nobody was answered) is not taken for a
+/// success.
+fn status(data: &Value, event: &AuditEvent, failed: bool) -> u32 {
+    let deletes = activity(event.action.as_deref().unwrap_or_default()) == 4;
+    let is_of_a_request = matches!(event.kind.as_str(), "operation" | "intent" | "outcome");
+    match data.get("outcome").and_then(Value::as_str) {
+        Some("found") => 1 + u32::from(deletes),
+        Some("absent") => 1 + u32::from(!deletes),
+        Some("not_forwarded") => 2,
+        Some(_) => 0,
+        None if is_of_a_request && event.status.unwrap_or_default() == 0 => 0,
+        None => 1 + u32::from(failed),
+    }
 }
 
 /// `activity_id` of API Activity: 1 create, 2 read, 3 update, 4 delete, 99 other.
@@ -153,6 +169,37 @@ mod tests {
         assert_eq!(rendered(&open, AuditFormat::Jsonl)["outcome"], "unknown");
         assert_eq!(rendered(&open, AuditFormat::CloudEvents)["data"]["outcome"], "unknown");
         assert_eq!(rendered(&open, AuditFormat::Ocsf)["status_id"], 0);
+    }
+
+    #[test]
+    fn an_outcome_that_the_registry_was_asked_for_succeeded_where_it_says_so() {
+        use crate::audit::Reconciled::{Absent, Found, NotForwarded, Unknown};
+        for (action, outcome, status_id) in [
+            ("oci:Push", Found, 1),
+            ("oci:Push", Absent, 2),
+            ("oci:Push", Unknown, 0),
+            ("oci:Delete", Found, 2),
+            ("oci:Delete", Absent, 1),
+            ("oci:Delete", NotForwarded, 2),
+            ("oci:Push", NotForwarded, 2),
+        ] {
+            let record = Record::new(Kind::Outcome).action(action).reconciled(outcome);
+            let event =
+                AuditEvent { record: record.canonical(Uuid::nil()), status: None, ..event(Kind::Outcome, action, 0) };
+            assert_eq!(rendered(&event, AuditFormat::Ocsf)["status_id"], status_id, "{action} {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_say_how_it_went_is_no_success() {
+        for kind in [Kind::Operation, Kind::Intent, Kind::Outcome] {
+            for status in [None, Some(0)] {
+                let event = AuditEvent { status, ..event(kind, "oci:Push", 0) };
+                assert_eq!(rendered(&event, AuditFormat::Ocsf)["status_id"], 0, "{kind:?} {status:?}");
+            }
+        }
+        let denial = AuditEvent { status: None, ..event(Kind::Denial, "oci:Push", 0) };
+        assert_eq!(rendered(&denial, AuditFormat::Ocsf)["status_id"], 2);
     }
 
     #[test]

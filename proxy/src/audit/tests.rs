@@ -3,6 +3,7 @@
 mod clock;
 mod journal;
 mod query;
+mod reconcile;
 mod retention;
 mod tampering;
 mod webhook;

@@ -9,6 +9,7 @@ use zas_policy::{Action, Principal, Resource};
 use http::{HeaderMap, header};
 
 use super::{Api, Kind, Record};
+use crate::error::RequestId;
 use crate::gateway::RequestContext;
 
 /// What is known of a request besides who asks for what.
@@ -29,6 +30,19 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Of something that the service begins now of itself.
+    #[must_use]
+    pub fn of_the_service() -> Self {
+        Self {
+            request_id: RequestId::generate().as_str().to_owned(),
+            api: Api::System,
+            source_ip: None,
+            user_agent: None,
+            tls: false,
+            begun: Instant::now(),
+        }
+    }
+
     /// Of a request that begins now.
     #[must_use]
     pub fn of(api: Api, context: &RequestContext, headers: &HeaderMap) -> Self {

@@ -59,6 +59,7 @@ struct Run<'a> {
 pub async fn verify(index: &Index, options: &Options<'_>) -> Result<Report> {
     let to = options.to.unwrap_or_else(|| OffsetDateTime::now_utc() - SETTLED);
     // The order matters while others write: what is read first is contained in what is read later.
+    let published_up_to = index.published_audit_checkpoint().await?;
     let published = match options.store {
         Some(store) => {
             publish::published(store, options.prefix, options.from.unwrap_or(OffsetDateTime::UNIX_EPOCH)).await
@@ -76,7 +77,7 @@ pub async fn verify(index: &Index, options: &Options<'_>) -> Result<Report> {
         report: Report::default(),
     };
     run.expect_heads_of_writers().await?;
-    run.check_checkpoints(published).await?;
+    run.check_checkpoints(published, published_up_to).await?;
     run.days.read_events(index).await?;
     run.days.read_unsealed(index).await?;
     run.check_tombstones(&tombstones).await?;

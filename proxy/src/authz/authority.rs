@@ -1,12 +1,17 @@
 //! [`Authority`]: the one place where a yes becomes a [`Permit`], and where a no is recorded.
 
 use smallvec::SmallVec;
-use zas_policy::{Action, Decision, Effect, Policy, PolicySet, Principal, Reason, Request, Resource};
+use zas_policy::{
+    Action, Context, Decision, Effect, Empty, Explanation, Gate, Grant, Identity, KeyName, Policy, PolicySet,
+    Principal, Reason, Request, Resource, StatementRef,
+};
 
 use super::conditions::Known;
+use super::gate::Shown;
 use super::narrower::Narrower;
-use super::{Caller, Permit, Policies};
-use crate::audit::{Decided, Journal, Kind};
+use super::{Caller, Conditions, Gated, Permit, Policies};
+use crate::audit::{Decided, Facts, Journal, Kind, Trail};
+use crate::config::GateMode;
 use crate::error::{Code, Error, Result};
 use crate::rates::Rates;
 
@@ -17,19 +22,27 @@ pub struct Authority {
     policies: Policies,
     narrower: Narrower,
     rates: Option<Rates>,
+    gate: Gate,
 }
 
 impl Authority {
     /// Records its refusals in this journal.
     #[must_use]
     pub fn new(journal: Journal, policies: Policies) -> Self {
-        Self { journal, policies, narrower: Narrower::default(), rates: None }
+        Self { journal, policies, narrower: Narrower::default(), rates: None, gate: Gate::default() }
     }
 
-    /// Counts what it allows.
+    /// Counts what it allows and what it denies.
     #[must_use]
     pub fn with_rates(mut self, rates: Rates) -> Self {
         self.rates = Some(rates);
+        self
+    }
+
+    /// What denials count that depend on what is said of an artifact.
+    #[must_use]
+    pub fn with_gate(mut self, mode: GateMode) -> Self {
+        self.gate = mode.into();
         self
     }
 
@@ -43,55 +56,166 @@ impl Authority {
     ///
     /// # Errors
     /// [`Code::Unauthenticated`] where nobody asked, [`Code::AccessDenied`] where the policy says no; both carry the reason.
-    /// `PoliciesUnavailable` where the policies are not known well enough; `SlowDown` where the refusal cannot be recorded in time.
+    /// `PoliciesUnavailable` where the policies are not known well enough; `SlowDown` where the refusal cannot be recorded in time;
+    /// `RateExceeded` where the caller has asked too often, for what it may do or for what it may not.
     pub async fn authorize(&self, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
-        let decision = self.decide(caller, action, &resource);
+        let decision = self.decide(caller, action, &resource, Shown::Nothing);
         self.conclude(caller, action, resource, &decision).await
     }
 
     /// From a decision to a permit, or to a refusal that is on record.
-    async fn conclude(
+    pub(super) async fn conclude(
         &self,
         caller: &Caller,
         action: Action,
         resource: Resource,
         decision: &Decision,
     ) -> Result<Permit> {
-        let statements = decision.statements.iter().map(ToString::to_string).collect();
-        let decided = Decided { allowed: decision.is_allowed(), statements };
+        let decided = decided(decision);
         let principal = caller.principal();
         if decided.allowed {
             if let Some(rates) = &self.rates {
-                rates.check_principal(principal, action)?;
+                rates.check_principal(principal, caller.address(), action)?;
             }
             tracing::trace!(%principal, %action, %resource, reason = %decision.reason, "allowed");
-            return Ok(Permit { caller: caller.clone(), action, resource, decided });
+            let audited: Vec<String> = decision.audited.iter().map(ToString::to_string).collect();
+            if !audited.is_empty() {
+                tracing::info!(%principal, %action, %resource, rules = ?audited, "a rule that is audited would have denied it");
+            }
+            return Ok(Permit { caller: caller.clone(), action, resource, decided, audited, gated: Gated::No });
         }
         tracing::debug!(%principal, %action, %resource, reason = %decision.reason, "denied");
-        if principal.is_anonymous() {
-            return Err(refusal(Code::Unauthenticated, action, &resource, decision));
-        }
         if decision.reason == Reason::PoliciesAreStale {
             return Err(Code::PoliciesUnavailable.into());
         }
-        if let Some(record) = caller.trail().record(Kind::Denial, principal, action, &resource) {
-            let status = Code::AccessDenied.row().status;
-            self.journal.record(record.decided(&decided).answered(status, Some(Code::AccessDenied))).await?;
+        // Neither counted nor on record: clients of the registry ask so first, to be told how to log in.
+        if principal.is_anonymous() {
+            return Err(refusal(Code::Unauthenticated, action, &resource, decision));
         }
-        Err(refusal(Code::AccessDenied, action, &resource, decision))
+        let error = refusal(Code::AccessDenied, action, &resource, decision);
+        Err(self.refuse_with(caller, action, &resource, decision, error).await)
+    }
+
+    /// A refusal to somebody who is known, once it is counted and on record; or what keeps it from being.
+    pub(super) async fn refuse_with(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: &Resource,
+        decision: &Decision,
+        refusal: Error,
+    ) -> Error {
+        if caller.principal().is_anonymous() {
+            return refusal;
+        }
+        if let Err(too_often) = self.count_denial(caller) {
+            return too_often;
+        }
+        let Some(record) = caller.record(Kind::Denial, action, resource) else { return refusal };
+        let (status, code) = (refusal.row().status, refusal.code());
+        match self.journal.record(record.decided(&decided(decision)).answered(status, Some(code))).await {
+            Ok(()) => refusal,
+            Err(error) => error,
+        }
+    }
+
+    /// What a statement that has decided asks of an artifact.
+    pub(super) fn asked_for(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: &Resource,
+        statement: &StatementRef,
+    ) -> Vec<KeyName> {
+        let principal = caller.principal();
+        let context = self.known(caller, Shown::Nothing);
+        let narrower = self.narrower.of(principal);
+        let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
+        let request = Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by };
+        self.policies.latest().evidence_asked_for(&request, statement)
+    }
+
+    /// Each denial has its record, so that somebody who asks for nothing else would fill the log: beyond the rate they are told to
+    /// wait, which is counted, and on record once a minute.
+    fn count_denial(&self, caller: &Caller) -> Result<()> {
+        match &self.rates {
+            Some(rates) => {
+                let (principal, address) = (caller.principal(), caller.address());
+                let checked = rates.check_denial(principal, address);
+                checked.inspect_err(|_| self.journal.denied_too_often(principal, address))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What the service does of itself, because somebody who may has told it to: a rule of a bucket, say. No policy is asked; the record
+    /// names the task as `user/system/<task>`, a name that nobody else can have.
+    #[must_use]
+    pub fn itself(&self, task: &'static str, action: Action, resource: Resource) -> Permit {
+        let caller = Caller::new(system(task), Trail::of(Facts::of_the_service()), Conditions::default());
+        let decided = Decided { allowed: true, statements: Vec::new() };
+        Permit { caller, action, resource, decided, audited: Vec::new(), gated: Gated::No }
     }
 
     /// A no to somebody whom the policy lets, for a rule that no policy can lift: on record like every other.
     ///
     /// # Errors
-    /// `SlowDown` where the refusal cannot be recorded in time.
+    /// `SlowDown` where the refusal cannot be recorded in time; `RateExceeded` as [`Self::authorize`].
     pub async fn refuse(&self, permit: &Permit, why: &'static str) -> Result<Error> {
+        self.count_denial(permit.caller())?;
         if let Some(record) = permit.recorded(Kind::Denial) {
             let status = Code::AccessDenied.row().status;
             let record = record.decided(&Decided::default()).answered(status, Some(Code::AccessDenied));
             self.journal.record(record).await?;
         }
         Ok(Error::new(Code::AccessDenied, why))
+    }
+
+    /// Asks whether one of several actions is allowed somewhere in a bucket: for what is sent ahead before it is known to which
+    /// object it belongs. The permit is about the bucket; whoever goes by it asks again when the object is known.
+    ///
+    /// Conditions are not looked at, for they may depend on the object.
+    ///
+    /// # Errors
+    /// As [`Self::authorize`].
+    pub async fn authorize_somewhere(&self, caller: &Caller, actions: &[Action], bucket: &str) -> Result<Permit> {
+        let first = actions.first().copied().ok_or_else(|| Error::internal("no action is asked for"))?;
+        let set = self.policies.current();
+        let principal = caller.principal();
+        if let (Principal::Identity(_) | Principal::Anonymous, Ok(set)) = (principal, &set) {
+            for action in actions.iter().copied() {
+                if let Some(decision) = self.somewhere(set, caller, action, bucket) {
+                    return self.conclude(caller, action, Resource::bucket(bucket), &decision).await;
+                }
+            }
+        }
+        // Root; and a refusal, which is put in words and on record there.
+        self.authorize(caller, first, Resource::bucket(bucket)).await
+    }
+
+    /// A decision that allows, where some statement gives the action in the bucket and none takes it everywhere.
+    fn somewhere(&self, set: &PolicySet, caller: &Caller, action: Action, bucket: &str) -> Option<Decision> {
+        let context = self.known(caller, Shown::Nothing);
+        let narrower = self.narrower.of(caller.principal());
+        let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
+        let grants = set.effective(caller.principal(), bucket, &context, &narrowed_by);
+        let of_action: Vec<_> = grants.into_iter().filter(|grant| grant.action == action).collect();
+        if of_action.iter().any(|grant| grant.effect == Effect::Deny && grant.everywhere && !grant.conditional) {
+            return None;
+        }
+        let given = |narrows: bool, policy: Option<&str>| {
+            of_action.iter().find(|grant| {
+                grant.effect == Effect::Allow
+                    && grant.narrows == narrows
+                    && policy.is_none_or(|policy| grant.statement.policy.as_ref() == policy)
+            })
+        };
+        let mut decision = Decision::new(Effect::Allow, Reason::StatementAllows);
+        decision.statements.push(given(false, None)?.statement.clone());
+        for policy in narrowed_by {
+            decision.statements.push(given(true, Some(policy.name()))?.statement.clone());
+        }
+        Some(decision)
     }
 
     /// Asks whether a role may be taken, as [`Self::authorize`] asks for everything else; with no role named, for the one role that
@@ -132,7 +256,7 @@ impl Authority {
 
     fn trust(&self, set: &PolicySet, caller: &Caller, action: Action, role: &str) -> Decision {
         let principal = caller.principal();
-        let context = Known { conditions: caller.conditions(), facts: caller.trail().facts() };
+        let context = self.known(caller, Shown::Nothing);
         let narrower = self.narrower.of(principal);
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         let resource = Resource::role(role);
@@ -145,10 +269,61 @@ impl Authority {
     /// cannot be called on it, and nothing is recorded.
     #[must_use]
     pub fn may(&self, caller: &Caller, action: Action, resource: &Resource) -> bool {
-        self.decide(caller, action, resource).is_allowed()
+        self.decide(caller, action, resource, Shown::Nothing).is_allowed()
     }
 
-    fn decide(&self, caller: &Caller, action: Action, resource: &Resource) -> Decision {
+    /// Why the policies that are decided by now would say what they would say to somebody: for whoever looks after policies. To take
+    /// a role is decided by its trust policy, as [`Self::authorize_role`] does it.
+    ///
+    /// # Errors
+    /// `PoliciesUnavailable` where the policies are not known well enough.
+    pub fn explain(
+        &self,
+        principal: &Principal,
+        action: Action,
+        resource: &Resource,
+        context: &dyn Context,
+    ) -> Result<Explanation> {
+        let set = self.policies.current()?;
+        let narrower = self.narrower.of(principal);
+        let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
+        let request = Request { principal, action, resource, context, narrowed_by: &narrowed_by };
+        let takes_a_role = matches!(action, Action::AssumeRole | Action::AssumeRoleWithWebIdentity);
+        Ok(match resource {
+            Resource::Role { name } if takes_a_role => set.explain_trust(name, &request).unwrap_or_else(|| {
+                let decision = Decision::new(Effect::Deny, Reason::NoStatementAllows);
+                Explanation { decision, statements: Vec::new() }
+            }),
+            _ => set.explain(&request),
+        })
+    }
+
+    /// What statements give somebody in a bucket, and take; those of the credential's own policies too.
+    ///
+    /// # Errors
+    /// `PoliciesUnavailable` where the policies are not known well enough.
+    pub fn effective(&self, principal: &Principal, bucket: &str) -> Result<Vec<Grant>> {
+        let narrower = self.narrower.of(principal);
+        let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
+        Ok(self.policies.current()?.effective(principal, bucket, &Empty, &narrowed_by))
+    }
+
+    /// What the policy would say of an action somewhere in a bucket, as [`authorize_somewhere`](Self::authorize_somewhere) asks it.
+    #[must_use]
+    pub fn may_somewhere(&self, caller: &Caller, action: Action, bucket: &str) -> bool {
+        match (caller.principal(), self.policies.current()) {
+            (Principal::Root { .. }, _) => true,
+            (_, Ok(set)) => self.somewhere(&set, caller, action, bucket).is_some(),
+            (_, Err(_)) => false,
+        }
+    }
+
+    /// What policies see of a request.
+    fn known<'a>(&self, caller: &'a Caller, artifact: Shown<'a>) -> Known<'a> {
+        Known { conditions: caller.conditions(), facts: caller.trail().facts(), artifact, gate: self.gate }
+    }
+
+    pub(super) fn decide(&self, caller: &Caller, action: Action, resource: &Resource, shown: Shown<'_>) -> Decision {
         // Root is not asked, so that policies that cannot be read can be mended.
         let set = match (caller.principal(), self.policies.current()) {
             (_, Ok(set)) => set,
@@ -156,11 +331,23 @@ impl Authority {
             (_, Err(_)) => return Decision::new(Effect::Deny, Reason::PoliciesAreStale),
         };
         let principal = caller.principal();
-        let context = Known { conditions: caller.conditions(), facts: caller.trail().facts() };
+        let context = self.known(caller, shown);
         let narrower = self.narrower.of(principal);
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         set.decide(&Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by })
     }
+}
+
+/// A decision, for the record.
+fn decided(decision: &Decision) -> Decided {
+    let statements = decision.statements.iter().map(ToString::to_string).collect();
+    Decided { allowed: decision.is_allowed(), statements }
+}
+
+/// The service itself, at a task.
+fn system(task: &str) -> Principal {
+    let name = format!("system/{task}");
+    Principal::identity(Identity { id: name.clone(), name, ..Identity::default() })
 }
 
 /// A role that may be taken.
@@ -184,6 +371,6 @@ fn refusal(code: Code, action: Action, resource: &Resource, decision: &Decision)
     some.fold(error, |error, (name, list)| error.with(name, list))
 }
 
-fn listed(items: &[impl ToString]) -> String {
+pub(super) fn listed(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -1,11 +1,12 @@
 //! [`Caller`]: who asks, and what is known of the request besides.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use zas_policy::Principal;
+use zas_policy::{Action, Principal, Resource};
 
 use super::Conditions;
-use crate::audit::Trail;
+use crate::audit::{Kind, Record, Trail};
 
 /// Who asks, and what is known of the request besides. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -13,13 +14,28 @@ pub struct Caller {
     principal: Principal,
     trail: Trail,
     conditions: Arc<Conditions>,
+    reference: Option<Arc<str>>,
 }
 
 impl Caller {
     /// Of a request.
     #[must_use]
     pub fn new(principal: Principal, trail: Trail, conditions: Conditions) -> Self {
-        Self { principal, trail, conditions: Arc::new(conditions) }
+        Self { principal, trail, conditions: Arc::new(conditions), reference: None }
+    }
+
+    /// The same, who asks about this tag, digest or upload of the resource: records name it.
+    #[must_use]
+    pub fn about(mut self, reference: Option<&str>) -> Self {
+        self.reference = reference.map(Arc::from);
+        self
+    }
+
+    /// The same, whose request says something else.
+    #[must_use]
+    pub fn with_conditions(mut self, conditions: Conditions) -> Self {
+        self.conditions = Arc::new(conditions);
+        self
     }
 
     /// Who asks.
@@ -34,9 +50,24 @@ impl Caller {
         &self.trail
     }
 
+    /// Where the request comes from, as far as that is known.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.trail.facts().and_then(|facts| facts.source_ip)
+    }
+
     /// What the request says under the condition keys of policies.
     #[must_use]
     pub fn conditions(&self) -> &Conditions {
         &self.conditions
+    }
+
+    /// A record of what is asked for; `None` where nothing is to be recorded.
+    pub(super) fn record(&self, kind: Kind, action: Action, resource: &Resource) -> Option<Record> {
+        let record = self.trail.record(kind, &self.principal, action, resource)?;
+        Some(match &self.reference {
+            Some(reference) => record.reference(reference),
+            None => record,
+        })
     }
 }

@@ -9,8 +9,9 @@ use std::time::SystemTime;
 use http::{HeaderMap, header};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use zas_policy::{Context, Found, Key, KeyName};
+use zas_policy::{Context, Found, Gate, Key, KeyName};
 
+use super::gate::Shown;
 use crate::audit::Facts;
 
 /// The values of a request by key.
@@ -88,10 +89,12 @@ fn age_millis(text: &str) -> Option<i128> {
     Some((OffsetDateTime::from(SystemTime::now()) - signed).whole_milliseconds().max(0))
 }
 
-/// Conditions and what is known of the request besides, as policies ask for them.
+/// Conditions and what is known of the request and of the artifact besides, as policies ask for them.
 pub(super) struct Known<'a> {
     pub conditions: &'a Conditions,
     pub facts: Option<&'a Facts>,
+    pub artifact: Shown<'a>,
+    pub gate: Gate,
 }
 
 impl Context for Known<'_> {
@@ -106,8 +109,7 @@ impl Context for Known<'_> {
             KeyName::EpochTime => Found::one(now().unix_timestamp().to_string()),
             // Objects have no tags yet.
             KeyName::ExistingObjectTag => Found::Missing,
-            // Nobody has looked at signatures, reports and attestations yet: what depends on them fails closed.
-            _ if key.name.source() == zas_policy::Source::Artifact => Found::Unknown,
+            name if name.is_evidence() => self.evidence(name),
             name => {
                 let values = self.conditions.values.iter().filter(|(known, _)| *known == name);
                 let values = values.map(|(_, value)| Cow::Borrowed(value.as_str())).collect();
@@ -115,15 +117,44 @@ impl Context for Known<'_> {
             }
         }
     }
+
+    fn gate(&self) -> Gate {
+        match self.artifact {
+            Shown::NoArtifact => Gate::Off,
+            Shown::Nothing | Shown::Facts(_) => self.gate,
+        }
+    }
+}
+
+impl Known<'_> {
+    /// What nobody has looked at is unknown: what depends on it fails closed.
+    fn evidence(&self, name: KeyName) -> Found<'_> {
+        let Shown::Facts(facts) = self.artifact else { return Found::Unknown };
+        match name {
+            // Nothing keeps a tag or a key from being moved; a digest cannot be.
+            KeyName::Immutable => {
+                let by_digest = (KeyName::ReferenceType, "digest");
+                let is_by_digest =
+                    self.conditions.values.iter().any(|(key, value)| (*key, value.as_str()) == by_digest);
+                Found::one(if is_by_digest { "true" } else { "false" })
+            }
+            name => facts.find(name, OffsetDateTime::from(SystemTime::now())),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::supply_chain::facts::Facts as ArtifactFacts;
     use http::HeaderValue;
 
+    fn known<'a>(conditions: &'a Conditions, artifact: Shown<'a>) -> Known<'a> {
+        Known { conditions, facts: None, artifact, gate: Gate::Enforce }
+    }
+
     fn value(conditions: &Conditions, key: KeyName) -> Option<String> {
-        let known = Known { conditions, facts: None };
+        let known = known(conditions, Shown::Nothing);
         match known.find(&Key::plain(key)) {
             Found::Values(values) => values.first().map(|value| value.to_string()),
             _ => None,
@@ -165,7 +196,26 @@ mod tests {
 
     #[test]
     fn what_nobody_has_looked_at_is_unknown() {
-        let known = Known { conditions: &Conditions::default(), facts: None };
-        assert_eq!(known.find(&Key::plain(KeyName::Signed)), Found::Unknown);
+        let (conditions, signed) = (Conditions::default(), Key::plain(KeyName::Signed));
+        assert_eq!(known(&conditions, Shown::Nothing).find(&signed), Found::Unknown);
+        assert_eq!(known(&conditions, Shown::NoArtifact).find(&signed), Found::Unknown);
+        let facts = ArtifactFacts { complete: true, ..ArtifactFacts::default() };
+        assert_eq!(known(&conditions, Shown::Facts(&facts)).find(&signed), Found::one("false"));
+    }
+
+    #[test]
+    fn a_digest_cannot_be_moved_and_a_tag_can() {
+        let (facts, key) = (ArtifactFacts::default(), Key::plain(KeyName::Immutable));
+        for (kind, immutable) in [("digest", "true"), ("tag", "false")] {
+            let conditions = Conditions::default().with(KeyName::ReferenceType, kind);
+            assert_eq!(known(&conditions, Shown::Facts(&facts)).find(&key), Found::one(immutable));
+        }
+    }
+
+    #[test]
+    fn rules_about_artifacts_do_not_count_for_what_is_none() {
+        let conditions = Conditions::default();
+        assert_eq!(known(&conditions, Shown::Nothing).gate(), Gate::Enforce);
+        assert_eq!(known(&conditions, Shown::NoArtifact).gate(), Gate::Off);
     }
 }

@@ -13,6 +13,7 @@ use super::Blobs;
 use super::session::OpenSession;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Code, Error, Result};
+use crate::failpoint::Failpoint;
 use crate::index::{PinRequest, PinnedBlob};
 use crate::store::ByteStream;
 
@@ -28,6 +29,7 @@ impl Blobs {
         let request = PinRequest { bucket: bucket.to_owned(), digest, size, shard: None };
         let limit = self.upload_deadline();
         let pinned = self.pins.pin(request).await?;
+        Failpoint::BlobPinned.reached();
         let upload = self.store.put_blob(&pinned.repository.name, &digest, body);
         timeout_at(limit, upload).await.unwrap_or_else(|_| Err(too_slow()))?;
         Ok(pinned)
@@ -54,6 +56,7 @@ impl Blobs {
         let digest = hasher.finish();
         let request = PinRequest { bucket: bucket.to_owned(), digest, size, shard: Some(target.shard) };
         let (pinned, limit) = self.pin_here(request).await?;
+        Failpoint::BlobPinned.reached();
         timeout_at(limit, session.finish(&digest, size)).await.unwrap_or_else(|_| Err(too_slow()))?;
         Ok(pinned)
     }

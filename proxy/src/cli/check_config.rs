@@ -19,11 +19,16 @@ pub(super) fn run(config: &Config) -> anyhow::Result<()> {
     for refusal in &findings.refusals {
         super::say(format_args!("S3 writes would be refused: {refusal}"));
     }
+    for refusal in &findings.attaching {
+        super::say(format_args!("attaching signatures to S3 objects would be refused: {refusal}"));
+    }
     if !problems.is_empty() {
         anyhow::bail!("the configuration cannot be used: {}", problems.join("; "));
     }
-    if !findings.refusals.is_empty() {
-        anyhow::bail!("the registry's configuration would lose S3 objects; `zas-proxy zot-config` prints a right one");
+    if !findings.refusals.is_empty() || !findings.attaching.is_empty() {
+        anyhow::bail!(
+            "the registry's configuration would lose S3 objects or their signatures; `zas-proxy zot-config` prints a right one"
+        );
     }
     super::say("The configuration can be used.");
     Ok(())

@@ -23,6 +23,11 @@ pub struct Audit {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub queue_timeout: Duration,
+    /// When the registry is asked what became of a change whose process has died, or that it has not answered: so long after it was
+    /// begun, which must be longer than the registry may take to carry out what was left to it.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub reconcile_after: Duration,
     /// How long records are kept: whole days go, oldest first. At least two days.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
@@ -63,8 +68,10 @@ pub struct AuditWebhook {
     /// `jsonl`, `cloudevents` or `ocsf`.
     #[serde(default)]
     pub format: AuditFormat,
-    /// Signs each body: `X-Zas-Signature: sha256=<hex HMAC-SHA256>`.
+    /// Signs each body: `X-Zas-Signature: sha256=<hex HMAC-SHA256>`. Give this or `secret_file`; with neither nothing is signed.
     pub secret: Option<Secret>,
+    /// A file that holds the secret, such as a mounted Kubernetes secret; white space around it is ignored.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// How a record is written for others.
@@ -87,6 +94,7 @@ impl Default for Audit {
             reads: AuditReads::Queued,
             queue: 8192,
             queue_timeout: Duration::from_secs(2),
+            reconcile_after: Duration::from_secs(10 * 60),
             retention: Duration::from_secs(400 * 24 * 3600),
             checkpoint_key_file: None,
             checkpoint_interval: Duration::from_secs(60),

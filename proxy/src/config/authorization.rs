@@ -22,6 +22,6 @@ pub struct Authorization {
 
 impl Default for Authorization {
     fn default() -> Self {
-        Self { poll_interval: Duration::from_secs(5), stale_after: Duration::from_secs(60) }
+        Self { poll_interval: Duration::from_secs(1), stale_after: Duration::from_secs(60) }
     }
 }

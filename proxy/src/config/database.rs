@@ -24,7 +24,7 @@ pub struct Database {
     #[schemars(with = "String")]
     pub statement_timeout: Duration,
     /// Whether `serve` brings the schema up to date at start. If not, run `zas-proxy migrate`: until then the service is not ready.
-    /// Its role must be allowed to read `_sqlx_migrations`.
+    /// The user of `url` then need not own anything: the role `zas_service` is enough (docs/audit.md, "Roles").
     pub migrate: bool,
 }
 

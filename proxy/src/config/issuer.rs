@@ -65,6 +65,10 @@ pub struct Issuer {
     /// A PEM file with the certificates that the issuer's own must be signed by; unset: those of the system.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// A file with a token that `url` and `jwks_url` are shown (Bearer) when they are asked for metadata and keys, for an issuer that
+    /// answers nobody unknown, such as the API server of a Kubernetes cluster. Read anew each time, for such tokens change.
+    #[serde(default)]
+    pub fetch_token_file: Option<PathBuf>,
     /// Whether the issuer may be asked over plain HTTP: for trying things out on one machine.
     #[serde(default)]
     pub allow_http: bool,
@@ -180,6 +184,10 @@ fn check_one(issuer: &Issuer) -> Result<(), (&'static str, &'static str)> {
         (!issuer.attributes.values().all(is_pointer), ("attributes", "must be JSON pointers: /a/b")),
         (issuer.jwks_url.is_some() && issuer.jwks_file.is_some(), ("jwks_url", "give one of jwks_url and jwks_file")),
         (
+            issuer.fetch_token_file.is_some() && issuer.jwks_file.is_some(),
+            ("fetch_token_file", "is shown to nobody where the keys are in jwks_file"),
+        ),
+        (
             rules.iter().any(|rule| rule.claims.is_empty() || rule.role.is_empty()),
             ("role_rules", "each must name a role and at least one claim"),
         ),
@@ -249,6 +257,7 @@ mod tests {
             ("role_rules = [{ role = \"ci\", claims = {} }]", "at least one claim"),
             ("role_rules = [{ role = \"ci\", claims = { \"/sub\" = [\"**\"] } }]", "wildcards alone"),
             ("jwks_url = \"https://x\"\njwks_file = \"x\"", "[0].jwks_url"),
+            ("fetch_token_file = \"x\"\njwks_file = \"x\"", "[0].fetch_token_file"),
         ] {
             let problem = problem(&issuer("kc", rest)).unwrap();
             assert!(problem.contains(says), "{problem}");

@@ -15,7 +15,8 @@ pub struct Listen {
     /// A second address for `/-/metrics`, `/-/livez` and `/-/readyz`. Unset: metrics are served on the one listener, to access keys only.
     pub metrics_address: Option<String>,
     /// How clients reach this service, where something stands in front of it: `https://store.example.com`. Clients of the registry are
-    /// sent there for tokens. Unset: as each has addressed it.
+    /// sent there for tokens; unset: as each has addressed it. Signatures for older clients name the registry by it, and are not made where
+    /// it is unset.
     pub external_url: Option<String>,
     /// Networks of proxies in front of this service, whose word is taken for the client's address (`X-Forwarded-For`) and for TLS
     /// (`X-Forwarded-Proto`). Nobody else's is.
@@ -23,6 +24,16 @@ pub struct Listen {
     pub trusted_proxies: Vec<IpNet>,
     /// Certificate and key. Unset: plain HTTP.
     pub tls: Option<Tls>,
+}
+
+impl Listen {
+    /// Host and port of `external_url`, as clients of the registry write them; unset where it is.
+    #[must_use]
+    pub fn external_host(&self) -> Option<String> {
+        let url = url::Url::parse(self.external_url.as_deref()?).ok()?;
+        let host = url.host_str()?;
+        Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
 }
 
 impl Default for Listen {

@@ -135,6 +135,13 @@ fn read_secret_files(config: &mut Config) -> Result<(), ConfigError> {
             read_secret_file(&mut client.secret, client.secret_file.as_deref(), &key)?;
         }
     }
+    for (i, webhook) in config.audit.webhooks.iter_mut().enumerate() {
+        // Nobody has to sign.
+        if webhook.secret.is_some() || webhook.secret_file.is_some() {
+            let key = format!("audit.webhooks[{i}]");
+            read_secret_file(&mut webhook.secret, webhook.secret_file.as_deref(), &key)?;
+        }
+    }
     Ok(())
 }
 
@@ -194,6 +201,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     check_audit(&config.audit)?;
     super::issuer::check(&config.identity.issuers)
         .map_err(|(field, text)| ConfigError::invalid(format!("identity.issuers{field}"), text))?;
+    super::supply_chain::check(&config.supply_chain)
+        .map_err(|(field, text)| ConfigError::invalid(format!("supply_chain.{field}"), text))?;
     check_access_keys(config)
 }
 
@@ -245,6 +254,12 @@ fn check_audit(audit: &super::Audit) -> Result<(), ConfigError> {
     }
     if audit.retention < std::time::Duration::from_secs(2 * 24 * 3600) {
         return Err(ConfigError::invalid("audit.retention", "must be at least 2 days"));
+    }
+    if let Some(i) = audit.webhooks.iter().position(|webhook| webhook.secret.as_ref().is_some_and(Secret::is_empty)) {
+        return Err(ConfigError::invalid(format!("audit.webhooks[{i}].secret"), "must not be empty"));
+    }
+    if audit.reconcile_after < std::time::Duration::from_secs(1) {
+        return Err(ConfigError::invalid("audit.reconcile_after", "must be at least 1 second"));
     }
     let mut names = std::collections::HashSet::new();
     match audit.webhooks.iter().position(|webhook| !names.insert(webhook.name.as_str())) {
@@ -361,6 +376,29 @@ mod tests {
     }
 
     #[test]
+    fn a_webhook_has_its_secret_in_the_configuration_in_a_file_or_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, empty) = (dir.path().join("secret"), dir.path().join("empty"));
+        std::fs::write(&file, "what signs\n").unwrap();
+        std::fs::write(&empty, "\n").unwrap();
+        let webhook =
+            |rest: &str| parse(&format!("[[audit.webhooks]]\nname = \"siem\"\nurl = \"https://siem.example\"\n{rest}"));
+        let secret = |rest: &str| webhook(rest).unwrap().audit.webhooks[0].secret.clone();
+        let in_file = |path: &Path| format!("secret_file = {:?}", path.display().to_string());
+        assert_eq!(secret(&in_file(&file)).unwrap().expose(), "what signs");
+        assert_eq!(secret("secret = \"what signs\"").unwrap().expose(), "what signs");
+        assert_eq!(secret(""), None);
+        for (rest, key) in [
+            (format!("secret = \"x\"\n{}", in_file(&file)), "audit.webhooks[0]: give exactly one of"),
+            (in_file(&dir.path().join("none")), "audit.webhooks[0].secret_file: "),
+            (in_file(&empty), "audit.webhooks[0].secret: must not be empty"),
+        ] {
+            let error = webhook(&rest).unwrap_err().to_string();
+            assert!(error.starts_with(key), "{error}");
+        }
+    }
+
+    #[test]
     fn a_secret_file_that_cannot_be_read_is_named_with_its_key() {
         let error = parse("[[access_keys]]\nid = \"AKIA\"\nsecret_file = \"/no/such/file\"").unwrap_err().to_string();
         assert!(error.starts_with("access_keys[0].secret_file: /no/such/file: "), "{error}");
@@ -376,6 +414,9 @@ mod tests {
             ("[limits]\nconnections = 0", "limits.connections"),
             ("[idempotency]\nkeep = \"0s\"", "idempotency"),
             ("[idempotency]\nkeys_per_principal = 0", "idempotency"),
+            ("[supply_chain]\nrule_attempts = 0", "supply_chain.rule_attempts"),
+            ("[supply_chain]\nstale_after = \"10s\"", "supply_chain.stale_after"),
+            ("[supply_chain]\nmemory = \"1MiB\"", "supply_chain.memory"),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.starts_with(key), "{error}");

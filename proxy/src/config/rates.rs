@@ -11,11 +11,14 @@ pub struct Rates {
     pub failures_per_minute: u32,
     /// Requests for tokens and sessions from one address, a minute.
     pub tokens_per_minute: u32,
-    /// Lists that one principal may ask for, a second.
+    /// Refusals of one principal for what it may not do, a minute. Beyond that it is told to wait, which is counted
+    /// (`zas_rate_exceeded_total`) and not recorded one by one. What it may do is not held up by them.
+    pub denials_per_minute: u32,
+    /// Lists that one principal, or one address without credentials, may ask for, a second.
     pub lists_per_second: u32,
-    /// Reads by one principal, a second.
+    /// Reads by one principal, or by one address without credentials, a second.
     pub reads_per_second: u32,
-    /// Changes by one principal, a second.
+    /// Changes by one principal, or by one address without credentials, a second.
     pub writes_per_second: u32,
 }
 
@@ -24,6 +27,7 @@ impl Default for Rates {
         Self {
             failures_per_minute: 60,
             tokens_per_minute: 600,
+            denials_per_minute: 600,
             lists_per_second: 1_000,
             reads_per_second: 20_000,
             writes_per_second: 10_000,

@@ -26,7 +26,7 @@ pub struct S3 {
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DefaultQuota {
-    /// Bytes that a bucket may hold, parts of open uploads included.
+    /// Bytes that a bucket may hold, parts of open uploads and what refers to its objects included.
     #[schemars(with = "Option<String>")]
     pub bytes: Option<ByteSize>,
     /// Objects that a bucket may hold.

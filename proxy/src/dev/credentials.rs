@@ -64,7 +64,11 @@ fn create(folder: &Folder, region: &str) -> anyhow::Result<AccessKey> {
     let suffix: String = rng.sample_iter(Choose::new(&letters)?).take(16).collect();
     let id = format!("ZAS{suffix}");
     let secret = Alphanumeric.sample_string(&mut rand::rng(), 40);
-    let text = format!("[zas]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\nregion = {region}\n");
+    // Python's clients, boto3 and version 1 of the command line, presign by an older signature unless they are told otherwise.
+    let text = format!(
+        "[zas]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\nregion = {region}\n\
+         s3 =\n    signature_version = s3v4\n"
+    );
     folder.write_private(FILE, &text)?;
     Ok(AccessKey { id, secret: Some(Secret::new(secret)), secret_file: None })
 }

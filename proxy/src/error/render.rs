@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde_json::json;
 
-use super::{Code, Error};
+use super::{Code, Error, Problem};
 
 /// What our own API takes (RFC 9110, section 11.6.1).
 const CHALLENGE: &str = "Basic realm=\"Zot Artifact Store\", charset=\"UTF-8\", Bearer";
@@ -62,7 +62,7 @@ pub fn oci_json(error: &Error, request_id: &RequestId) -> Response<Bytes> {
 pub fn our_json(error: &Error, request_id: &RequestId) -> Response<Bytes> {
     let (row, status) = (error.row(), status_elsewhere(error.code()));
     let details: serde_json::Map<_, _> = error.details().map(|(k, v)| (k.to_owned(), v.into())).collect();
-    let body = json!({
+    let mut body = json!({
         "type": row.kind.as_str(),
         "code": row.label,
         "message": error.message(),
@@ -71,6 +71,14 @@ pub fn our_json(error: &Error, request_id: &RequestId) -> Response<Bytes> {
         "http_status": status,
         "request_id": request_id.as_str(),
     });
+    if !error.problems().is_empty() {
+        let problem =
+            |problem: &Problem| json!({"field": problem.field, "rule": problem.rule, "message": problem.message});
+        let problems = error.problems().iter().map(problem).collect();
+        if let Some(body) = body.as_object_mut() {
+            body.insert("problems".to_owned(), problems);
+        }
+    }
     let mut response = response(error, status, "application/json", body.to_string());
     if status == 401 {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
@@ -82,7 +90,7 @@ pub fn our_json(error: &Error, request_id: &RequestId) -> Response<Bytes> {
 /// (RFC 9110, section 15.5.14), where S3 has statuses of its own.
 pub(crate) const fn status_elsewhere(code: Code) -> u16 {
     match code {
-        Code::RateExceeded => 429,
+        Code::RateExceeded | Code::DeniedTooOften => 429,
         Code::EntityTooLarge | Code::MaxMessageLengthExceeded => 413,
         _ => code.row().status,
     }

@@ -105,8 +105,14 @@ table! {
     UnsupportedSignature: Authentication, 400, "InvalidRequest", "UNAUTHORIZED", false, "unsupported_signature", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
     /// A bearer token (JWT) that is not accepted.
     BearerTokenRejected: Authentication, 401, "InvalidToken", "UNAUTHORIZED", false, "bearer_token_rejected", "The token is not accepted.";
+    /// A bearer token that was good and has expired: whoever shows it does not guess, but comes late.
+    BearerTokenExpired: Authentication, 401, "InvalidToken", "UNAUTHORIZED", false, "bearer_token_expired", "The token has expired.";
+    /// A bearer token of a key that may have been made since its issuer was last asked.
+    TokenKeyUnknown: Authentication, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "token_key_unknown", "The key of the token is not known yet. Please try again.";
     /// A registry token that is not for this.
     InsufficientScope: Authentication, 401, "AccessDenied", "UNAUTHORIZED", false, "insufficient_scope", "The token is not for this: ask for one with the scope of the challenge.";
+    /// A login that ends before a registry token could be of use.
+    LoginEndsSoon: Authentication, 401, "ExpiredToken", "UNAUTHORIZED", false, "login_ends_soon", "Your login ends in less than a minute. Please log in again.";
     /// A session token that lapsed.
     ExpiredToken: Authentication, 400, "ExpiredToken", "UNAUTHORIZED", false, "expired_token", "The provided token has expired.";
     /// A session whose policy and attributes do not fit into its token.
@@ -217,6 +223,14 @@ table! {
     BlobUnknown: Validation, 404, "NoSuchKey", "BLOB_UNKNOWN", false, "blob_unknown", "Blob unknown to the registry.";
     /// The manifest is not there.
     ManifestUnknown: Validation, 404, "NoSuchKey", "MANIFEST_UNKNOWN", false, "manifest_unknown", "Manifest unknown to the registry.";
+    /// A manifest that cannot be read, says something that does not hold, or cannot be put as the request says.
+    ManifestInvalid: Validation, 400, "InvalidRequest", "MANIFEST_INVALID", false, "manifest_invalid", "The manifest is not valid.";
+    /// A push that sets more tags than it may.
+    TooManyTags: Validation, 414, "InvalidArgument", "MANIFEST_INVALID", false, "too_many_tags", "The push sets more tags than one may.";
+    /// A manifest names a blob that was not pushed.
+    ManifestBlobUnknown: Validation, 404, "NoSuchKey", "MANIFEST_BLOB_UNKNOWN", false, "manifest_blob_unknown", "The manifest references a blob that is not known here.";
+    /// A push to where only S3 puts something.
+    PutByS3: Validation, 405, "MethodNotAllowed", "UNSUPPORTED", false, "put_by_s3", "Objects are put and deleted by S3. What refers to one (a signature, an SBOM, an attestation) may be pushed here: a manifest with a subject, by its digest.";
     /// The client sent its body too slowly.
     RequestTimeout: Validation, 400, "RequestTimeout", "BLOB_UPLOAD_INVALID", true, "request_timeout", "Your socket connection to the server was not read from or written to within the timeout period.";
     /// The client left.
@@ -238,6 +252,16 @@ table! {
     /// A gate that the artifact does not pass.
     GateNotMet: SupplyChain, 403, "AccessDenied", "DENIED", false, "gate_not_met", "The artifact does not meet a supply-chain rule.";
 
+    /// A verification that took longer than is waited for.
+    VerificationPending: SupplyChain, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "verification_pending", "The verification takes longer than is waited for. Ask for it with async, and come back for the answer.";
+
+    /// A bill of materials that breaks its schema or the rules of its specification.
+    SbomInvalid: SupplyChain, 400, "InvalidRequest", "MANIFEST_INVALID", false, "sbom_invalid", "The SBOM is not valid.";
+    /// A bill of materials in a format or version that is not read.
+    SbomUnsupported: SupplyChain, 415, "InvalidRequest", "UNSUPPORTED", false, "sbom_unsupported", "The SBOM is in no format that is read here.";
+    /// A bill of materials above a limit.
+    SbomTooLarge: SupplyChain, 413, "EntityTooLarge", "SIZE_INVALID", false, "sbom_too_large", "The SBOM exceeds a limit on what is read.";
+
     // --- storage
     /// The upstream registry did not do its part in time.
     UpstreamUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "upstream_unavailable", "The storage behind this service is not available. Please try again.";
@@ -245,8 +269,12 @@ table! {
     IndexUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "index_unavailable", "The index behind this service is not available. Please try again.";
     /// The policies are not known well enough to decide by them.
     PoliciesUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "policies_unavailable", "The policies of this service are not known at the moment. Please try again.";
+    /// Whose signatures are believed is not known well enough to decide by it.
+    TrustUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "trust_unavailable", "Whose signatures are believed is not known at the moment. Please try again.";
     /// The keys of a token's issuer cannot be had.
     IssuerUnavailable: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "issuer_unavailable", "The keys of the token's issuer are not available at the moment. Please try again.";
+    /// The digest of an object that came in parts is being computed.
+    DigestPending: Storage, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "digest_pending", "The digest of this object is being computed. Please try again.";
     /// S3 writes are refused because the upstream's configuration would lose them.
     WritesRefused: Storage, 503, "ServiceUnavailable", "DENIED", true, "writes_refused", "Writes are refused until the registry's configuration is safe for them.";
 
@@ -255,6 +283,8 @@ table! {
     SlowDown: Validation, 503, "SlowDown", "TOOMANYREQUESTS", true, "slow_down", "Please reduce your request rate.";
     /// More than one address or one principal may ask for; 429 but for S3, which has 503.
     RateExceeded: Validation, 503, "SlowDown", "TOOMANYREQUESTS", true, "rate_exceeded", "Please reduce your request rate.";
+    /// More refusals than one principal may cause: beyond them not each can have its record; 429 but for S3, which has 503.
+    DeniedTooOften: Validation, 503, "SlowDown", "TOOMANYREQUESTS", true, "denied_too_often", "You ask too often for what you may not do. Please reduce your request rate.";
     /// The process is about to end.
     ShuttingDown: Validation, 503, "ServiceUnavailable", "TOOMANYREQUESTS", true, "shutting_down", "The service is shutting down. Please try again.";
     /// A fault of ours.

@@ -156,7 +156,7 @@ impl Authenticator {
     /// # Errors
     /// `Unauthenticated` for a wrong pair (the same for an unknown id and a wrong secret), `BearerTokenRejected` for a token that
     /// is not accepted, `AuthorizationHeaderMalformed` for a header that cannot be read, another scheme, or more than one header;
-    /// `IndexUnavailable`, `IssuerUnavailable`.
+    /// `IndexUnavailable`, `IssuerUnavailable`, `TokenKeyUnknown`.
     pub async fn principal(&self, headers: &HeaderMap) -> Result<Principal> {
         match authorization(headers)? {
             None => Ok(Principal::Anonymous),
@@ -168,7 +168,7 @@ impl Authenticator {
     /// The principal of a bearer token.
     ///
     /// # Errors
-    /// `BearerTokenRejected`, `IssuerUnavailable`.
+    /// `BearerTokenRejected`, `IssuerUnavailable`, `TokenKeyUnknown`.
     pub async fn bearer(&self, token: &str) -> Result<Principal> {
         Ok(self.token(token).await?.principal.clone())
     }

@@ -4,13 +4,14 @@
 //! has listed them, redirections are not followed, and answers are bounded in time and size.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::BoxFuture;
-use http::{Method, Response, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use ipnet::IpNet;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -43,6 +44,15 @@ pub(super) struct Guarded {
     client: reqwest::Client,
     allowed: Arc<[IpNet]>,
     allow_http: bool,
+    shown: Option<ShownToken>,
+}
+
+/// A token that an issuer wants to see before it tells of its keys.
+#[derive(Debug)]
+struct ShownToken {
+    file: PathBuf,
+    /// Nobody else gets to see it, whatever the metadata says.
+    origins: Vec<url::Origin>,
 }
 
 impl Guarded {
@@ -62,7 +72,28 @@ impl Guarded {
             let certificates = reqwest::Certificate::from_pem_bundle(&std::fs::read(path)?)?;
             client = client.tls_certs_only(certificates);
         }
-        Ok(Self { client: client.build()?, allowed, allow_http: config.allow_http })
+        let shown = config.fetch_token_file.clone().map(|file| ShownToken { file, origins: origins(config) });
+        Ok(Self { client: client.build()?, allowed, allow_http: config.allow_http, shown })
+    }
+
+    /// Asks for metadata or keys, as whoever is known to the issuer, if anybody is.
+    pub(super) async fn fetch(&self, url: &str) -> Result<Vec<u8>, FetchError> {
+        let request = http::Request::builder().method(Method::GET).uri(url);
+        let request = request.header(header::ACCEPT, "application/json").body(Vec::new());
+        let answer = self.ask_for_keys(request.map_err(|error| FetchError::new(&error))?).await?;
+        match answer.status() {
+            StatusCode::OK => Ok(answer.into_body()),
+            status => Err(FetchError(format!("{url} is answered {status}"))),
+        }
+    }
+
+    async fn ask_for_keys(&self, mut request: HttpRequest) -> Result<HttpResponse, FetchError> {
+        if let Some(shown) = &self.shown
+            && let Some(token) = shown.to(&request.uri().to_string()).await?
+        {
+            request.headers_mut().insert(header::AUTHORIZATION, token);
+        }
+        self.ask(request).await
     }
 
     /// Asks with an access token of ours.
@@ -128,8 +159,31 @@ impl<'c> AsyncHttpClient<'c> for Guarded {
     type Future = BoxFuture<'c, Result<HttpResponse, FetchError>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.ask(request))
+        Box::pin(self.ask_for_keys(request))
     }
+}
+
+impl ShownToken {
+    /// What an address is shown; nothing where it is not the issuer's.
+    async fn to(&self, address: &str) -> Result<Option<HeaderValue>, FetchError> {
+        let is_issuers = url::Url::parse(address).is_ok_and(|address| self.origins.contains(&address.origin()));
+        if !is_issuers {
+            return Ok(None);
+        }
+        let cannot =
+            |why: &dyn std::fmt::Display| FetchError(format!("fetch_token_file {}: {why}", self.file.display()));
+        let token = tokio::fs::read_to_string(&self.file).await.map_err(|error| cannot(&error))?;
+        let header = HeaderValue::try_from(format!("Bearer {}", token.trim()));
+        let mut header = header.map_err(|_| cannot(&"it holds no token"))?;
+        header.set_sensitive(true);
+        Ok(Some(header))
+    }
+}
+
+/// Where the issuer itself is, as the configuration says.
+fn origins(config: &config::Issuer) -> Vec<url::Origin> {
+    let named = [Some(&config.url), config.jwks_url.as_ref()];
+    named.into_iter().flatten().filter_map(|address| Some(url::Url::parse(address).ok()?.origin())).collect()
 }
 
 fn not_allowed(what: &str, addresses: &[IpAddr]) -> FetchError {

@@ -93,12 +93,13 @@ impl Issuers {
     /// Who a token speaks of.
     ///
     /// # Errors
-    /// `BearerTokenRejected`; `IssuerUnavailable` where the key it names cannot be asked for now.
+    /// `BearerTokenRejected`, `BearerTokenExpired`; `TokenKeyUnknown` where the key it names may be new, `IssuerUnavailable` where it cannot be asked for
+    /// now.
     pub async fn verify(&self, text: &str) -> Result<Arc<Bearer>> {
         let key = token_key(text);
         let now = OffsetDateTime::now_utc().unix_timestamp();
         if let Some(known) = self.good.get(&key) {
-            return if known.expires_at + SKEW > now { Ok(known) } else { Err(rejected("The token has expired.")) };
+            return if known.expires_at + SKEW > now { Ok(known) } else { Err(Code::BearerTokenExpired.into()) };
         }
         let token = Token::parse(text)?;
         let issuer = self.issuer_of(&token)?;

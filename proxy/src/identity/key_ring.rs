@@ -29,6 +29,8 @@ pub enum Purpose {
     RegistryToken,
     /// Answers that are kept for requests with an `Idempotency-Key`.
     KeptAnswer,
+    /// Private keys that sign artifacts.
+    SigningKey,
 }
 
 impl Purpose {
@@ -38,6 +40,7 @@ impl Purpose {
             Self::SessionToken => b"session token",
             Self::RegistryToken => b"registry token",
             Self::KeptAnswer => b"kept answer",
+            Self::SigningKey => b"signing key",
         }
     }
 }

@@ -20,6 +20,9 @@ use crate::error::{Code, Error, Result};
 /// How long an access token is good.
 const LIFETIME: Duration = Duration::minutes(5);
 
+/// The shortest that one is: older clients rely on a minute (distribution, "Token Authentication Specification", `expires_in`).
+const SHORTEST: Duration = Duration::minutes(1);
+
 /// How long a refresh token is.
 const REFRESH_LIFETIME: Duration = Duration::days(30);
 
@@ -117,16 +120,19 @@ impl RegistryTokens {
         text.strip_prefix(ACCESS).is_some_and(|rest| rest.starts_with('.'))
     }
 
-    /// An access token, and for how long it is good.
+    /// An access token, and for how long it is good: from one to five minutes.
     ///
     /// # Errors
-    /// `PackedPolicyTooLarge`: what it must hold goes into no header.
+    /// `LoginEndsSoon`: the person's own token is good for less. `PackedPolicyTooLarge`: what it must hold goes into no header.
     pub fn issue(&self, holder: &Holder, access: Vec<Access>, now: OffsetDateTime) -> Result<(Secret, Duration)> {
         let (key, person, lifetime) = match holder {
             Holder::Key(id) => (Some(id.clone()), None, LIFETIME),
             Holder::Person(bearer) => {
                 let left = Duration::seconds(bearer.expires_at.saturating_sub(now.unix_timestamp()));
-                (None, Some(Person::of(bearer)?), LIFETIME.min(left.max(Duration::SECOND)))
+                if left < SHORTEST {
+                    return Err(Code::LoginEndsSoon.into());
+                }
+                (None, Some(Person::of(bearer)?), LIFETIME.min(left))
             }
         };
         let expires_at = (now + lifetime).unix_timestamp();
@@ -187,7 +193,7 @@ impl RegistryTokens {
         let bytes = self.ring.open(start, &sealed).map_err(|_| rejected())?;
         let content: Sealed = ciborium::from_reader(bytes.as_slice()).map_err(|_| rejected())?;
         if content.expires_at <= now.unix_timestamp() {
-            return Err(Error::new(Code::BearerTokenRejected, "The token has expired."));
+            return Err(Code::BearerTokenExpired.into());
         }
         Ok(content)
     }
@@ -245,6 +251,19 @@ mod tests {
         RegistryTokens::new(Arc::new(KeyRing::new(&[key], Purpose::RegistryToken).unwrap()))
     }
 
+    /// Of a person whose token is good for so many seconds more.
+    fn bearer(now: OffsetDateTime, left: i64) -> Bearer {
+        let identity =
+            Identity { id: "kc/1".into(), name: "alice".into(), groups: vec!["/a".into()], ..Identity::default() };
+        Bearer {
+            principal: Principal::identity(identity),
+            token_id: Some("kc/j".into()),
+            login_id: Some("kc/s".into()),
+            issued_at: now.unix_timestamp(),
+            expires_at: now.unix_timestamp() + left,
+        }
+    }
+
     fn access() -> Vec<Access> {
         vec![Access { kind: "repository".into(), name: "team/app".into(), actions: vec!["pull".into()] }]
     }
@@ -256,19 +275,24 @@ mod tests {
         let open = tokens.open(token.expose(), now).unwrap();
         assert_eq!((open.holder, open.access, lifetime), (Holder::Key("AKIA".into()), access(), LIFETIME));
         assert!(tokens.open(token.expose(), now + LIFETIME).unwrap_err().message().contains("expired"));
-        let identity =
-            Identity { id: "kc/1".into(), name: "alice".into(), groups: vec!["/a".into()], ..Identity::default() };
-        let soon = (now + Duration::minutes(1)).unix_timestamp();
-        let bearer = Bearer {
-            principal: Principal::identity(identity),
-            token_id: Some("kc/j".into()),
-            login_id: Some("kc/s".into()),
-            issued_at: now.unix_timestamp(),
-            expires_at: soon,
-        };
+        let bearer = bearer(now, 90);
         let (token, lifetime) = tokens.issue(&Holder::Person(bearer.clone()), Vec::new(), now).unwrap();
-        assert!(lifetime <= Duration::minutes(1), "no longer than the issuer's own");
+        assert_eq!(lifetime, Duration::seconds(90), "no longer than the issuer's own");
         assert_eq!(tokens.open(token.expose(), now).unwrap().holder, Holder::Person(bearer));
+    }
+
+    #[test]
+    fn a_login_that_ends_within_a_minute_gets_no_token() {
+        let (tokens, now) = (tokens(), OffsetDateTime::now_utc());
+        for left in [59, 1, 0, -29] {
+            let error = tokens.issue(&Holder::Person(bearer(now, left)), access(), now).unwrap_err();
+            assert_eq!((error.code(), error.row().status), (Code::LoginEndsSoon, 401), "{left}");
+            assert!(error.message().contains("log in again"), "{error}");
+        }
+        for (left, good) in [(60, 60), (61, 61), (300, 300), (3600, 300)] {
+            let (_, lifetime) = tokens.issue(&Holder::Person(bearer(now, left)), access(), now).unwrap();
+            assert_eq!(lifetime, Duration::seconds(good), "{left}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::LONGEST_SESSION;
@@ -59,6 +60,8 @@ struct Shared {
     born: Instant,
     /// Milliseconds after `born`, plus one, at which nothing was missed for sure; 0: never.
     confirmed: AtomicU64,
+    /// One at a time: of two that read, the one that began earlier must not undo what the later one has read.
+    refreshing: Mutex<()>,
     stale_after: Duration,
 }
 
@@ -74,7 +77,8 @@ impl Revocations {
     #[must_use]
     pub fn new(stale_after: Duration) -> Self {
         let known = ArcSwap::from_pointee(Known { revision: -1, before: HashMap::new() });
-        Self { shared: Arc::new(Shared { known, born: Instant::now(), confirmed: AtomicU64::new(0), stale_after }) }
+        let (born, confirmed, refreshing) = (Instant::now(), AtomicU64::new(0), Mutex::new(()));
+        Self { shared: Arc::new(Shared { known, born, confirmed, refreshing, stale_after }) }
     }
 
     /// Whether a credential is no longer good.
@@ -136,6 +140,7 @@ impl Revocations {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn refresh(&self, index: &Index) -> Result<()> {
+        let _turn = self.shared.refreshing.lock().await;
         let asked = Instant::now();
         let revision = index.revocation_revision().await?;
         if revision != self.shared.known.load().revision {

@@ -273,7 +273,7 @@ impl StoredKeys {
         let secret = String::from_utf8(secret).map_err(|_| Miss::Failed(Error::internal("a secret is no text")))?;
         let is_disabled = row.disabled_at.is_some();
         let expires_at = row.expires_at;
-        let key = Key { secret: Secret::new(secret), principal: principal(row), expires_at };
+        let key = Key { secret: Secret::new(secret), principal: principal_of(row), expires_at };
         Ok(Arc::new(Known { key: Arc::new(key), is_disabled, asked }))
     }
 
@@ -356,7 +356,7 @@ impl StoredKeys {
 }
 
 /// Who a key speaks as.
-fn principal(row: StoredAccessKey) -> Principal {
+pub(crate) fn principal_of(row: StoredAccessKey) -> Principal {
     Principal::identity(Identity {
         id: row.account,
         name: row.name,

@@ -45,6 +45,12 @@ pub struct Shared {
     pub names_another: AtomicBool,
     /// How often the keys were asked for.
     pub asked: AtomicUsize,
+    /// The token without which metadata and keys are not told.
+    pub wants: Mutex<Option<String>>,
+    /// The tokens that it was shown with questions for metadata and keys.
+    pub shown: Mutex<Vec<String>>,
+    /// Where the metadata says that the keys are, if not here.
+    pub keys_at: Mutex<Option<String>>,
     /// What it says of every token that it is asked about; none: that it is not active.
     told: Mutex<Option<Value>>,
     /// How often it was asked about tokens.
@@ -265,24 +271,43 @@ fn sign_text(header: &str, claims: &str, key: &SigningKey) -> Result<String, Box
 
 type AppState = (String, Arc<Shared>);
 
-async fn metadata(State((url, shared)): State<AppState>) -> (StatusCode, Json<Value>) {
+impl Shared {
+    /// Whether whoever asks is told; what was shown is noted.
+    fn lets_in(&self, headers: &HeaderMap) -> bool {
+        let shown = headers.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        lock(&self.shown).extend(shown.map(str::to_owned));
+        lock(&self.wants).as_deref().is_none_or(|wanted| shown == Some(wanted))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn metadata(State((url, shared)): State<AppState>, headers: HeaderMap) -> (StatusCode, Json<Value>) {
     if shared.is_down.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(Value::Null));
     }
-    let issuer =
-        if shared.names_another.load(Ordering::Relaxed) { "https://other.example".to_owned() } else { url.clone() };
+    if !shared.lets_in(&headers) {
+        return (StatusCode::UNAUTHORIZED, Json(Value::Null));
+    }
+    let keys_at = lock(&shared.keys_at).clone().unwrap_or_else(|| format!("{url}/keys"));
+    let issuer = if shared.names_another.load(Ordering::Relaxed) { "https://other.example".to_owned() } else { url };
+    // As GitHub and Kubernetes tell it: there is nowhere to log in.
     let metadata = json!({
-        "issuer": issuer, "authorization_endpoint": format!("{url}/auth"), "token_endpoint": format!("{url}/token"),
-        "jwks_uri": format!("{url}/keys"), "response_types_supported": ["code"], "subject_types_supported": ["public"],
+        "issuer": issuer, "jwks_uri": keys_at, "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],
     });
     (StatusCode::OK, Json(metadata))
 }
 
-async fn keys(State((_, shared)): State<AppState>) -> (StatusCode, Json<Value>) {
+async fn keys(State((_, shared)): State<AppState>, headers: HeaderMap) -> (StatusCode, Json<Value>) {
     shared.asked.fetch_add(1, Ordering::Relaxed);
     if shared.is_down.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(Value::Null));
+    }
+    if !shared.lets_in(&headers) {
+        return (StatusCode::UNAUTHORIZED, Json(Value::Null));
     }
     let keys: Vec<Jwk> =
         shared.keys.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|key| key.public.clone()).collect();

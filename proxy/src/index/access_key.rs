@@ -116,6 +116,8 @@ pub enum AccessKeyChange {
     Enable,
     /// It is no longer good until it is enabled.
     Disable,
+    /// It is no longer good from then on; unset: it is good for ever.
+    Expire(Option<OffsetDateTime>),
     /// It is gone.
     Delete,
 }
@@ -132,7 +134,7 @@ pub struct AccessKeyPage {
 const CREATE: &str =
     audited!(15, "SELECT create_access_key($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS status");
 const ROTATE: &str = audited!(8, "SELECT rotate_access_key($1, $2, $3, $4, $5, $6, $7) AS status");
-const CHANGE: &str = audited!(4, "SELECT set_access_key($1, $2, NULL, $3) AS status");
+const CHANGE: &str = audited!(5, "SELECT set_access_key($1, $2, $3, $4) AS status");
 const ONE: &str = "SELECT * FROM access_keys WHERE id = $1";
 const ALL: &str = "SELECT * FROM access_keys WHERE id > $1 ORDER BY id LIMIT $2";
 const OF_OWNER: &str = "SELECT * FROM access_keys WHERE owner = $3 AND id > $1 ORDER BY id LIMIT $2";
@@ -269,13 +271,15 @@ impl Index {
         audit: &[Record],
     ) -> Result<()> {
         let records = self.canonical(audit);
-        let name = match change {
-            AccessKeyChange::Enable => "enable",
-            AccessKeyChange::Disable => "disable",
-            AccessKeyChange::Delete => "delete",
+        let (name, ends) = match change {
+            AccessKeyChange::Enable => ("enable", None),
+            AccessKeyChange::Disable => ("disable", None),
+            AccessKeyChange::Expire(ends) => ("expire", ends),
+            AccessKeyChange::Delete => ("delete", None),
         };
-        let (status,): (String,) =
-            self.fetch_one(|| sqlx::query_as(CHANGE).bind(id).bind(name).bind(version).bind(&records)).await?;
+        let (status,): (String,) = self
+            .fetch_one(|| sqlx::query_as(CHANGE).bind(id).bind(name).bind(ends).bind(version).bind(&records))
+            .await?;
         check(&status)
     }
 

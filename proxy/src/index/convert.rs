@@ -67,6 +67,10 @@ pub(super) fn check(status: &str) -> Result<()> {
         "PreconditionFailed" => Code::PreconditionFailed,
         "BucketNotEmpty" => Code::BucketNotEmpty,
         "BucketAlreadyOwnedByYou" => Code::BucketAlreadyOwnedByYou,
+        "ManifestUnknown" => Code::ManifestUnknown,
+        "OperationAborted" => Code::OperationAborted,
+        "LimitExceeded" => Code::LimitExceeded,
+        "SlowDown" => Code::SlowDown,
         other => return Err(Error::internal(format!("the index answered with the unknown status {other:?}"))),
     }
     .into())

@@ -8,6 +8,7 @@ use super::audited::audited;
 use super::object::CommittedRow;
 use super::{Committed, Headers, Index, Metadata, WriteConditions};
 use crate::audit::Record;
+use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::index::convert::seconds;
 
@@ -28,14 +29,19 @@ pub struct CopySource<'a> {
     pub owner: &'a str,
     /// What must hold of the destination.
     pub conditions: WriteConditions<'a>,
-    /// As in [`NewObject::grace`].
+    /// The source's, where it is known: the copy has the same bytes ([`Object::content_digest`](super::Object::content_digest)).
+    pub content_digest: Option<Digest>,
+    /// As in [`NewObject::grace`](super::NewObject::grace).
     pub grace: Duration,
     /// What is recorded with it; empty where the service acts of itself.
     pub audit: &'a [Record],
 }
 
-const COPY: &str =
-    audited!(11, "SELECT status, object_id, modified_at FROM copy_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+const COPY: &str = audited!(
+    11,
+    "SELECT status, object_id, modified_at, artifact_settle(object_id, $12) AS oci_digest
+     FROM copy_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+);
 
 impl Index {
     /// Commits a copy.
@@ -57,6 +63,7 @@ impl Index {
                     .bind(copy.conditions.etag)
                     .bind(seconds(copy.grace))
                     .bind(&records)
+                    .bind(copy.content_digest.as_ref().map(|digest| digest.as_bytes().as_slice()))
             })
             .await
             .map_err(|failure| match failure.is_blob_gone() {

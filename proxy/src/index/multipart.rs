@@ -47,7 +47,8 @@ pub struct CompleteUpload<'a> {
 
 const COMPLETE: &str = audited!(
     12,
-    "SELECT status, object_id, modified_at FROM complete_upload($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    "SELECT status, object_id, modified_at, artifact_settle(object_id, NULL) AS oci_digest
+     FROM complete_upload($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 );
 
 const COMPLETED: &str = "

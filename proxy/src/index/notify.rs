@@ -22,9 +22,14 @@ pub const ACCESS_KEYS: &str = "zas_access_keys";
 pub const POLICIES: &str = "zas_policies";
 /// Something was revoked; the payload is `kind:value`, cut to what Postgres takes.
 pub const REVOCATIONS: &str = "zas_revocations";
+/// Who signs and whose signatures are believed was changed; no payload.
+pub const TRUST: &str = "zas_trust";
+
+/// Something else is known of an artifact; the payload is `kind:scope@hex`, without the digest where all of the scope is gone.
+pub const EVIDENCE: &str = "zas_evidence";
 
 /// Everything that is listened to.
-const CHANNELS: [&str; 3] = [ACCESS_KEYS, POLICIES, REVOCATIONS];
+const CHANNELS: [&str; 5] = [ACCESS_KEYS, POLICIES, REVOCATIONS, TRUST, EVIDENCE];
 
 /// Notices that a subscriber may be behind; one that is further behind is told [`Notice::Resync`] in their place.
 const BACKLOG: usize = 1024;

@@ -10,6 +10,7 @@ use super::audited::audited;
 use super::convert::{SegmentRow, check, seconds, to_digest, to_i64, to_u64};
 use super::{BlobRef, ChecksumType, Checksums, Headers, Index, Metadata, PinnedBlob, Segment, Segments, slice};
 use crate::audit::Record;
+use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 
 /// Everything about an object but where its bytes are.
@@ -50,6 +51,10 @@ pub struct Object {
     pub segment_count: i32,
     /// The one segment, where there is just one.
     pub segment: Option<super::Segment>,
+    /// SHA-256 of all its bytes; unknown until somebody has read them in one go.
+    pub content_digest: Option<Digest>,
+    /// The digest of its OCI manifest; unknown while the content's is.
+    pub oci_digest: Option<Digest>,
 }
 
 /// A new version, its bytes already pinned and stored.
@@ -97,6 +102,8 @@ pub struct Committed {
     pub id: i64,
     /// When it was written.
     pub last_modified: OffsetDateTime,
+    /// As in [`Object::oci_digest`].
+    pub oci_digest: Option<Digest>,
 }
 
 /// The If-* headers of a read, or of a copy's source.
@@ -121,15 +128,35 @@ macro_rules! head_columns {
 }
 pub(super) use head_columns;
 
+/// The columns of [`ObjectRow`], of a table `o` joined with its blobs `l`.
+macro_rules! object_columns {
+    () => {
+        concat!(
+            head_columns!(),
+            ", o.segment_count, o.repository_id, o.digest, o.blob_offset, o.part_number, o.content_digest, o.oci_digest, \
+             l.size AS blob_size"
+        )
+    };
+}
+
 /// The left join gives a row of nothing where the bucket has no such key, and no row where there is no bucket.
 const ONE: &str = concat!(
     "SELECT ",
-    head_columns!(),
-    ", o.segment_count, o.repository_id, o.digest, o.blob_offset, o.part_number, l.size AS blob_size
+    object_columns!(),
+    "
     FROM buckets b
     LEFT JOIN objects o ON o.bucket_id = b.id AND o.key = $2 AND o.is_latest AND NOT o.is_delete_marker
     LEFT JOIN blobs l ON l.repository_id = o.repository_id AND l.digest = o.digest
     WHERE b.name = $1"
+);
+
+const VERSION: &str = concat!(
+    "SELECT ",
+    object_columns!(),
+    "
+    FROM objects o
+    LEFT JOIN blobs l ON l.repository_id = o.repository_id AND l.digest = o.digest
+    WHERE o.id = $1 AND NOT o.is_delete_marker"
 );
 
 /// The first segment is the last one that begins at or before the range.
@@ -145,7 +172,7 @@ const SEGMENTS: &str = "
 
 const COMMIT: &str = audited!(
     16,
-    "SELECT status, object_id, modified_at
+    "SELECT status, object_id, modified_at, artifact_settle(object_id, NULL) AS oci_digest
      FROM commit_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 );
 
@@ -195,6 +222,8 @@ struct ObjectRow {
     blob_offset: Option<i64>,
     blob_size: Option<i64>,
     part_number: Option<i32>,
+    content_digest: Option<Vec<u8>>,
+    oci_digest: Option<Vec<u8>>,
 }
 
 impl ObjectRow {
@@ -212,7 +241,9 @@ impl ObjectRow {
             }),
             _ => None,
         };
-        Ok(Some(Object { head, segment_count, segment }))
+        let content_digest = self.content_digest.as_deref().map(to_digest).transpose()?;
+        let oci_digest = self.oci_digest.as_deref().map(to_digest).transpose()?;
+        Ok(Some(Object { head, segment_count, segment, content_digest, oci_digest }))
     }
 }
 
@@ -222,13 +253,15 @@ pub(super) struct CommittedRow {
     status: String,
     object_id: Option<i64>,
     modified_at: Option<OffsetDateTime>,
+    oci_digest: Option<Vec<u8>>,
 }
 
 impl CommittedRow {
     pub(super) fn into_committed(self) -> Result<Committed> {
         check(&self.status)?;
+        let oci_digest = self.oci_digest.as_deref().map(to_digest).transpose()?;
         match (self.object_id, self.modified_at) {
-            (Some(id), Some(last_modified)) => Ok(Committed { id, last_modified }),
+            (Some(id), Some(last_modified)) => Ok(Committed { id, last_modified, oci_digest }),
             _ => Err(Error::internal("a commit answered without a row")),
         }
     }
@@ -244,6 +277,35 @@ impl Index {
             return Err(Code::NoSuchBucket.into());
         };
         row.into_object()?.ok_or_else(|| Code::NoSuchKey.into())
+    }
+
+    /// A version by its row; none where it is gone.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn object_version(&self, id: i64) -> Result<Option<Object>> {
+        let row: Option<ObjectRow> = self.fetch_optional(|| sqlx::query_as(VERSION).bind(id)).await?;
+        row.map_or(Ok(None), ObjectRow::into_object)
+    }
+
+    /// The segments that hold a range of an object that was looked up before.
+    /// # Errors
+    /// `BlobUnknown` where the version is gone since: the caller looks again.
+    pub async fn segments_of(&self, object: &Object, range: Range<u64>) -> Result<Segments> {
+        if range.is_empty() {
+            return Ok(Segments::new());
+        }
+        let segments = match &object.segment {
+            Some(segment) => slice(std::slice::from_ref(segment), &range),
+            None => self.segments(object.head.id, range.clone()).await.map_err(|error| match error.code() {
+                Code::NoSuchKey => Error::from(Code::BlobUnknown),
+                _ => error,
+            })?,
+        };
+        let held: u64 = segments.iter().map(|segment| segment.size).sum();
+        if held == range.end - range.start {
+            return Ok(segments);
+        }
+        Err(Error::internal(format!("the segments of object {} hold {held} bytes of {range:?}", object.head.id)))
     }
 
     /// The segments of a version that hold `range` of its bytes, cut to it. Only needed where `segment_count` is above 1.

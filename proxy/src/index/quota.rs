@@ -1,6 +1,6 @@
 //! Quotas: how much a bucket may hold, and how much it holds.
 //!
-//! Both are counted and enforced by the functions of `migrations/0011`, in the transaction of each write; what is refused is
+//! Both are counted and enforced by the functions of `migrations/0011` and, for what refers to objects, `0016`, in the transaction of each write; what is refused is
 //! `QuotaExceeded`, whichever statement it was. Here they are set, shown and recounted, and asked before bytes are sent.
 
 use time::OffsetDateTime;
@@ -17,7 +17,7 @@ use crate::error::{Code, Error, Result};
 /// How much a bucket may hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quota {
-    /// Bytes, of objects and of the parts of open uploads; unset: any number.
+    /// Bytes, of objects, of the parts of open uploads and of what refers to objects; unset: any number.
     pub bytes: Option<u64>,
     /// Objects; unset: any number.
     pub objects: Option<u64>,
@@ -32,7 +32,7 @@ impl From<config::DefaultQuota> for Quota {
 /// How much a bucket holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes, of objects and of the parts of open uploads.
+    /// Bytes, of objects, of the parts of open uploads and of what refers to objects.
     pub bytes: u64,
     /// Objects.
     pub objects: u64,

@@ -1,18 +1,26 @@
 //! The index against a real Postgres; each test has a database of its own.
 
+mod artifacts;
 mod audit;
 mod buckets;
 mod concurrency;
+mod evidence;
 mod listing;
 mod objects;
 mod outage;
 mod places;
 mod policies;
 mod quotas;
+mod sboms;
 mod schema;
+mod service_role;
+mod signing_keys;
+mod signing_rules;
 mod sweeping;
+mod trusted_signers;
 mod units;
 mod uploads;
+mod verdicts;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -85,6 +93,7 @@ impl World {
             storage_class: "STANDARD",
             owner: "root",
             conditions: WriteConditions::default(),
+            content_digest: None,
             grace: NOW,
             audit: &[],
         }

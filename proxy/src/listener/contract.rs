@@ -217,6 +217,8 @@ pub enum Ending {
 /// What the upstream did with a forwarded request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpstreamOutcome {
+    /// Whether it was told of the request: from the first byte of the head on, for nobody knows what it has read.
+    pub sent: bool,
     /// Its status; unset: it gave none.
     pub status: Option<u16>,
     /// From the request's head being ready to the response's head; unset: there was none.

@@ -173,7 +173,7 @@ impl Front {
             received: 0,
             meter,
             began: None,
-            outcome: UpstreamOutcome { status: None, latency: None, failed: false },
+            outcome: UpstreamOutcome { sent: false, status: None, latency: None, failed: false },
             idle_closed: false,
         }));
         Ok(false)
@@ -290,7 +290,10 @@ impl ProxyHttp for Front {
         upstream_request: &mut RequestHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        ctx.forwarding.as_ref().map_or(Ok(()), |forwarding| prepare_request(&forwarding.plan, upstream_request))
+        let Some(forwarding) = &mut ctx.forwarding else { return Ok(()) };
+        prepare_request(&forwarding.plan, upstream_request)?;
+        forwarding.outcome.sent = true;
+        Ok(())
     }
 
     async fn request_body_filter(

@@ -6,13 +6,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tracing::Span;
 use url::Url;
 
+use super::artifact::Ahead;
 use super::name::{ContentDigest, Name};
 use super::on_record::OnRecord;
 use super::path::Route;
 use super::transfer::Transfer;
 use crate::error::{Code, Error, Result};
+use crate::failpoint::Failpoint;
 use crate::listener::{Answer, HeaderChanges, Summary};
 use crate::store::Passage;
+use crate::supply_chain::evidence::Pushing;
 use crate::telemetry;
 
 /// The response headers that mean something to a registry's client, besides those that begin with `oci-`.
@@ -46,9 +49,12 @@ const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 /// What is known of a forwarded request when its answer comes.
 #[derive(Debug)]
 pub(super) struct OciAnswer {
+    /// The repository as the client calls it.
     pub(super) name: Name,
     /// The content that was asked for, where the path says which.
     pub(super) digest: Option<ContentDigest>,
+    /// The repository at the upstream.
+    pub(super) home: Name,
     pub(super) upstream: Url,
     /// The request's span; it ends with the request.
     pub(super) span: Span,
@@ -57,12 +63,19 @@ pub(super) struct OciAnswer {
     pub(super) passage: Mutex<Option<Passage>>,
     /// What is told to the audit log when the request has ended.
     pub(super) on_record: Option<OnRecord>,
+    /// Whose bytes they are, where a blob is sent ahead of what will name it.
+    pub(super) ahead: Option<Ahead>,
+    /// A manifest that is put or deleted: what it is about is looked at when the request has ended.
+    pub(super) pushing: Option<Pushing>,
 }
 
 impl Answer for OciAnswer {
     /// `UpstreamUnavailable` where the registry failed, refused *our* credentials, or sends the client elsewhere, where
     /// we would not protect it.
     fn changes(&self, status: StatusCode, headers: &HeaderMap) -> Result<HeaderChanges> {
+        if self.on_record.as_ref().is_some_and(OnRecord::is_change) {
+            Failpoint::OciAnswered.reached();
+        }
         telemetry::record_status(&self.span, status);
         if let Some(passage) = self.take_passage() {
             passage.answered(status);
@@ -89,9 +102,15 @@ impl Answer for OciAnswer {
     }
 
     fn ended(&self, summary: &Summary) {
-        self.transfer.ended(&self.name, summary);
+        self.transfer.ended(&self.home, summary);
         if let Some(on_record) = &self.on_record {
             on_record.ended(summary);
+        }
+        if let Some(ahead) = &self.ahead {
+            ahead.ended(summary);
+        }
+        if let Some(pushing) = &self.pushing {
+            pushing.ended();
         }
     }
 }
@@ -134,12 +153,13 @@ impl OciAnswer {
         };
         let path = target.split('?').next().unwrap_or_default();
         let route = Route::parse(path).map_err(|_| elsewhere())?;
-        if route.name() != Some(&self.name)
+        if route.name() != Some(&self.home)
             || !target.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'#' | b'<' | b'>'))
         {
             return Err(elsewhere());
         }
-        HeaderValue::try_from(target).map_err(|_| elsewhere())
+        let query = target.get(path.len()..).unwrap_or_default();
+        HeaderValue::try_from(format!("{}{query}", route.within(self.name.clone()))).map_err(|_| elsewhere())
     }
 }
 
@@ -178,11 +198,14 @@ mod tests {
         OciAnswer {
             name: Name::parse("team/app").unwrap(),
             digest: None,
+            home: Name::parse("team/app").unwrap(),
             upstream,
             span: Span::none(),
             transfer,
             passage,
             on_record: None,
+            ahead: None,
+            pushing: None,
         }
     }
 
@@ -202,6 +225,20 @@ mod tests {
         let upload = "/v2/team/app/blobs/uploads/1?_state=x";
         assert_eq!(location(upload).unwrap(), upload);
         assert_eq!(location(&format!("http://zot:5000{upload}")).unwrap(), upload);
+    }
+
+    #[test]
+    fn a_location_of_a_repository_with_another_name_here_gets_that_name() {
+        let answer = OciAnswer {
+            name: Name::parse("s3/releases").unwrap(),
+            home: Name::parse("zas/referrers/s3/7").unwrap(),
+            ..answer()
+        };
+        let local = |link: &str| answer.local(link).map(|value| value.to_str().unwrap().to_owned());
+        let there = "/v2/zas/referrers/s3/7/blobs/uploads/1?_state=x";
+        assert_eq!(local(there).unwrap(), "/v2/s3/releases/blobs/uploads/1?_state=x");
+        assert_eq!(local(&format!("http://zot:5000{there}")).unwrap(), "/v2/s3/releases/blobs/uploads/1?_state=x");
+        assert!(local("/v2/s3/releases/blobs/uploads/1").is_err());
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) fn challenge(config: &Config, parts: &Parts, context: &RequestContext
     }
     match error.code() {
         Code::InsufficientScope => text += ",error=\"insufficient_scope\"",
-        Code::BearerTokenRejected => text += ",error=\"invalid_token\"",
+        Code::BearerTokenRejected | Code::BearerTokenExpired => text += ",error=\"invalid_token\"",
         _ => {}
     }
     HeaderValue::try_from(text).unwrap_or(BASIC)

@@ -38,12 +38,21 @@ impl Name {
         &self.0
     }
 
-    /// Whether the repository is not for clients: it holds S3 bytes (its first component is `prefix`), it is the
-    /// sidecar's own, or it would collide with another one's files.
+    /// Whether the registry's repository of this name is not for clients: it holds S3 bytes (its first component is `prefix`), it is
+    /// the sidecar's own, its name is that of objects, or it would collide with another one's files.
     #[must_use]
     pub fn is_reserved(&self, prefix: &str) -> bool {
         let first = self.0.split('/').next().unwrap_or_default();
-        first == prefix || first == OWN || self.0.split('/').any(|component| LAYOUT.contains(&component))
+        first == prefix
+            || first == OWN
+            || super::artifact::owns(self)
+            || self.0.split('/').any(|component| LAYOUT.contains(&component))
+    }
+
+    /// Whether it is a name of S3 objects (`s3/<bucket>`), and not of manifests at the registry.
+    #[must_use]
+    pub fn is_of_objects(&self) -> bool {
+        super::artifact::owns(self)
     }
 
     /// Whether Zot would take the repository but never list it and never clean it up: nothing new should go there.
@@ -218,6 +227,7 @@ mod tests {
         {
             assert!(Name::parse(name).unwrap().is_reserved("s3"), "{name}");
         }
+        assert!(Name::parse("s3/releases").unwrap().is_reserved("bytes"), "a name of objects is never the registry's");
         for name in ["s3x", "s3-a/b", "a/s3", "a/s3/b", "a/zas", "zas1", "my-blobs", "blobs2", "index-json"] {
             assert!(!Name::parse(name).unwrap().is_reserved("s3"), "{name}");
         }

@@ -135,6 +135,22 @@ impl Route {
         }
     }
 
+    /// The same route of another repository.
+    #[must_use]
+    pub(super) fn within(&self, name: Name) -> Self {
+        let mut route = self.clone();
+        match &mut route {
+            Self::Base | Self::Catalog => {}
+            Self::Tags { name: own }
+            | Self::Manifest { name: own, .. }
+            | Self::Blob { name: own, .. }
+            | Self::Uploads { name: own }
+            | Self::Upload { name: own, .. }
+            | Self::Referrers { name: own, .. } => *own = name,
+        }
+        route
+    }
+
     /// The route without what a client put into it; for traces.
     #[must_use]
     pub const fn template(&self) -> &'static str {
@@ -270,6 +286,18 @@ mod tests {
         assert_eq!(name("/v2/a/tags/list/tags/list"), "a/tags/list");
         assert_eq!(name("/v2/a/manifests/b/manifests/c"), "a/manifests/b");
         assert_eq!(name("/v2/tags/tags/list"), "tags");
+    }
+
+    #[test]
+    fn a_route_of_another_repository_differs_in_nothing_else() {
+        let other = Name::parse("zas/referrers/s3/7").unwrap();
+        for rest in
+            ["tags/list", "manifests/v1", "blobs/uploads/", "blobs/uploads/6b3c9a93", &format!("blobs/{DIGEST}")]
+        {
+            let route = Route::parse(&format!("/v2/s3/releases/{rest}")).unwrap();
+            assert_eq!(route.within(other.clone()).to_string(), format!("/v2/{other}/{rest}"));
+        }
+        assert_eq!(Route::Base.within(other), Route::Base);
     }
 
     #[test]

@@ -4,11 +4,11 @@
 use http::Method;
 use url::form_urlencoded::{Serializer, parse};
 
-use super::name::{ContentDigest, Name, digits, is_tag};
+use super::name::{ContentDigest, Name, Reference, digits, is_tag};
 use super::path::Route;
 use crate::error::{Code, Error, Result};
 
-/// The most parameters of one request; Zot takes up to 46 tags.
+/// The most parameters of one request, more than tags of one push (`tags.rs`).
 const PARAMETERS: usize = 64;
 
 /// The longest value: an artifact type is a media type, of 255 bytes at the most (RFC 6838, 4.2).
@@ -16,25 +16,24 @@ const VALUE_BYTES: usize = 1024;
 
 /// The query for the upstream, without the question mark; empty where there is none.
 ///
-/// Parameters that the route does not have are dropped. `may_mount_from` says whether a blob may be mounted from a repository;
-/// where it may not, the request becomes a plain upload, as the specification allows (202 instead of 201).
+/// Parameters that the route does not have are dropped. `tags` are those that the policy was asked about: a push by digest sets
+/// these and no others. `may_mount_from` says whether a blob may be mounted from a repository; where it may not, the request becomes
+/// a plain upload, as the specification allows (202 instead of 201).
 /// # Errors
 /// `InvalidArgument`, `InvalidDigest`: a value is wrong, or one that must stand alone is there twice.
 pub(super) fn for_upstream(
     route: &Route,
     method: &Method,
     raw: &str,
+    tags: &[String],
     may_mount_from: impl Fn(&Name) -> bool,
 ) -> Result<String> {
     let mut query = Query::read(raw)?;
     let mut out = Serializer::new(String::new());
     match route {
-        Route::Manifest { .. } if method == Method::PUT => {
-            for tag in query.take_all("tag") {
-                if !is_tag(&tag) {
-                    return Err(invalid("tag"));
-                }
-                out.append_pair("tag", &tag);
+        Route::Manifest { reference: Reference::Digest(_), .. } if method == Method::PUT => {
+            for tag in tags {
+                out.append_pair("tag", tag);
             }
         }
         Route::Uploads { .. } => start_upload(&mut query, &mut out, may_mount_from)?,
@@ -56,6 +55,17 @@ pub(super) fn mount_source(route: &Route, raw: &str) -> Option<Name> {
     let mut query = Query::read(raw).ok()?;
     query.take("mount").ok()??;
     Name::parse(&query.take("from").ok()??)
+}
+
+/// The content that an upload, or a mount, is to end as.
+pub(super) fn named_digest(route: &Route, raw: &str) -> Option<ContentDigest> {
+    let names: &[&'static str] = match route {
+        Route::Uploads { .. } => &["digest", "mount"],
+        Route::Upload { .. } => &["digest"],
+        _ => return None,
+    };
+    let mut query = Query::read(raw).ok()?;
+    names.iter().copied().find_map(|name| ContentDigest::parse(&query.take(name).ok()??))
 }
 
 fn start_upload(
@@ -152,7 +162,8 @@ impl Query {
         ContentDigest::parse(&text).map(Some).ok_or_else(wrong)
     }
 
-    fn take_all(&mut self, name: &str) -> Vec<String> {
+    /// A parameter that may be there any number of times.
+    pub(super) fn take_all(&mut self, name: &str) -> Vec<String> {
         let (taken, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0).into_iter().partition(|(n, _)| n == name);
         self.0 = left;
         taken.into_iter().map(|(_, value)| value).collect()
@@ -161,6 +172,7 @@ impl Query {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tags;
     use super::*;
     use proptest::prelude::*;
 
@@ -168,7 +180,8 @@ mod tests {
 
     fn query(method: Method, path: &str, raw: &str) -> Result<String> {
         let readable = |name: &Name| name.as_str() == "readable";
-        for_upstream(&Route::parse(path).unwrap(), &method, raw, readable)
+        let route = Route::parse(path).unwrap();
+        for_upstream(&route, &method, raw, &tags::of(&route, &method, raw)?, readable)
     }
 
     fn post(raw: &str) -> Result<String> {
@@ -223,12 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn tags_of_a_manifest_may_be_many_and_must_be_tags() {
-        let out = query(Method::PUT, &format!("/v2/a/manifests/{DIGEST}"), "tag=v1&tag=v2").unwrap();
+    fn a_push_by_digest_sets_the_tags_that_the_policy_was_asked_about_and_no_others() {
+        let route = Route::parse(&format!("/v2/a/manifests/{DIGEST}")).unwrap();
+        let tags = ["v1".to_owned(), "v2".to_owned()];
+        let out = for_upstream(&route, &Method::PUT, "tag=latest&%74ag=stable", &tags, |_| false).unwrap();
         assert_eq!(out, "tag=v1&tag=v2");
-        assert!(query(Method::PUT, &format!("/v2/a/manifests/{DIGEST}"), "tag=v1&tag=..").is_err());
-        let many = "tag=v1&".repeat(65);
-        assert!(query(Method::PUT, &format!("/v2/a/manifests/{DIGEST}"), &many).is_err());
+        let by_tag = Route::parse("/v2/a/manifests/v1").unwrap();
+        assert_eq!(for_upstream(&by_tag, &Method::PUT, "tag=latest", &tags, |_| false).unwrap(), "");
     }
 
     #[test]
@@ -237,6 +251,26 @@ mod tests {
             assert!(query(Method::GET, "/v2/a/tags/list", &format!("n={n}")).is_err(), "{n}");
         }
         assert_eq!(query(Method::GET, "/v2/a/tags/list", "n=0").unwrap(), "n=0");
+    }
+
+    #[test]
+    fn an_upload_names_the_content_that_it_is_to_end_as() {
+        let named =
+            |path: &str, raw: &str| named_digest(&Route::parse(path).unwrap(), raw).map(|digest| digest.to_string());
+        for (path, raw) in [
+            ("/v2/a/blobs/uploads/", format!("digest={DIGEST}")),
+            ("/v2/a/blobs/uploads/", format!("mount={DIGEST}&from=readable")),
+            ("/v2/a/blobs/uploads/x", format!("_state=y&digest={DIGEST}")),
+        ] {
+            assert_eq!(named(path, &raw).as_deref(), Some(DIGEST), "{path}?{raw}");
+        }
+        for (path, raw) in [
+            ("/v2/a/blobs/uploads/", String::new()),
+            ("/v2/a/blobs/uploads/x", format!("mount={DIGEST}")),
+            ("/v2/a/manifests/x", format!("digest={DIGEST}")),
+        ] {
+            assert_eq!(named(path, &raw), None, "{path}?{raw}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use zas_policy::{Action, Resource};
 
+use super::artifact;
 use super::name::Name;
 use crate::authz::{Authority, Caller};
 use crate::error::{Code, Error, Result};
@@ -56,10 +57,21 @@ impl Scope {
             // Which of them are shown, the catalog decides for each.
             "registry" if self.name == "catalog" && wants("*") => vec!["*".to_owned()],
             "repository" => {
-                let name = Name::parse(&self.name).filter(|name| !is_reserved(name))?;
+                let name = Name::parse(&self.name)?;
+                if artifact::owns(&name) {
+                    // What one may do there is a question of each object, asked with each request.
+                    let words = ACTIONS.iter().filter(|(word, _)| wants(word)).map(|(word, _)| (*word).to_owned());
+                    let actions: Vec<String> = words.collect();
+                    return (!actions.is_empty()).then_some(Access { kind: self.kind, name: self.name, actions });
+                }
+                if is_reserved(&name) {
+                    return None;
+                }
                 let resource = Resource::repository(name.as_str());
-                let allowed =
-                    ACTIONS.iter().filter(|(word, action)| wants(word) && authority.may(caller, *action, &resource));
+                // What is known of each artifact is asked with each request.
+                let allowed = ACTIONS
+                    .iter()
+                    .filter(|(word, action)| wants(word) && authority.may_know(caller, *action, &resource));
                 allowed.map(|(word, _)| (*word).to_owned()).collect()
             }
             _ => return None,
@@ -92,8 +104,12 @@ pub(super) fn needed(action: Option<Action>, name: Option<&Name>) -> Option<Acce
 /// Whether what was granted covers an action.
 pub(super) fn covers(granted: &[Access], action: Action, name: Option<&Name>) -> bool {
     let word = match action {
-        Action::Push | Action::UpdateTag => "push",
-        Action::Delete => "delete",
+        Action::Push | Action::UpdateTag | Action::Sign | Action::AttachSbom | Action::Attest | Action::Attach => {
+            "push"
+        }
+        Action::Delete | Action::DeleteSignature | Action::DeleteSbom | Action::DeleteAttestation | Action::Detach => {
+            "delete"
+        }
         Action::Catalog => "*",
         _ => "pull",
     };

@@ -42,8 +42,9 @@ fn admit_parts(parts: &Parts) -> Result<Admitted> {
         let journal = Journal::new(Index::open(&config.database).unwrap(), &config.audit);
         let (authority, identity) = (Authority::new(journal, Policies::new(&config.authorization)), keys());
         let store = Store::new(&config.store).unwrap();
-        let door = Door { config: &config, store: &store, identity: &identity, authority: &authority };
-        door.admit(&route, parts, &context(), &Span::none()).await
+        let door = Door { config: &config, store: &store, identity: &identity, authority: &authority, app: None };
+        let tags = tags::of(&route, &parts.method, parts.uri.query().unwrap_or_default())?;
+        door.admit(&route, &tags, parts, &context(), &Span::none()).await
     })
 }
 
@@ -74,6 +75,15 @@ fn a_pull_goes_to_the_same_path_with_a_permit() {
     assert_eq!(permit.resource(), &Resource::repository("team/app"));
     assert_eq!(forward.path_and_query, "/v2/team/app/manifests/latest");
     assert_eq!((forward.label, forward.body_limit), ("PullManifest", 0));
+}
+
+#[test]
+fn a_push_by_digest_goes_on_with_the_tags_that_were_asked_about() {
+    let push = forwarded("PUT", &format!("/v2/a/manifests/{DIGEST}?tag=v1&x=y&tag=latest&t%61g=v1"));
+    assert_eq!(push.path_and_query, format!("/v2/a/manifests/{DIGEST}?tag=v1&tag=latest").as_str());
+    assert_eq!(code("PUT", &format!("/v2/a/manifests/{DIGEST}?tag=..")), Code::ManifestInvalid);
+    assert_eq!(code("PUT", "/v2/a/manifests/v1?tag=latest"), Code::ManifestInvalid);
+    assert_eq!(forwarded("GET", "/v2/a/manifests/v1?tag=latest").path_and_query, "/v2/a/manifests/v1");
 }
 
 #[test]
@@ -168,8 +178,10 @@ fn a_refusal_tells_how_to_go_on() {
 
 #[test]
 fn the_base_is_answered_here() {
-    assert!(matches!(admit("GET", "/v2/").unwrap(), Admitted::Base));
-    assert!(matches!(admit("GET", "/v2/_catalog").unwrap(), Admitted::Catalog(_)));
+    let Admitted::Base(permit) = admit("GET", "/v2/").unwrap() else { panic!() };
+    assert_eq!(permit.action(), Action::GetCallerIdentity);
+    let Admitted::Catalog(permit) = admit("GET", "/v2/_catalog").unwrap() else { panic!() };
+    assert_eq!(permit.action(), Action::Catalog);
     assert_eq!(base(&Method::GET).body(), "{}");
     assert!(base(&Method::HEAD).body().is_empty());
 }

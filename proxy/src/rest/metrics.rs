@@ -6,13 +6,14 @@ use zas_policy::{Action, Resource};
 
 use super::Exposure;
 use crate::app::App;
-use crate::audit::{Api, Facts, Trail};
+use crate::audit::{Api, Facts, Kind, Trail};
 use crate::authz::{Caller, Conditions};
 use crate::error::Result;
 use crate::gateway::RequestContext;
 use crate::telemetry;
 
-/// Renders all metrics. Bucket names stand in labels, so at the public listener an access key is needed (Basic).
+/// Renders all metrics. Bucket names stand in labels, so at the public listener an access key is needed (Basic), and who has read
+/// them is on record.
 pub(super) async fn metrics(
     app: &App,
     parts: &Parts,
@@ -26,7 +27,10 @@ pub(super) async fn metrics(
             Trail::of(Facts::of(Api::Rest, context, &parts.headers)),
             Conditions::of(&parts.headers),
         );
-        app.authority.authorize(&caller, Action::ReadMetrics, Resource::Service).await?;
+        let permit = app.authority.authorize(&caller, Action::ReadMetrics, Resource::Service).await?;
+        if let Some(record) = permit.recorded(Kind::Operation) {
+            app.journal.record(record.answered(200, None)).await?;
+        }
     }
     let mut response = Response::new(Bytes::from(telemetry::metrics().render(&app.index)));
     response

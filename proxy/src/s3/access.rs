@@ -15,12 +15,13 @@ use zas_policy::{Action, Principal, Resource};
 use super::call::Call;
 use super::checksum::Expected;
 use super::operation::Operation;
-use super::{list_buckets, names, unsupported};
+use super::{gate, list_buckets, names, unsupported};
 use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
 use crate::error::{Code, Error, Result};
 use crate::gateway::RequestContext;
+use crate::index::Object;
 
 /// Asks the policy.
 pub(super) struct Access(pub(super) Arc<App>);
@@ -40,6 +41,15 @@ impl S3Access for Access {
 pub(super) struct Source(Permit);
 
 impl Source {
+    /// The source, as it is now.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `NoSuchKey`; `AccessDenied`, `GateNotMet` where it was replaced by one that may not be read.
+    pub(super) async fn read(&self, app: &App) -> Result<Object> {
+        let (bucket, key) = self.object();
+        gate::object(app, &self.0, bucket, key).await
+    }
+
     /// Bucket and key.
     pub(super) fn object(&self) -> (&str, &str) {
         match self.0.resource() {
@@ -68,6 +78,10 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
         Operation::DeleteObjects if !caller.principal().is_anonymous() => {
             authorize(app, &caller, Action::GetCallerIdentity, resource).await?
         }
+        Operation::GetObject | Operation::HeadObject => match &resource {
+            Resource::Object { bucket, key } => gate::authorize(app, &caller, bucket, key).await?,
+            _ => authorize(app, &caller, action, resource).await?,
+        },
         _ => authorize(app, &caller, action, resource).await?,
     };
     call.set_permit(&permit);
@@ -150,5 +164,5 @@ async fn source(app: &App, caller: &Caller, cx: &S3AccessContext<'_>) -> Result<
         return Err(Code::InvalidBucketName.into());
     }
     names::check_key(&key)?;
-    authorize(app, caller, Action::GetObject, Resource::object(&*bucket, &*key)).await.map(Source)
+    gate::authorize(app, caller, &bucket, &key).await.map(Source)
 }

@@ -8,6 +8,7 @@ use super::multipart::{self, MAX_PARTS, MIN_PART_BYTES};
 use super::{conditions, headers};
 use crate::app::App;
 use crate::authz::Permit;
+use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::index::{ChecksumType, Checksums, CompleteUpload, CompletedPart, Part, PartPage, Upload};
 
@@ -26,29 +27,30 @@ pub(super) async fn complete_multipart_upload(
         Err(error) => Err(error),
     };
     match result {
-        Ok(output) => Ok(S3Response::new(output)),
+        Ok((output, digest)) => Ok(S3Response::with_headers(output, headers::oci_digest(digest.as_ref()))),
         // The client may not have heard the first answer.
         Err(error) if error.code() == Code::NoSuchUpload => {
             let completed = app.index.completed_upload(&input.bucket, &input.key, &input.upload_id).await?;
             if named_etag(&named).as_ref() != Some(&completed) {
                 return Err(error);
             }
-            Ok(S3Response::new(repeated(app, input, &completed).await?))
+            let (output, digest) = repeated(app, input, &completed).await?;
+            Ok(S3Response::with_headers(output, headers::oci_digest(digest.as_ref())))
         }
         Err(error) => Err(error),
     }
 }
 
-/// The first answer once more. Checksums are told while the object still stands: they are kept with it.
-async fn repeated(app: &App, input: &Input, etag: &str) -> Result<Output> {
+/// The first answer once more. Checksums and digest are told while the object still stands: they are kept with it.
+async fn repeated(app: &App, input: &Input, etag: &str) -> Result<(Output, Option<Digest>)> {
     match app.index.object(&input.bucket, &input.key).await {
         Ok(object) if object.head.etag == etag => {
             let mut output = headers::with_checksums!(output(input, etag), &object.head.checksums);
             output.checksum_type = headers::checksum_type(&object.head);
-            Ok(output)
+            Ok((output, object.oci_digest))
         }
-        Ok(_) => Ok(output(input, etag)),
-        Err(error) if error.code() == Code::NoSuchKey => Ok(output(input, etag)),
+        Ok(_) => Ok((output(input, etag), None)),
+        Err(error) if error.code() == Code::NoSuchKey => Ok((output(input, etag), None)),
         Err(error) => Err(error),
     }
 }
@@ -86,7 +88,7 @@ async fn complete(
     upload: &Upload,
     named: &[(i32, &dto::CompletedPart)],
     uploaded: &[Part],
-) -> Result<Output> {
+) -> Result<(Output, Option<Digest>)> {
     let input = &request.input;
     let parts = chosen(input, named, uploaded)?;
     check_sizes(input, &parts)?;
@@ -112,10 +114,10 @@ async fn complete(
         grace: app.config.blobs.sweep_grace,
         audit: record.as_slice(),
     };
-    app.index.complete_upload(completion).await?;
+    let committed = app.index.complete_upload(completion).await?;
     let mut output = headers::with_checksums!(output(input, &etag), &checksums);
     output.checksum_type = kind.map(|kind| dto::ChecksumType::from_static(kind.as_str()));
-    Ok(output)
+    Ok((output, committed.oci_digest))
 }
 
 /// The uploaded parts that the client names, each with the ETag and the checksum that it names.

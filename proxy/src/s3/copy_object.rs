@@ -10,7 +10,7 @@ use super::{conditions, headers};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
-use crate::index::{CopySource, Headers, Metadata, ObjectHead};
+use crate::index::{CopySource, Headers, Metadata, Object, ObjectHead};
 
 /// The largest object that one request copies (AWS: 5 GiB); larger ones are copied part by part.
 const MAX_BYTES: u64 = 5 * 1024 * 1024 * 1024;
@@ -48,8 +48,7 @@ async fn copy(
     source: &Source,
     replacement: Option<&(Headers, Metadata)>,
 ) -> Result<S3Response<dto::CopyObjectOutput>> {
-    let (bucket, key) = source.object();
-    let head = app.index.object(bucket, key).await?.head;
+    let Object { head, content_digest, .. } = source.read(app).await?;
     check_source(request, &head)?;
     let record = permit.record();
     let copy = CopySource {
@@ -60,6 +59,7 @@ async fn copy(
         storage_class: STORAGE_CLASS,
         owner: &permit.principal().to_string(),
         conditions: conditions::write(&request.headers)?,
+        content_digest,
         grace: app.config.blobs.sweep_grace,
         audit: record.as_slice(),
     };
@@ -70,10 +70,11 @@ async fn copy(
         last_modified: Some(headers::timestamp(committed.last_modified)),
         ..Default::default()
     };
-    Ok(S3Response::new(dto::CopyObjectOutput {
+    let output = dto::CopyObjectOutput {
         copy_object_result: Some(headers::with_checksums!(result, &head.checksums)),
         ..Default::default()
-    }))
+    };
+    Ok(S3Response::with_headers(output, headers::oci_digest(committed.oci_digest.as_ref())))
 }
 
 fn check_source(request: &S3Request<dto::CopyObjectInput>, head: &ObjectHead) -> Result<()> {

@@ -5,14 +5,21 @@ use s3s::dto;
 use time::OffsetDateTime;
 
 use super::checksum::Algorithm;
+use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
-use crate::index::{Checksums, Headers, Metadata, ObjectHead};
+use crate::index::{Checksums, Headers, Metadata, Object, ObjectHead};
 
 /// All names and values of user metadata together (AWS, *Working with object metadata*).
 const MAX_METADATA_BYTES: usize = 2048;
 
 /// What a read says where the writer said nothing.
 pub(super) const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
+
+/// The digest of an object's OCI manifest.
+const OCI_DIGEST: HeaderName = HeaderName::from_static("x-zas-oci-digest");
+
+/// User metadata that says what kind of artifact an object is.
+const ARTIFACT_TYPE: &str = "zas-artifact-type";
 
 /// The headers that are kept.
 const KEPT: [HeaderName; 6] = [
@@ -51,7 +58,8 @@ fn without_aws_chunked(value: &str) -> String {
 /// User metadata of a write.
 ///
 /// # Errors
-/// `MetadataTooLarge`; `InvalidArgument` for a value that cannot be given back as a header.
+/// `MetadataTooLarge`; `InvalidArgument` for a value that cannot be given back as a header, or a type of artifact that is no
+/// media type.
 pub(super) fn metadata(given: Option<dto::Metadata>) -> Result<Metadata> {
     let metadata: Metadata = given.unwrap_or_default().into_iter().collect();
     let bytes: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -62,13 +70,37 @@ pub(super) fn metadata(given: Option<dto::Metadata>) -> Result<Metadata> {
     if metadata.values().any(|value| value.contains(char::is_control)) {
         return Err(Error::new(Code::InvalidArgument, "A metadata value has a control character."));
     }
+    if metadata.get(ARTIFACT_TYPE).is_some_and(|value| !is_media_type(value)) {
+        let text = "The value of x-amz-meta-zas-artifact-type is no media type, such as application/vnd.example.model.";
+        return Err(Error::new(Code::InvalidArgument, text));
+    }
     Ok(metadata)
 }
 
-/// `Expires` as it was written: it need not be a date.
-pub(super) fn expires(head: &ObjectHead) -> HeaderMap {
-    let value = head.headers.get("expires").and_then(|value| HeaderValue::from_str(value).ok());
-    value.map(|value| (header::EXPIRES, value)).into_iter().collect()
+/// What a read says besides what S3 has fields for: `Expires` as it was written, for it need not be a date, and the digest of the
+/// object's OCI manifest.
+pub(super) fn beyond(object: &Object) -> HeaderMap {
+    let mut headers = oci_digest(object.oci_digest.as_ref());
+    if let Some(value) = object.head.headers.get("expires").and_then(|value| HeaderValue::from_str(value).ok()) {
+        headers.insert(header::EXPIRES, value);
+    }
+    headers
+}
+
+/// The digest of an object's OCI manifest, where it is known; objects that came in parts have it somewhat later.
+pub(super) fn oci_digest(digest: Option<&Digest>) -> HeaderMap {
+    let value = digest.and_then(|digest| HeaderValue::try_from(digest.to_string()).ok());
+    value.map(|value| (OCI_DIGEST, value)).into_iter().collect()
+}
+
+/// `type/subtype`, each a restricted name (RFC 6838, section 4.2); parameters are no part of it.
+fn is_media_type(text: &str) -> bool {
+    let is_name = |name: &str| {
+        (1..=127).contains(&name.len())
+            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+    };
+    text.split_once('/').is_some_and(|(top, sub)| is_name(top) && is_name(sub))
 }
 
 /// A strong ETag.
@@ -164,6 +196,20 @@ mod tests {
         assert!(metadata(of(2044)).is_ok());
         assert_eq!(metadata(of(2045)).unwrap_err().code(), Code::MetadataTooLarge);
         assert!(metadata(None).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_artifact_type_is_a_media_type_or_refused() {
+        let of =
+            |value: &str| metadata(Some(dto::Metadata::from([("zas-artifact-type".to_owned(), value.to_owned())])));
+        for value in ["application/vnd.example.model", "application/spdx+json", "x/y", "Application/X"] {
+            assert!(of(value).is_ok(), "{value}");
+        }
+        for value in
+            ["", "model", "/", "a/", "/b", "a/b/c", "a/b; c=d", "a b/c", ".a/b", &format!("a/{}", "b".repeat(128))]
+        {
+            assert_eq!(of(value).unwrap_err().code(), Code::InvalidArgument, "{value}");
+        }
     }
 
     #[test]

@@ -40,6 +40,14 @@ pub(super) async fn put_bucket_policy(
 fn check(bucket: &str, document: &str) -> Result<()> {
     let policy = Policy::parse(Kind::Bucket, "bucket", document)
         .map_err(|error| Error::new(Code::MalformedPolicy, error.to_string()))?;
+    check_reach(&policy, bucket)
+}
+
+/// Whether the policy of a bucket is about that bucket alone.
+///
+/// # Errors
+/// `MalformedPolicy`, naming the statement that is not.
+pub(crate) fn check_reach(policy: &Policy, bucket: &str) -> Result<()> {
     match policy.reaches_beyond(bucket) {
         Some(statement) => {
             let text =

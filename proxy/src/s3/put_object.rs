@@ -12,6 +12,7 @@ use super::{conditions, headers, room};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
+use crate::failpoint::Failpoint;
 use crate::index::NewObject;
 use crate::telemetry::{self, Item};
 
@@ -26,6 +27,7 @@ pub(super) async fn put_object(
     permit: &Permit,
     mut request: S3Request<dto::PutObjectInput>,
 ) -> Result<S3Response<dto::PutObjectOutput>> {
+    Failpoint::S3Authorized.reached();
     let begun = Instant::now();
     let call: Call = extension(&request)?;
     let kept = headers::kept(&request.headers)?;
@@ -55,10 +57,15 @@ pub(super) async fn put_object(
         grace: app.config.blobs.sweep_grace,
         audit: record.as_slice(),
     };
-    if let Err(error) = app.index.commit_object(object).await {
-        room::refused(app, bucket, stored.blob.as_ref(), &error).await;
-        return Err(error);
-    }
+    Failpoint::S3Uncommitted.reached();
+    let committed = match app.index.commit_object(object).await {
+        Ok(committed) => committed,
+        Err(error) => {
+            room::refused(app, bucket, stored.blob.as_ref(), &error).await;
+            return Err(error);
+        }
+    };
+    Failpoint::S3Committed.reached();
 
     let content_type = kept.get("content-type").map_or(headers::DEFAULT_CONTENT_TYPE, String::as_str);
     telemetry::upload(&Item::object(bucket, content_type), stored.size, begun.elapsed());
@@ -67,5 +74,6 @@ pub(super) async fn put_object(
         e_tag: Some(headers::etag(&stored.etag)),
         ..Default::default()
     };
-    Ok(S3Response::new(headers::with_checksums!(output, &stored.checksums)))
+    let output = headers::with_checksums!(output, &stored.checksums);
+    Ok(S3Response::with_headers(output, headers::oci_digest(committed.oci_digest.as_ref())))
 }

@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Result};
 ///
 /// # Errors
 /// `InvalidRange` where the object has none of them, with its size.
-pub(super) fn resolve(range: Option<dto::Range>, size: u64) -> Result<Option<Range<u64>>> {
+pub(crate) fn resolve(range: Option<dto::Range>, size: u64) -> Result<Option<Range<u64>>> {
     let Some(range) = range else { return Ok(None) };
     match range.check(size) {
         Ok(range) if !range.is_empty() => Ok(Some(range)),
@@ -34,7 +34,7 @@ pub(super) fn if_range_holds(headers: &HeaderMap, etag: &str, last_modified: Off
 }
 
 /// The value of `Content-Range`.
-pub(super) fn content_range(range: &Range<u64>, size: u64) -> String {
+pub(crate) fn content_range(range: &Range<u64>, size: u64) -> String {
     format!("bytes {}-{}/{size}", range.start, range.end.saturating_sub(1))
 }
 

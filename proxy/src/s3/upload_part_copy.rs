@@ -10,7 +10,6 @@ use super::access::Source;
 use super::body::Hashes;
 use super::checksum::{Algorithm, Expected};
 use super::dispatch::extension;
-use super::get_object::segments;
 use super::{conditions, headers, multipart};
 use crate::app::App;
 use crate::authz::Permit;
@@ -51,7 +50,7 @@ async fn copy(
 ) -> Result<S3Response<dto::UploadPartCopyOutput>> {
     let input = &request.input;
     let (bucket, key) = source.object();
-    let object = app.index.object(bucket, key).await?;
+    let object = source.read(app).await?;
     conditions::check_copy_source(&conditions::read(&request.headers, conditions::COPY_SOURCE), &object.head)?;
     let range = range(input.copy_source_range.as_deref(), object.head.size)?;
     let size = range.end - range.start;
@@ -66,7 +65,7 @@ async fn copy(
     let part = Some((input.part_number, size));
     let upload = app.index.upload(&input.bucket, &input.key, &input.upload_id, part).await?;
     let algorithm = multipart::part_algorithm(&upload, None)?;
-    let segments = segments(app, &object, range).await?;
+    let segments = app.index.segments_of(&object, range).await?;
     let (etag, checksums) = match known(&object.head, size, algorithm) {
         Some(known) => known,
         None => hashed(app, segments.clone(), algorithm).await?,

@@ -27,7 +27,7 @@ impl Store {
     /// Stores a manifest under a tag or its digest. Where the registry keeps no list of referrers, the manifest is
     /// entered in its subject's list by us.
     /// # Errors
-    /// `UpstreamUnavailable`, `ManifestTooLarge`; `InternalError` where the registry refuses.
+    /// `UpstreamUnavailable`, `ManifestTooLarge`, `ManifestInvalid`; `InternalError` where the registry refuses otherwise.
     pub async fn put_manifest(
         &self,
         repository: &str,
@@ -77,6 +77,28 @@ impl Store {
         let page: Page = serde_json::from_slice(&bytes).map_err(|e| Error::internal("no catalog page").source(e))?;
         Ok((page.repositories.unwrap_or_default(), more))
     }
+
+    /// A page of a repository's tags behind `last`, at most `limit`, and whether there are more; none of a repository that is not there.
+    /// # Errors
+    /// `UpstreamUnavailable`; `InternalError` where the registry does not answer with a list.
+    pub async fn tags(&self, repository: &str, last: &str, limit: u32) -> Result<(Vec<String>, bool)> {
+        #[derive(Deserialize)]
+        struct Page {
+            tags: Option<Vec<String>>,
+        }
+
+        let call = Call::new("tags", Method::GET, target::tags(repository, last, limit)?, Repeat::Always);
+        let response = self.inner.call(call).await?.response;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok((Vec::new(), false)),
+            _ => return Err(response::refused(response, "tags").await),
+        }
+        let more = response.headers().contains_key(LINK);
+        let bytes = response::document(response, DOCUMENT_BYTES, self.inner.config.stall_timeout).await?;
+        let page: Page = serde_json::from_slice(&bytes).map_err(|e| Error::internal("no list of tags").source(e))?;
+        Ok((page.tags.unwrap_or_default(), more))
+    }
 }
 
 impl Inner {
@@ -102,6 +124,9 @@ impl Inner {
                 Ok(response.headers().contains_key("oci-subject"))
             }
             StatusCode::PAYLOAD_TOO_LARGE => Err(Code::ManifestTooLarge.into()),
+            StatusCode::BAD_REQUEST => {
+                Err(Error::from(Code::ManifestInvalid).source(response::refused(response, "put_manifest").await))
+            }
             _ => Err(response::refused(response, "put_manifest").await),
         }
     }

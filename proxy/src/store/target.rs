@@ -52,6 +52,14 @@ pub(super) fn catalog(last: &str, limit: u32) -> String {
     format!("/v2/_catalog?n={limit}&last={}", utf8_percent_encode(last, NON_ALPHANUMERIC))
 }
 
+pub(super) fn tags(repository: &str, last: &str, limit: u32) -> Result<String> {
+    let path = format!("/v2/{}/tags/list?n={limit}", name(repository)?);
+    Ok(match last {
+        "" => path,
+        last => format!("{path}&last={}", utf8_percent_encode(last, NON_ALPHANUMERIC)),
+    })
+}
+
 fn name(repository: &str) -> Result<&str> {
     let component = |part: &str| {
         part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.' | b'-'))

@@ -5,6 +5,7 @@
 //! What does not live here: reading the file, and refusing writes (`app`).
 
 mod lenient;
+mod referrers;
 mod right;
 
 use std::fmt;
@@ -21,6 +22,8 @@ pub use self::right::{Options, right_config};
 pub struct Findings {
     /// With these S3 bytes would be lost, or transfers cut: writes are to be refused.
     pub refusals: Vec<Finding>,
+    /// With these what is attached to S3 objects would be lost: attaching is to be refused.
+    pub attaching: Vec<Finding>,
     /// These make Zot slower or more open than it should be.
     pub warnings: Vec<Finding>,
 }
@@ -76,6 +79,7 @@ pub fn check(json: &str, prefix: &str) -> Findings {
         findings.refuse(&twice, "each key once: in which order Zot reads the two is not defined");
     }
     check_store(&root.get("storage"), prefix, &mut findings);
+    referrers::check(&root.get("storage"), &mut findings);
     check_http(&root.get("http"), &mut findings);
     check_metadata(&root, &mut findings);
     findings

@@ -79,7 +79,8 @@ pub(super) fn failure(error: &Error, request_id: &RequestId) -> Response<Body> {
 const fn name(code: Code) -> Option<(u16, &'static str)> {
     Some(match code {
         Code::BearerTokenRejected => (400, "InvalidIdentityToken"),
-        Code::IssuerUnavailable => (400, "IDPCommunicationError"),
+        Code::BearerTokenExpired => (400, "ExpiredTokenException"),
+        Code::IssuerUnavailable | Code::TokenKeyUnknown => (400, "IDPCommunicationError"),
         Code::ExpiredToken => (403, "ExpiredToken"),
         Code::InvalidToken | Code::InvalidAccessKeyId => (403, "InvalidClientTokenId"),
         Code::MalformedPolicy => (400, "MalformedPolicyDocument"),

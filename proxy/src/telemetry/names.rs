@@ -41,7 +41,7 @@ metrics! {
     REQUEST_SECONDS: Histogram "zas_request_duration_seconds" ["door", "operation"] "Seconds from the end of a request's header to the end of its answer.";
     IN_FLIGHT: Gauge "zas_requests_in_flight" [] "Requests that are being served.";
     ERRORS: Counter "zas_errors_total" ["kind", "code"] "Errors told to clients, by kind and code of the error table.";
-    RATE_EXCEEDED: Counter "zas_rate_exceeded_total" ["rate"] "Requests that were more than an address or a principal may ask for, by rate (failures, tokens, lists, reads, writes).";
+    RATE_EXCEEDED: Counter "zas_rate_exceeded_total" ["rate"] "Requests that were more than an address or a principal may ask for, by rate (failures, tokens, denials, lists, reads, writes).";
     REQUESTS_REFUSED: Counter "zas_requests_refused_total" ["reason"] "Bytes of clients that never became a request, by reason.";
 
     // --- connections
@@ -75,8 +75,30 @@ metrics! {
     SWEEP_UPLOADS: Counter "zas_sweep_uploads_total" [] "Abandoned multipart uploads that were given up.";
     SWEEP_SECONDS: Histogram "zas_sweep_duration_seconds" [] "Seconds that one round of the sweeper took.";
 
+    // --- artifacts
+    DIGEST_BYTES: Counter "zas_digest_read_bytes_total" [] "Bytes of objects that were read once more to learn their digest.";
+    DIGEST_SECONDS: Histogram "zas_digest_read_duration_seconds" [] "Seconds that it took to read such an object.";
+    REFERRERS_ATTACHED: Counter "zas_referrers_attached_total" ["kind"] "Referrers that were attached here, by kind (signature, sbom, attestation, other).";
+    REFERRERS_DELETED: Counter "zas_referrers_deleted_total" [] "Referrers that went, with their bucket, after their object or because they were removed.";
+
     // --- policies
     POLICY_REVISION: Gauge "zas_policy_revision" [] "Number of changes that the policies known here include.";
+
+    // --- the supply chain
+    SIGNING: Counter "zas_signing_operations_total" ["operation", "key", "result"] "Uses of signing keys, by operation (sign, sign_legacy, attest, verdict), name of the key and result (ok, or a code of the error table).";
+    SIGNING_SECONDS: Histogram "zas_signing_duration_seconds" ["operation"] "Seconds that it took to make a signature, without attaching it.";
+    RULE_SIGNINGS: Counter "zas_signing_rule_objects_total" ["outcome"] "Objects that signing rules of buckets asked for, by outcome of an attempt (signed, already_signed, gone, digest_pending, failed, given_up).";
+    RULE_BACKLOG: Gauge "zas_signing_rule_backlog_objects" ["state"] "Objects that wait to be signed by rules, or were given up, by state (waiting, failed).";
+    VERIFICATIONS: Counter "zas_verifications_total" ["operation", "policy", "result"] "Verifications of artifacts, by operation (signatures: who has signed; verify: against a policy; cached: a verdict that was there), name of the policy (empty: none that is kept) and result (ok, passed, failed, or a code of the error table).";
+    VERIFICATION_SECONDS: Histogram "zas_verification_duration_seconds" ["operation"] "Seconds that a verification took, by operation, with finding the evidence and keeping the verdict.";
+    VERIFICATION_BACKLOG: Gauge "zas_verification_backlog" [] "Verifications that wait to be carried out.";
+    VERDICTS_REFRESHED: Counter "zas_verdicts_refreshed_total" ["outcome"] "Verdicts that had lapsed and were to be made anew by themselves, by outcome (refreshed, gone, failed).";
+    TRUST_REVISION: Gauge "zas_trust_revision" [] "Number of changes that what is known here of trusted keys and identities includes.";
+
+    EVIDENCE_LOOKS: Counter "zas_evidence_looks_total" ["scope"] "Artifacts that were looked at for what was attached to them, by where they are (bucket, repository).";
+    EVIDENCE_SECONDS: Histogram "zas_evidence_look_duration_seconds" [] "Seconds that it took to look at one.";
+    SBOMS_INDEXED: Counter "zas_sboms_indexed_total" ["carried"] "Bills of materials that were put into the index, by how they are carried (referrer, statement, attestation).";
+    GATE_DECISIONS: Counter "zas_gate_decisions_total" ["outcome"] "Requests that depended on what is said of an artifact, by outcome (allowed, audited, denied, unknown).";
 
     // --- directories of issuers
     DIRECTORY_ROUNDS: Counter "zas_directory_rounds_total" ["issuer", "outcome"] "Rounds over the people of an issuer who own access keys or sessions, by outcome (ok, incomplete, refused, error).";

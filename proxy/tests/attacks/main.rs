@@ -13,6 +13,7 @@
 mod ask;
 mod browsers;
 mod confinement;
+mod crash;
 mod end;
 mod list;
 mod operators;

@@ -188,6 +188,7 @@ impl Client {
     async fn copy_object(&mut self, object: Object, target: Name) {
         let write = self.world.ledger.begin(target, Some(object.head.etag));
         let copy = CopySource {
+            content_digest: None,
             object_id: object.head.id,
             bucket: target.0,
             key: target.1,

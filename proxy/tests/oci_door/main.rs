@@ -30,6 +30,7 @@ use zas_proxy::config::{AccessKey, Config, Secret};
 use zas_proxy::gateway::{Body, RequestContext};
 use zas_proxy::listener::{Gateway, Listener, Routed, Summary};
 use zas_proxy::oci;
+use zas_proxy::postgres::testing;
 
 /// Longer than anything takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,8 +50,8 @@ impl Gateway for OciOnly {
         })
     }
 
-    async fn serve(&self, _: Request<Body>) -> Response<Body> {
-        unreachable!("the OCI door serves nothing by itself")
+    async fn serve(&self, request: Request<Body>) -> Response<Body> {
+        oci::serve(Arc::clone(&self.0), request).await
     }
 
     fn ended(&self, _: &Summary) {}
@@ -147,6 +148,16 @@ impl Sidecar {
         let stop = CancellationToken::new();
         tokio::spawn(listener.run(stop.clone()));
         Self { address, app, stop }
+    }
+
+    /// With an index: what is put is written down there, or it is not forwarded.
+    async fn with_index(upstream: &Upstream, change: impl FnOnce(&mut Config)) -> Self {
+        let database = testing::database().await.unwrap();
+        let with_database = |config: &mut Config| {
+            config.database.url = Secret::new(database.url());
+            change(config);
+        };
+        Self::with(upstream, with_database).await
     }
 
     /// Sends bytes as they are; gives back everything that came until the connection was closed.

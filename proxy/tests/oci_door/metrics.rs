@@ -52,8 +52,8 @@ async fn pushes_are_counted_when_the_registry_has_them_and_a_blob_in_chunks_as_o
     let created = Upstream::start("HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n").await;
     let accepted = Upstream::start("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").await;
     let refusing = Upstream::start("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
-    let (created, accepted) = (Sidecar::start(&created).await, Sidecar::start(&accepted).await);
-    let refusing = Sidecar::start(&refusing).await;
+    let (created, accepted) = (Sidecar::with_index(&created, |_| ()).await, Sidecar::start(&accepted).await);
+    let refusing = Sidecar::with_index(&refusing, |_| ()).await;
     let upload = "/v2/count/push/blobs/uploads/session-of-count-push";
     let finish = format!("{upload}?digest={DIGEST}");
     let manifest = "/v2/count/push/manifests/latest";

@@ -26,16 +26,8 @@ async fn nothing_of_a_refused_request_reaches_the_registry() {
         ("GET", "/v2/a\\b/tags/list", "", "", 404),
         ("GET", "/v2/a%00/tags/list", "", "", 404),
         // Repositories that are not for clients.
-        ("GET", "/v2/s3/default/00/tags/list", "", "", 404),
-        (
-            "HEAD",
-            "/v2/s3/default/00/blobs/sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            "",
-            "",
-            404,
-        ),
-        ("POST", "/v2/s3/default/00/blobs/uploads/", upload, "abc", 404),
         ("PUT", "/v2/s3/manifests/latest", upload, "abc", 404),
+        ("GET", "/v2/s3/1/tags/list", "", "", 404),
         ("DELETE", "/v2/zas/x/manifests/latest", "", "", 404),
         ("PUT", "/v2/a/blobs/manifests/latest", upload, "abc", 404),
         // Methods that a route does not have, names, numbers, digests and sizes out of bounds.
@@ -49,6 +41,9 @@ async fn nothing_of_a_refused_request_reaches_the_registry() {
         ("GET", "/v2/a/manifests/sha256:xyz", "", "", 404),
         ("PUT", "/v2/a/manifests/sha256:xyz", upload, "abc", 400),
         ("PUT", "/v2/a/manifests/.x", upload, "abc", 400),
+        ("PUT", "/v2/a/manifests/latest?tag=v1", upload, "abc", 400),
+        ("PUT", &format!("/v2/a/manifests/{DIGEST}?tag=v1&tag=.."), upload, "abc", 400),
+        ("PUT", &format!("/v2/a/manifests/{DIGEST}?{}", "tag=v1&".repeat(47)), upload, "abc", 414),
         ("GET", "/v2/a/manifests/latest", upload, "abc", 400),
         ("PUT", "/v2/a/manifests/latest", "content-length: 4194305\r\n", "", 413),
         ("PATCH", "/v2/a/blobs/uploads/x", "content-length: 99999999999999\r\n", "", 413),
@@ -64,6 +59,35 @@ async fn nothing_of_a_refused_request_reaches_the_registry() {
         assert_eq!(status(&answer), expected, "{method} {target}: {answer}");
         assert!(upstream.seen().is_empty(), "{method} {target} reached the registry: {:?}", upstream.seen());
     }
+}
+
+/// They are answered from the index, which is not there, or from the bucket's own repository, which only the index knows.
+#[tokio::test]
+async fn names_of_objects_never_reach_the_registry_as_they_are() {
+    let upstream = Upstream::start(OK).await;
+    let sidecar = Sidecar::start(&upstream).await;
+    let (upload, blob) = ("content-length: 3\r\n", format!("/v2/s3/default/00/blobs/{DIGEST}"));
+    let manifest = format!("/v2/s3/default/00/manifests/{DIGEST}");
+    for (method, target, fields, body) in [
+        ("GET", "/v2/s3/default/00/tags/list", "", ""),
+        ("GET", "/v2/s3/default/00/manifests/latest", "", ""),
+        ("GET", &manifest, "", ""),
+        ("PUT", &manifest, upload, "abc"),
+        ("DELETE", &manifest, "", ""),
+        ("GET", &blob, "", ""),
+        ("HEAD", &blob, "", ""),
+        ("POST", "/v2/s3/default/00/blobs/uploads/", upload, "abc"),
+        ("PATCH", "/v2/s3/default/00/blobs/uploads/1", upload, "abc"),
+        ("DELETE", "/v2/s3/default/00/blobs/uploads/1", "", ""),
+        ("GET", &format!("/v2/s3/default/00/referrers/{DIGEST}"), "", ""),
+    ] {
+        let answer = sidecar.ask(method, target, fields, body).await;
+        assert!(status(&answer) >= 400, "{method} {target}: {answer}");
+        assert!(upstream.seen().is_empty(), "{method} {target} reached the registry: {:?}", upstream.seen());
+    }
+    let refused = sidecar.ask("DELETE", &blob, "", "").await;
+    assert_eq!(status(&refused), 405, "{refused}");
+    assert!(refused.contains("UNSUPPORTED"), "{refused}");
 }
 
 #[tokio::test]
@@ -106,6 +130,32 @@ async fn the_registry_sees_the_request_that_was_checked_and_nothing_about_the_cl
 }
 
 #[tokio::test]
+async fn tags_beside_a_digest_reach_the_registry_as_they_were_checked_and_it_says_which_it_has_set() {
+    let upstream =
+        Upstream::start("HTTP/1.1 201 Created\r\noci-tag: v1\r\noci-tag: latest\r\ncontent-length: 0\r\n\r\n").await;
+    let sidecar = Sidecar::with_index(&upstream, |_| ()).await;
+    let target = format!("/v2/a/manifests/{DIGEST}?tag=v1&other=x&t%61g=latest&tag=v1");
+    let answer = sidecar.ask("PUT", &target, "content-length: 2\r\n", "{}").await;
+    assert_eq!(status(&answer), 201, "{answer}");
+    let answer = answer.to_lowercase();
+    assert!(answer.contains("oci-tag: v1\r\n") && answer.contains("oci-tag: latest\r\n"), "{answer}");
+    let [seen] = <[String; 1]>::try_from(upstream.seen()).unwrap();
+    assert!(seen.starts_with(&format!("PUT /v2/a/manifests/{DIGEST}?tag=v1&tag=latest HTTP/1.1\r\n")), "{seen}");
+}
+
+#[tokio::test]
+async fn no_manifest_is_put_or_deleted_that_cannot_be_written_down() {
+    let upstream = Upstream::start("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").await;
+    let impatient = |config: &mut Config| config.database.acquire_timeout = Duration::from_millis(500);
+    let sidecar = Sidecar::with(&upstream, impatient).await;
+    let target = format!("/v2/a/manifests/{DIGEST}");
+    for (method, fields, body) in [("PUT", "content-length: 2\r\n", "{}"), ("DELETE", "", "")] {
+        assert_eq!(status(&sidecar.ask(method, &target, fields, body).await), 503, "{method}");
+    }
+    assert!(upstream.seen().is_empty(), "{:?}", upstream.seen());
+}
+
+#[tokio::test]
 async fn a_body_keeps_its_length_on_the_way() {
     let upstream = Upstream::start("HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n").await;
     let sidecar = Sidecar::start(&upstream).await;
@@ -120,7 +170,8 @@ async fn a_body_keeps_its_length_on_the_way() {
 #[tokio::test]
 async fn a_manifest_that_grows_too_large_on_the_way_is_cut_off() {
     let upstream = Upstream::start(OK).await;
-    let sidecar = Sidecar::with(&upstream, |config| config.limits.manifest_bytes = bytesize::ByteSize::b(1000)).await;
+    let small = |config: &mut Config| config.limits.manifest_bytes = bytesize::ByteSize::b(1000);
+    let sidecar = Sidecar::with_index(&upstream, small).await;
     let body = format!("3e8\r\n{}\r\n1\r\ny\r\n0\r\n\r\n", "x".repeat(1000));
     let answer = sidecar.ask("PUT", "/v2/a/manifests/latest", "transfer-encoding: chunked\r\n", &body).await;
     assert_eq!(status(&answer), 413, "{answer}");

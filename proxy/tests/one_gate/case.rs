@@ -17,6 +17,8 @@ pub(crate) struct Case {
     pub(crate) operation: String,
     pub(crate) ask: Ask,
     pub(crate) refused: Vec<Attempt>,
+    /// What the record of having done it may name, besides what the refusals lacked.
+    pub(crate) recorded: Option<Action>,
     /// Who does it in the end.
     pub(crate) allowed: Who,
     /// The status of having done it.
@@ -107,6 +109,7 @@ impl Case {
             operation: operation.to_owned(),
             ask,
             refused,
+            recorded: None,
             allowed,
             success,
             is_done: |_| true,
@@ -123,6 +126,7 @@ impl Case {
             operation: operation.to_owned(),
             ask,
             refused,
+            recorded: None,
             allowed,
             success,
             is_done: |_| true,
@@ -145,6 +149,18 @@ pub(crate) fn all_but(need: &Need) -> Value {
             {"Effect": "Allow", "NotAction": action, "Resource": named.to_string()},
         ]),
     };
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// Everything but these rights, where any of them is enough.
+pub(crate) fn all_but_any(needs: &[Need]) -> Value {
+    let named: Vec<String> = needs.iter().map(|need| need.resource.to_string()).collect();
+    let mut statements = vec![json!({"Effect": "Allow", "Action": "*", "NotResource": named})];
+    for resource in &named {
+        let of = needs.iter().filter(|need| need.resource.to_string() == *resource);
+        let actions: Vec<&str> = of.map(|need| need.action.as_str()).collect();
+        statements.push(json!({"Effect": "Allow", "NotAction": actions, "Resource": resource}));
+    }
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 

@@ -20,6 +20,7 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
         ask: Ask::post(PATH).form(&form),
         // A token that opens doors is none that closes them.
         refused: vec![refused(Who::Nobody), refused(Who::person("logout-other", None))],
+        recorded: None,
         allowed: Who::Holder { token: signed },
         success: 200,
         is_done: |answer| answer.body.is_empty(),

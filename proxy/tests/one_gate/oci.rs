@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::json;
 use zas_policy::{Action, Resource};
+use zas_proxy::digest::Digest;
 use zas_proxy::gateway::Door;
 
 use super::ask::{Answer, Ask};
@@ -11,7 +12,7 @@ use super::sidecar::Sidecar;
 
 /// Of the two bytes `{}`.
 const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// A repository with the blob `{}`, the tag `v1` and an upload that has begun.
 struct Fixture {
@@ -35,9 +36,16 @@ impl Fixture {
     }
 }
 
-async fn prepare(sidecar: &Sidecar, ask: Ask, status: u16) -> Answer {
+pub(crate) async fn prepare(sidecar: &Sidecar, ask: Ask, status: u16) -> Answer {
     let token = format!("Bearer {}", sidecar.token("preparer", &[PREPARER]));
     sidecar.send(&ask, Some(&token)).await.expect(status)
+}
+
+/// Lets the preparer do everything.
+pub(crate) async fn let_prepare(sidecar: &Sidecar) {
+    let everything = json!({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}});
+    sidecar.attach("preparers", &everything, PREPARER).await;
+    sidecar.refresh().await;
 }
 
 /// A request with a manifest; `note` tells manifests apart.
@@ -47,11 +55,16 @@ fn manifest(ask: Ask, note: &str) -> Ask {
     ask.header("content-type", MANIFEST).body(document.to_string())
 }
 
+/// The same by its digest, with tags beside it.
+fn tagged(fixture: &Fixture, note: &str, tags: &[&str]) -> Ask {
+    let ask = manifest(Ask::put(String::new()), note);
+    let tags: Vec<String> = tags.iter().map(|tag| format!("tag={tag}")).collect();
+    let target = format!("/v2/{}/manifests/{}?{}", fixture.name, Digest::of(ask.body.as_bytes()), tags.join("&"));
+    Ask { target, ..ask }
+}
+
 pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
-    sidecar
-        .attach("preparers", &json!({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}), PREPARER)
-        .await;
-    sidecar.refresh().await;
+    let_prepare(sidecar).await;
     let mut cases = of_the_service();
     for method in [Method::GET, Method::HEAD] {
         for (kind, template, path, action) in [
@@ -82,7 +95,7 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
 }
 
 /// A token of the registry without a scope, of somebody who may do everything.
-async fn worthless_token(sidecar: &Sidecar) -> String {
+pub(crate) async fn worthless_token(sidecar: &Sidecar) -> String {
     let answer = prepare(sidecar, Ask::get("/-/token?service=zot-artifact-store"), 200).await.json();
     answer["token"].as_str().unwrap().to_owned()
 }
@@ -117,6 +130,7 @@ async fn of_content(sidecar: &Sidecar) -> Vec<Case> {
     // Whether the tag exists is asked of the registry, on behalf of somebody who may push.
     moved.refused.last_mut().unwrap().upstream = 1;
     let mut cases = vec![added, moved];
+    cases.extend(of_tags_beside_a_digest(sidecar, put).await);
     for (id, template, path) in [
         ("delete-manifest", "/v2/{name}/manifests/{reference}", "manifests/v1".to_owned()),
         ("delete-blob", "/v2/{name}/blobs/{digest}", format!("blobs/{DIGEST}")),
@@ -127,6 +141,28 @@ async fn of_content(sidecar: &Sidecar) -> Vec<Case> {
         cases.push(Case::new(Door::Oci, &format!("oci-{id}"), &format!("DELETE {template}"), ask, &needs, 202));
     }
     cases
+}
+
+/// What may not be done to a tag in the path may not be done to one in the query either.
+async fn of_tags_beside_a_digest(sidecar: &Sidecar, put: &str) -> [Case; 2] {
+    let fixture = Fixture::make(sidecar, "gate/put-tags").await;
+    let new = tagged(&fixture, "new", &["next", "stable"]);
+    let mut added = Case::new(Door::Oci, "oci-put-tags", put, new, &fixture.needs(Action::Push), 201);
+    added.is_done = |answer| answer.headers.get_all("oci-tag").iter().count() == 2;
+    let all_but_one_tag = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "oci:Push", "Resource": "*", "Condition": {"StringEquals": {"zas:Tag": "stable"}}},
+    ]});
+    let lacks_tag = Who::person("oci-put-tags-lacks-one", Some(all_but_one_tag));
+    added.refused.push(Attempt::new(lacks_tag, Says::Denied, Some(Action::Push)));
+
+    let fixture = Fixture::make(sidecar, "gate/move-tags").await;
+    let again = tagged(&fixture, "another", &["next", "v1"]);
+    let needs = [fixture.needs(Action::Push), fixture.needs(Action::UpdateTag)].concat();
+    let mut moved = Case::new(Door::Oci, "oci-move-tags", put, again, &needs, 201);
+    // Each tag is asked after, up to the one that is there.
+    moved.refused.last_mut().unwrap().upstream = 2;
+    [added, moved]
 }
 
 /// Whoever may not pull from where a blob is has to upload it.

@@ -7,7 +7,9 @@ use zas_proxy::gateway::Door;
 
 use super::ask::{Answer, Ask};
 use super::case::{Case, Need, need};
+use super::sboms;
 use super::sidecar::Sidecar;
+use super::supply_chain;
 
 const API: &str = "/-/api/v1";
 
@@ -21,12 +23,16 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
     let mut cases = Cases { sidecar, made: Vec::new() };
     cases.of_the_service();
     cases.of_buckets().await;
+    cases.of_bucket_policies().await;
     cases.of_quotas().await;
     cases.of_policies().await;
     cases.of_roles().await;
     cases.of_sessions().await;
     cases.of_access_keys().await;
     cases.of_own_access_keys().await;
+    cases.made.extend(supply_chain::cases(sidecar).await);
+    cases.made.extend(sboms::cases(sidecar).await);
+    cases.made.extend(super::verdicts::cases(sidecar).await);
     let heads = cases.made.iter().filter(|case| case.ask.method == Method::GET).map(head).collect::<Vec<_>>();
     [heads, cases.made].concat()
 }
@@ -86,6 +92,9 @@ impl Cases<'_> {
         self.add(Method::POST, "/authorize/explain", "", &question, Action::Explain, 200);
         self.add(Method::POST, "/tokens/explain", "", &json!({"token": "none of anybody"}), Action::Explain, 200);
         self.add(Method::GET, "/audit", "?from=2026-01-01T00:00:00Z", &Value::Null, Action::QueryAudit, 200);
+        let lines = Ask::get(format!("{API}/audit?from=2026-01-01T00:00:00Z&format=ocsf"));
+        let needs = [need(Action::QueryAudit, Resource::Service), need(Action::ExportAudit, Resource::Service)];
+        self.made.push(Case::new(Door::Rest, &self.id(), &format!("GET {API}/audit"), lines, &needs, 200));
         self.add(Method::GET, "/configuration", "", &Value::Null, Action::ReadConfiguration, 200);
         let whoami = format!("{API}/whoami");
         let case = Case::for_the_known(Door::Rest, &self.id(), &format!("GET {whoami}"), Ask::get(whoami), 200);
@@ -108,6 +117,26 @@ impl Cases<'_> {
             let bucket = format!("{}-bucket", self.id());
             self.prepare(Method::POST, "/buckets", &json!({"name": bucket})).await;
             self.add_on(method, path, ("bucket", &bucket), query, &Value::Null, on(action, &bucket), success);
+        }
+    }
+
+    async fn of_bucket_policies(&mut self) {
+        let policy = json!({"document": {"Statement": {"Effect": "Allow", "Principal": {"AWS": "user/nobody"},
+            "Action": "s3:GetObject", "Resource": "arn:aws:s3:::{bucket}/*"}}});
+        let (one, history) = ("/buckets/{bucket}/policy", "/buckets/{bucket}/policy/history");
+        for (method, path, sends, action, success) in [
+            (Method::GET, one, false, Action::GetBucketPolicy, 200),
+            (Method::PUT, one, true, Action::PutBucketPolicy, 200),
+            (Method::DELETE, one, false, Action::DeleteBucketPolicy, 204),
+            (Method::GET, history, false, Action::GetBucketPolicy, 200),
+        ] {
+            let bucket = format!("{}-bucket", self.id());
+            let policy: Value = serde_json::from_str(&policy.to_string().replace("{bucket}", &bucket)).unwrap();
+            self.prepare(Method::POST, "/buckets", &json!({"name": bucket})).await;
+            self.prepare(Method::PUT, &format!("/buckets/{bucket}/policy"), &policy).await;
+            let need = need(action, Resource::bucket(&*bucket));
+            let body = if sends { policy } else { Value::Null };
+            self.add_on(method, path, ("bucket", &bucket), "", &body, need, success);
         }
     }
 
@@ -136,6 +165,7 @@ impl Cases<'_> {
         for (method, path, query, body, action, success) in [
             (Method::GET, "/policies/{policy}", "", &Value::Null, Action::GetPolicy, 200),
             (Method::PUT, "/policies/{policy}", "", &policy, Action::PutPolicy, 200),
+            (Method::PUT, "/policies/{policy}", "?dry_run=true", &policy, Action::PutPolicy, 200),
             (Method::DELETE, "/policies/{policy}", "", &Value::Null, Action::DeletePolicy, 204),
             (Method::GET, "/policies/{policy}/history", "", &Value::Null, Action::GetPolicy, 200),
             (Method::GET, "/policies/{policy}/attachments", "", &Value::Null, Action::GetPolicy, 200),
@@ -156,15 +186,17 @@ impl Cases<'_> {
         self.add(Method::GET, "/roles", "", &Value::Null, Action::ListRoles, 200);
         let role = json!({"trust_policy":
             {"Statement": {"Effect": "Allow", "Principal": {"AWS": "user/taker"}, "Action": "sts:AssumeRole"}}});
-        for (method, body, action, success) in [
-            (Method::GET, &Value::Null, Action::GetRole, 200),
-            (Method::PUT, &role, Action::PutRole, 200),
-            (Method::DELETE, &Value::Null, Action::DeleteRole, 204),
+        let (one, history) = ("/roles/{role}", "/roles/{role}/history");
+        for (method, path, body, action, success) in [
+            (Method::GET, one, &Value::Null, Action::GetRole, 200),
+            (Method::PUT, one, &role, Action::PutRole, 200),
+            (Method::DELETE, one, &Value::Null, Action::DeleteRole, 204),
+            (Method::GET, history, &Value::Null, Action::GetRole, 200),
         ] {
             let name = format!("{}-role", self.id());
             self.prepare(Method::PUT, &format!("/roles/{name}"), &role).await;
             let need = need(action, Resource::role(&*name));
-            self.add_on(method, "/roles/{role}", ("role", &name), "", body, need, success);
+            self.add_on(method, path, ("role", &name), "", body, need, success);
         }
     }
 

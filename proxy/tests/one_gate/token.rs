@@ -42,6 +42,7 @@ fn by_form() -> Case {
             attempt("token-none", None),
             attempt("token-lacks0", Some(all_but(&to_pull))),
         ],
+        recorded: None,
         allowed: Who::person("token-only", Some(only(&[to_pull]))),
         success: 200,
         is_done: |answer| answer.json()["scope"] == json!(SCOPE),

@@ -32,7 +32,29 @@ pub(crate) async fn try_all(sidecar: &Sidecar, operations: &BTreeSet<String>, ca
         let is_forwarded = sidecar.registry.total_requests() > before.requests || !case.is_forwarded;
         let is_done = answer.status == case.success && (case.is_done)(&answer) && is_forwarded;
         assert!(is_done, "{} by {:?}: {answer:?}", case.operation, case.allowed);
+        assert_on_record(sidecar, case, &answer).await;
     }
+}
+
+/// What was done left a record of who has done it, committed before they heard of it.
+async fn assert_on_record(sidecar: &Sidecar, case: &Case, answer: &Answer) {
+    let records = sidecar.records(answer.header("x-request-id")).await;
+    // What it needs, each of which somebody lacked before.
+    let denied = case.refused.iter().filter_map(|attempt| attempt.denied);
+    let needed: Vec<String> = denied.chain(case.recorded).map(|action| action.as_str().to_owned()).collect();
+    let tells = |record: &Value| match &case.allowed {
+        Who::Person { name, .. } => {
+            record["kind"] != "denial"
+                && record["decision"] == "allow"
+                && record["principal"] == format!("user/{name}")
+                && record["action"]
+                    .as_str()
+                    .is_some_and(|action| needed.is_empty() || needed.iter().any(|one| one == action))
+        }
+        // An issuer asks, and no principal.
+        Who::Nobody | Who::Holder { .. } => record["kind"] == "operation" && record["issuer"].is_string(),
+    };
+    assert!(records.iter().any(tells), "{} left no record: {records:?}", case.operation);
 }
 
 /// Policies for everybody of all cases, read at once.

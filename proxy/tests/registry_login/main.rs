@@ -239,6 +239,23 @@ async fn a_login_by_form_says_what_it_got_and_a_persons_has_no_refresh_token() {
 }
 
 #[tokio::test]
+async fn a_login_that_ends_within_a_minute_is_told_to_log_in_again() {
+    let world = World::new().await;
+    world.allow(&json!("oci:Pull"), "*").await;
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let jwt = world.issuer.token("alice", &json!({ "exp": now + 30 })).unwrap();
+    let (status, answer) = world.login("alice", &jwt, &["repository:a:pull"]).await;
+    assert_eq!((status, &answer["errors"][0]["code"]), (StatusCode::UNAUTHORIZED, &json!("UNAUTHORIZED")));
+    assert!(answer["errors"][0]["message"].as_str().unwrap().contains("log in again"), "{answer}");
+    // What it may it may still do with the token itself.
+    assert_eq!(world.with_token("GET", "/v2/a/manifests/v1", &jwt).await, THROUGH);
+    let jwt = world.issuer.token("alice", &json!({ "exp": now + 120 })).unwrap();
+    let (status, answer) = world.login("alice", &jwt, &["repository:a:pull"]).await;
+    let seconds = answer["expires_in"].as_i64().unwrap();
+    assert!(status == StatusCode::OK && (60..=120).contains(&seconds), "{status} {answer}");
+}
+
+#[tokio::test]
 async fn a_wrong_password_an_unknown_user_and_nobody_read_the_same() {
     let world = World::new().await;
     for (user, password) in [("AKIA", "wrong"), ("nobody", "wrong"), ("AKIA", "")] {

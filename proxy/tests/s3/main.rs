@@ -9,6 +9,7 @@
 )]
 
 mod access_keys;
+mod artifacts;
 mod bad_input;
 mod bearer;
 mod bucket_policy;

@@ -19,10 +19,31 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(folder, arguments, &[])
+    }
+
+    /// As [`Self::start`], with these besides our own environment.
+    pub(crate) fn start_with(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let log = folder.join("output");
         let program = OsStr::new(env!("CARGO_BIN_EXE_zas-proxy"));
-        let child = Child::spawn(program, arguments, &[], File::create(&log).unwrap()).unwrap();
+        let child = Child::spawn(program, arguments, environment, File::create(&log).unwrap()).unwrap();
         Self { child, log }
+    }
+
+    /// Waits until it has ended by itself; the status as a shell tells it, 128 and the signal for one that was killed.
+    pub(crate) async fn wait_for_end(mut self) -> Option<i32> {
+        let waiting = async {
+            loop {
+                if let Some(status) = self.child.ended().unwrap() {
+                    return status.code();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(code) => code,
+            Err(_) => panic!("it goes on: {}", self.output()),
+        }
     }
 
     /// What it has written so far.

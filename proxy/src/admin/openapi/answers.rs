@@ -41,6 +41,9 @@ struct ErrorBody {
     /// where in the document; `reason`, `statements` and `missing`: why access was denied.
     #[schema(example = json!({"field": "limit"}))]
     details: BTreeMap<String, String>,
+    /// What is wrong in a document that was sent, place by place: the first of it.
+    #[schema(required = false)]
+    problems: Vec<ErrorProblem>,
     /// Whether the same request may succeed later.
     retryable: bool,
     /// The status, again.
@@ -49,6 +52,20 @@ struct ErrorBody {
     /// The request, as the log and the audit records name it.
     #[schema(example = "0193b2f6f1f07a3e9c1f5f0d7c1b2a3e")]
     request_id: String,
+}
+
+/// What is wrong in one place of a document.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it only describes what `error/render.rs` writes")]
+struct ErrorProblem {
+    /// Where: a JSON pointer, for XML and lines of tags the line too.
+    #[schema(example = "/components/0/purl")]
+    field: String,
+    /// Which rule it breaks (docs/sbom.md).
+    #[schema(example = "package_url")]
+    rule: String,
+    /// What is wrong, for people.
+    message: String,
 }
 
 /// The kinds of errors.
@@ -74,7 +91,10 @@ enum ErrorKind {
 
 /// Adds the answers that operations refer to.
 pub(super) fn components(components: ComponentsBuilder) -> ComponentsBuilder {
-    let components = components.schema(ERROR, ErrorBody::schema()).schema("ErrorKind", ErrorKind::schema());
+    let components = components
+        .schema(ERROR, ErrorBody::schema())
+        .schema("ErrorKind", ErrorKind::schema())
+        .schema("ErrorProblem", ErrorProblem::schema());
     COMMON.iter().fold(components, |components, (name, status, text)| {
         components.response(*name, with_error(*status, Response::new(*text)))
     })

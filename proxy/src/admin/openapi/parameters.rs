@@ -4,11 +4,21 @@ use utoipa::openapi::Required;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+/// What names of signers look like.
+const SIGNER: &str = "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$";
+
 /// What names in paths look like: there is nothing of any other.
-const PATTERNS: [(&str, &str); 4] = [
+const PATTERNS: [(&str, &str); 11] = [
     ("access_key", "^[A-Z0-9]{20}$"),
+    ("digest", "^sha256:[0-9a-f]{64}$"),
+    ("fingerprint", "^[0-9a-f]{64}$"),
+    ("identity", "^[0-9a-f]{64}$"),
+    ("signing_key", SIGNER),
+    ("trusted_identity", SIGNER),
+    ("trusted_key", SIGNER),
     ("bucket", r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"),
     ("policy", r"^[A-Za-z0-9+=,.@_-]{1,128}$"),
+    ("verification_policy", r"^[A-Za-z0-9+=,.@_-]{1,128}$"),
     ("role", r"^[A-Za-z0-9+=,.@_-]{1,64}$"),
 ];
 

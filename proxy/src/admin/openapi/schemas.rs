@@ -13,8 +13,10 @@ pub(super) fn components(components: ComponentsBuilder) -> ComponentsBuilder {
 
 /// Adds what utoipa cannot say of a schema: of `min_properties` it makes `maxProperties`.
 pub(super) fn complete(components: &mut Components) {
-    if let Some(RefOr::T(Schema::Object(quota))) = components.schemas.get_mut("NewQuota") {
-        quota.min_properties = Some(1);
+    for (name, most) in [("NewQuota", None), ("AccessKeyUpdate", Some(1))] {
+        if let Some(RefOr::T(Schema::Object(schema))) = components.schemas.get_mut(name) {
+            (schema.min_properties, schema.max_properties) = (Some(1), most);
+        }
     }
 }
 
@@ -68,6 +70,11 @@ fn statement() -> Value {
         "required": ["Effect"],
         "properties": {
             "Sid": {"type": "string"},
+            "Mode": {
+                "type": "string",
+                "description": "Audit: a Deny denies nothing, and what it would have denied is on record.",
+                "enum": ["Enforce", "Audit"],
+            },
             "Effect": {"type": "string", "enum": ["Allow", "Deny"]},
             "Action": texts(),
             "NotAction": texts(),

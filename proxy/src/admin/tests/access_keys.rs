@@ -1,5 +1,7 @@
 //! Access keys: of service accounts, and of people.
 
+use time::OffsetDateTime;
+
 use super::*;
 
 #[tokio::test]
@@ -180,4 +182,62 @@ async fn a_restricted_key_makes_no_other_and_a_person_takes_along_what_the_perso
     assert_eq!(world.ask(Method::POST, "/-/api/v1/revocations", Some(gone)).await.0, StatusCode::NO_CONTENT);
     let (_, shown) = world.ask(Method::GET, &format!("{keys}/{}", plain["id"].as_str().unwrap()), None).await;
     assert_eq!(shown["disabled"], json!(true), "{shown}");
+}
+
+#[tokio::test]
+async fn an_access_key_is_made_to_end_sooner_or_later() {
+    let world = World::new().await;
+    let (_, made) = world.ask(Method::POST, "/-/api/v1/access-keys", Some(json!({"name": "ci-bot"}))).await;
+    let path = format!("/-/api/v1/access-keys/{}", made["id"].as_str().unwrap());
+    let end = "2099-01-01T00:00:00Z";
+    let (status, changed) = world.ask(Method::PATCH, &path, Some(json!({"expires_at": end}))).await;
+    assert_eq!((status, &changed["expires_at"]), (StatusCode::OK, &json!(end)), "{changed}");
+    let (_, changed) = world.ask(Method::PATCH, &path, Some(json!({"expires_at": null}))).await;
+    assert_eq!((&changed["expires_at"], &changed["disabled"]), (&Value::Null, &json!(false)));
+    for wrong in [json!({}), json!({"disabled": true, "expires_at": end}), json!({"disabled": null})] {
+        let (status, error) = world.ask(Method::PATCH, &path, Some(wrong.clone())).await;
+        assert_eq!((status, &error["details"]["field"]), (StatusCode::BAD_REQUEST, &json!("disabled")), "{wrong}");
+    }
+    let (_, changed) = world.ask(Method::PATCH, &path, Some(json!({"expires_at": "2020-01-01T00:00:00Z"}))).await;
+    assert_eq!(changed["expires_at"], json!("2020-01-01T00:00:00Z"));
+    let key = basic(made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let whoami = world.ask_with(Some(key), Method::GET, "/-/api/v1/whoami", String::new()).await;
+    assert_eq!(whoami.0, StatusCode::UNAUTHORIZED, "it has ended");
+}
+
+#[tokio::test]
+async fn a_persons_key_is_nobody_elses_way_in_and_no_way_to_stay_for_longer() {
+    let world = World::new().await;
+    let own = json!({"document": {"Statement": {"Effect": "Allow", "Action": "admin:*Own*", "Resource": "*"}}});
+    assert_eq!(world.ask(Method::PUT, "/-/api/v1/policies/own-keys", Some(own)).await.0, StatusCode::OK);
+    let attach = "/-/api/v1/policies/own-keys/attachments?kind=group&name=/staff";
+    assert!(world.ask(Method::PUT, attach, None).await.0.is_success());
+    let alice = Some(format!("Bearer {}", world.issuer.token("alice", &Value::Null).unwrap()));
+    let me = "/-/api/v1/me/access-keys";
+    let soon = (OffsetDateTime::now_utc() + time::Duration::days(2)).replace_nanosecond(0).unwrap();
+    let at = |moment: OffsetDateTime| moment.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let first = json!({"expires_at": at(soon)}).to_string();
+    let (_, made) = world.ask_with(alice.clone(), Method::POST, me, first).await;
+    let id = made["id"].as_str().unwrap();
+    // Somebody who manages keys may end it, and gets no secret of it.
+    let (status, _) = world.ask(Method::POST, &format!("/-/api/v1/access-keys/{id}/rotate"), Some(json!({}))).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let for_ever = Some(json!({"expires_at": "2099-01-01T00:00:00Z"}));
+    let (status, error) = world.ask(Method::PATCH, &format!("/-/api/v1/access-keys/{id}"), for_ever).await;
+    assert_eq!((status, &error["details"]["field"]), (StatusCode::BAD_REQUEST, &json!("expires_at")));
+    // Whoever has found the key cannot keep it alive.
+    let found = Some(basic(id, made["secret"].as_str().unwrap()));
+    let (one, rotate) = (format!("{me}/{id}"), format!("{me}/{id}/rotate"));
+    let later = json!({"expires_at": at(soon + time::Duration::days(1))}).to_string();
+    for (method, path) in [(Method::POST, &rotate), (Method::PATCH, &one)] {
+        let (status, error) = world.ask_with(found.clone(), method.clone(), path, later.clone()).await;
+        assert_eq!((status, &error["details"]["field"]), (StatusCode::BAD_REQUEST, &json!("expires_at")), "{method}");
+    }
+    let (status, second) = world.ask_with(found.clone(), Method::POST, &rotate, "{}".into()).await;
+    assert_eq!((status, &second["expires_at"]), (StatusCode::CREATED, &made["expires_at"]), "{second}");
+    let (_, ended) = world.ask_with(found, Method::PATCH, &one, json!({"expires_at": null}).to_string()).await;
+    assert_eq!(ended["expires_at"], made["expires_at"]);
+    // The person may.
+    let (status, longer) = world.ask_with(alice, Method::PATCH, &one, later).await;
+    assert_eq!((status, &longer["expires_at"]), (StatusCode::OK, &json!(at(soon + time::Duration::days(1)))));
 }

@@ -133,3 +133,101 @@ async fn attachments_are_listed_in_pages() {
     let all: Vec<Value> = whom.iter().map(|(kind, name)| json!({"kind": kind, "name": name})).collect();
     assert_eq!(seen, all);
 }
+
+#[tokio::test]
+async fn a_buckets_policy_is_put_shown_and_deleted_with_its_history_and_versions() {
+    let world = World::new().await;
+    let (path, history) = ("/-/api/v1/buckets/releases/policy", "/-/api/v1/buckets/releases/policy/history");
+    let body = |bucket: &str| {
+        json!({"document": {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "user/alice"}, "Action": "s3:GetObject",
+            "Resource": format!("arn:aws:s3:::{bucket}/*")}]}})
+    };
+    assert_eq!(world.ask(Method::PUT, path, Some(body("releases"))).await.1["code"], json!("no_such_bucket"));
+    world.ask(Method::POST, "/-/api/v1/buckets", Some(json!({"name": "releases"}))).await;
+    assert_eq!(world.ask(Method::GET, path, None).await.1["code"], json!("no_such_bucket_policy"));
+    let (status, tried) = world.ask(Method::PUT, &format!("{path}?dry_run=true"), Some(body("releases"))).await;
+    assert_eq!((status, &tried["version"]), (StatusCode::OK, &json!(0)));
+    assert_eq!(world.ask(Method::GET, path, None).await.0, StatusCode::NOT_FOUND);
+    let (status, made) = world.ask(Method::PUT, path, Some(body("releases"))).await;
+    assert_eq!((status, &made["changed_by"]), (StatusCode::OK, &json!("root/AKIA")), "{made}");
+    let (_, shown) = world.ask(Method::GET, path, None).await;
+    assert_eq!((&shown["document"], &shown["version"]), (&body("releases")["document"], &made["version"]));
+    for dry_run in ["", "?dry_run=true"] {
+        let (status, error) = world.ask(Method::PUT, &format!("{path}{dry_run}"), Some(body("others"))).await;
+        assert_eq!((status, &error["details"]["field"]), (StatusCode::BAD_REQUEST, &json!("document")), "{error}");
+    }
+    let mut wrong = body("releases");
+    wrong["document"]["Statement"][0]["Action"] = json!("s3:GetObjects");
+    let (_, error) = world.ask(Method::PUT, path, Some(wrong)).await;
+    assert_eq!(error["details"]["field"], json!("document.Statement[0].Action"), "{error}");
+    let conditional = |name: &'static str, value: String| {
+        let headers = [("authorization", basic("AKIA", SECRET)), (name, value)];
+        let api = world.api.clone();
+        async move {
+            let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            send(&api, Method::DELETE, path, &headers, String::new()).await.status
+        }
+    };
+    assert_eq!(conditional("if-match", "\"1\"".into()).await, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(conditional("if-match", format!("\"{}\"", made["version"])).await, StatusCode::NO_CONTENT);
+    assert_eq!(world.ask(Method::DELETE, path, None).await.0, StatusCode::NOT_FOUND);
+    let (_, history) = world.ask(Method::GET, history, None).await;
+    let changes: Vec<&str> =
+        history["changes"].as_array().unwrap().iter().map(|change| change["change"].as_str().unwrap()).collect();
+    assert_eq!(changes, ["delete", "put"]);
+}
+
+#[tokio::test]
+async fn to_take_a_role_is_explained_by_its_trust_policy() {
+    let world = World::new().await;
+    let trust = json!({"trust_policy":
+        {"Statement": {"Sid": "Alice", "Effect": "Allow", "Principal": {"AWS": "user/alice"}, "Action": "sts:AssumeRole"}}});
+    assert_eq!(world.ask(Method::PUT, "/-/api/v1/roles/deploy", Some(trust)).await.0, StatusCode::OK);
+    let everything = "/-/api/v1/policies/admin/attachments?kind=user&name=bob";
+    assert_eq!(world.ask(Method::PUT, everything, None).await.0, StatusCode::NO_CONTENT);
+    let why = async |name: &str, role: &str| {
+        let question = json!({"principal": {"name": name}, "action": "sts:AssumeRole",
+            "resource": format!("arn:aws:iam:::role/{role}")});
+        world.ask(Method::POST, "/-/api/v1/authorize/explain", Some(question)).await.1
+    };
+    let alice = why("alice", "deploy").await;
+    assert_eq!((&alice["effect"], &alice["considered"][0]["outcome"]), (&json!("Allow"), &json!("matches")), "{alice}");
+    let bob = why("bob", "deploy").await;
+    assert_eq!(bob["effect"], json!("Deny"), "whoever may do everything may not take every role: {bob}");
+    assert_eq!(why("alice", "none").await["effect"], json!("Deny"));
+}
+
+#[tokio::test]
+async fn what_narrows_a_credential_is_part_of_the_explanation() {
+    let world = World::new().await;
+    world.ask(Method::POST, "/-/api/v1/buckets", Some(json!({"name": "releases"}))).await;
+    let everything = "/-/api/v1/policies/admin/attachments?kind=group&name=/build";
+    assert_eq!(world.ask(Method::PUT, everything, None).await.0, StatusCode::NO_CONTENT);
+    let narrow = allow_reading("releases");
+    let key = json!({"name": "narrowed", "groups": ["/build"], "policy": narrow});
+    let (_, made) = world.ask(Method::POST, "/-/api/v1/access-keys", Some(key)).await;
+    let why = async |principal: Value, action: &str| {
+        let question = json!({"principal": principal, "action": action, "resource": "arn:aws:s3:::releases/app.tgz"});
+        world.ask(Method::POST, "/-/api/v1/authorize/explain", Some(question)).await
+    };
+    let by_key = json!({"access_key_id": made["id"]});
+    assert_eq!(why(by_key.clone(), "s3:GetObject").await.1["effect"], json!("Allow"));
+    assert_eq!(why(by_key, "s3:PutObject").await.1["effect"], json!("Deny"));
+    assert_eq!(why(json!({"groups": ["/build"]}), "s3:PutObject").await.1["effect"], json!("Allow"));
+    assert_eq!(why(json!({"access_key_id": "AKIA"}), "s3:PutObject").await.1["effect"], json!("Allow"), "root");
+    let (status, error) = why(json!({"access_key_id": "ZASKAAAAAAAAAAAAAAAA"}), "s3:PutObject").await;
+    assert_eq!((status, &error["details"]["field"]), (StatusCode::NOT_FOUND, &json!("principal.access_key_id")));
+    // A session acts as its role alone, within its own policy.
+    let of_role = "/-/api/v1/policies/admin/attachments?kind=role&name=deploy";
+    assert_eq!(world.ask(Method::PUT, of_role, None).await.0, StatusCode::NO_CONTENT);
+    let session = |policy: Value| json!({"name": "alice", "session": {"role": "deploy", "policy": policy}});
+    assert_eq!(why(session(Value::Null), "s3:PutObject").await.1["effect"], json!("Allow"));
+    assert_eq!(why(session(narrow), "s3:PutObject").await.1["effect"], json!("Deny"));
+    let (status, error) = why(session(json!({"Statement": []})), "s3:PutObject").await;
+    let field = error["details"]["field"].as_str().unwrap_or_default();
+    assert!(status == StatusCode::BAD_REQUEST && field.starts_with("principal.session.policy"), "{error}");
+    let path = format!("/-/api/v1/buckets/releases/effective?access_key_id={}", made["id"].as_str().unwrap());
+    let (_, effective) = world.ask(Method::GET, &path, None).await;
+    let narrows = effective["grants"].as_array().unwrap().iter().filter(|grant| grant["narrows"] == json!(true));
+    assert!(narrows.clone().count() > 0 && narrows.clone().all(|grant| grant["action"] != json!("s3:PutObject")));
+}

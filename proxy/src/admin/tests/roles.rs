@@ -30,4 +30,9 @@ async fn a_role_is_made_shown_changed_and_deleted_with_its_trust_policy() {
     assert_eq!((status, &error["code"]), (StatusCode::BAD_REQUEST, &json!("malformed_policy")));
     assert_eq!(world.ask(Method::DELETE, path, None).await.0, StatusCode::NO_CONTENT);
     assert_eq!(world.ask(Method::DELETE, path, None).await.0, StatusCode::NOT_FOUND);
+    let (_, history) = world.ask(Method::GET, &format!("{path}/history"), None).await;
+    let changes: Vec<&str> =
+        history["changes"].as_array().unwrap().iter().map(|c| c["change"].as_str().unwrap()).collect();
+    assert_eq!(changes, ["delete", "put"]);
+    assert_eq!(history["changes"][1]["state"]["max_session"], json!(7200));
 }

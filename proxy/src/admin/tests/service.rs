@@ -12,7 +12,17 @@ async fn every_described_operation_refuses_whoever_shows_no_right_key() {
             let path = path
                 .replace("{bucket}", "releases")
                 .replace("{policy}", "p")
+                .replace("{verification_policy}", "p")
+                .replace("{verdict}", "00000000-0000-0000-0000-000000000000")
+                .replace("{verification}", "00000000-0000-0000-0000-000000000000")
                 .replace("{role}", "r")
+                .replace("{signing_key}", "k")
+                .replace("{generation}", "1")
+                .replace("{trusted_key}", "k")
+                .replace("{fingerprint}", &"0".repeat(64))
+                .replace("{trusted_identity}", "i")
+                .replace("{identity}", &"0".repeat(64))
+                .replace("{digest}", &format!("sha256:{}", "0".repeat(64)))
                 .replace("{session}", "00000000-0000-0000-0000-000000000000")
                 .replace("{access_key}", "ZASKAAAAAAAAAAAAAAAA");
             assert!(!path.contains('{'), "{path}: give the test a value for what stands in the path");
@@ -60,6 +70,16 @@ async fn what_is_wrong_is_named_by_field() {
         (Method::POST, "access-keys", r#"{"name":"a","roles":[1]}"#, "invalid_request", "roles[0]"),
         (Method::POST, "access-keys", r#"{"name":"a","expires_at":"soon"}"#, "invalid_request", "expires_at"),
         (Method::POST, "revocations", r#"{"kind":"subject"}"#, "invalid_request", "value"),
+        (Method::POST, "artifacts/sign", r#"{"artifact":"nowhere","key":"k"}"#, "invalid_argument", "artifact"),
+        (Method::POST, "artifacts/sign", r#"{"artifact":"s3://b/k\u0000","key":"k"}"#, "invalid_argument", "artifact"),
+        (Method::POST, "artifacts/sign", r#"{"artifact":"s3://releases/a"}"#, "invalid_request", "key"),
+        (Method::POST, "artifacts/attest", r#"{"artifact":"oci://a"}"#, "invalid_argument", "artifact"),
+        (Method::POST, "artifacts/attest", r#"{"artifact":"s3://releases/a"}"#, "invalid_argument", "predicate"),
+        (Method::GET, "artifacts/referrers", "", "invalid_argument", "artifact"),
+        (Method::GET, "artifacts/referrers?artifact=oci://A:b", "", "invalid_argument", "artifact"),
+        (Method::GET, "artifacts/referrers?artifact=s3://b/k&kind=tree", "", "invalid_argument", "kind"),
+        (Method::GET, "artifacts/attestations/x?artifact=s3://releases/a", "", "invalid_argument", "digest"),
+        (Method::DELETE, "artifacts/attestations/sha256:0", "", "invalid_argument", "artifact"),
         (Method::POST, "authorize/explain", r#"{"principal":{"nam":1}}"#, "invalid_request", "principal.nam"),
     ] {
         let (status, error) = world.ask_as(Some(SECRET), method, &format!("/-/api/v1/{path}"), body.to_owned()).await;

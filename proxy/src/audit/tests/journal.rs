@@ -68,6 +68,66 @@ async fn an_intent_is_committed_when_it_returns() {
 }
 
 #[tokio::test]
+async fn an_intent_that_is_committed_too_late_has_the_outcome_that_nothing_was_forwarded() {
+    let world = World::new().await;
+    let journal = Journal::new(world.index.clone(), &config(1, AuditReads::Queued));
+    // Nobody writes so far: the first waits in the queue, and the second finds no room there.
+    for reference in ["v1", "v2"] {
+        let intent = Record::new(Kind::Intent).reference(reference);
+        assert_eq!(journal.intent(intent).await.unwrap_err().code(), Code::SlowDown);
+    }
+    let (stop, running) = run(&journal);
+    stop.cancel();
+    running.await.unwrap();
+    let query = "SELECT record::json->>'reference' || ' ' || (record::json->>'outcome') FROM audit_event
+                 WHERE kind = 'outcome'";
+    let pool = world.database.pool().unwrap();
+    let outcomes: Vec<String> = sqlx::query_scalar(query).fetch_all(&pool).await.unwrap();
+    let open: i64 = sqlx::query_scalar("SELECT count(*) FROM audit_intent").fetch_one(&pool).await.unwrap();
+    assert_eq!((outcomes, open), (vec!["v1 not_forwarded".to_owned()], 0));
+    assert_eq!((world.count("intent").await, world.count("gap").await), (1, 1));
+}
+
+#[tokio::test]
+async fn an_intent_in_doubt_stays_open_and_is_marked() {
+    let world = World::new().await;
+    let journal = Journal::new(world.index.clone(), &config(10, AuditReads::Queued));
+    let (stop, running) = run(&journal);
+    let intents = [Record::new(Kind::Intent), Record::new(Kind::Intent)];
+    for intent in &intents {
+        journal.intent(intent.clone()).await.unwrap();
+    }
+    journal.doubt(intents[0].id());
+    stop.cancel();
+    running.await.unwrap();
+    let doubted: Vec<uuid::Uuid> = sqlx::query_scalar("SELECT id FROM audit_intent WHERE doubted")
+        .fetch_all(&world.database.pool().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(doubted, [intents[0].id()]);
+}
+
+#[tokio::test]
+async fn who_is_denied_too_often_is_on_record_once_with_how_often_it_was() {
+    let world = World::new().await;
+    let journal = Journal::new(world.index.clone(), &config(1, AuditReads::Queued));
+    let alice = zas_policy::Principal::root("AKIA");
+    for _ in 0..1000 {
+        journal.denied_too_often(&alice, Some([192, 0, 2, 1].into()));
+    }
+    let (stop, running) = run(&journal);
+    stop.cancel();
+    running.await.unwrap();
+    let lost: Vec<i64> = sqlx::query_scalar(
+        "SELECT (record::json->>'lost')::bigint FROM audit_event WHERE kind = 'denial' AND principal = 'root/AKIA'",
+    )
+    .fetch_all(&world.database.pool().unwrap())
+    .await
+    .unwrap();
+    assert_eq!((lost, world.count("gap").await), (vec![1000], 0));
+}
+
+#[tokio::test]
 async fn in_strict_mode_a_read_waits_for_its_record() {
     let world = World::new().await;
     let journal = Journal::new(world.index.clone(), &config(10, AuditReads::Strict));

@@ -57,6 +57,7 @@ async fn setup(world: &World, receiver: &Receiver) -> Webhook {
         url: PrivateUrl::new(receiver.start().await),
         format: AuditFormat::Jsonl,
         secret: Some(Secret::new("a secret of the two")),
+        secret_file: None,
     };
     Webhook::new(world.index.clone(), &config).unwrap()
 }
@@ -122,6 +123,7 @@ async fn one_process_at_a_time_tells() {
         url: PrivateUrl::new(receiver.start().await),
         format: AuditFormat::Ocsf,
         secret: None,
+        secret_file: None,
     };
     let other = Webhook::new(world.database.index().unwrap(), &config).unwrap();
     other.round().await.unwrap();

@@ -48,7 +48,12 @@ impl Expected {
 }
 
 impl Run<'_> {
-    pub(super) async fn check_checkpoints(&mut self, published: Result<Vec<Published>>) -> Result<()> {
+    /// Holds the checkpoints of the database to those that the registry has; up to `published_up_to` it must have them.
+    pub(super) async fn check_checkpoints(
+        &mut self,
+        published: Result<Vec<Published>>,
+        published_up_to: i64,
+    ) -> Result<()> {
         // The registry's word first: where the two differ, the database is in doubt.
         let mut by_number = BTreeMap::new();
         match published {
@@ -65,7 +70,6 @@ impl Run<'_> {
             Err(error) if error.code() == crate::error::Code::UpstreamUnavailable => return Err(error),
             Err(error) => self.report.findings.push(Finding::new(error.for_log())),
         }
-        let published_up_to = self.index.published_audit_checkpoint().await?;
         let range = (self.options.from.unwrap_or(OffsetDateTime::UNIX_EPOCH), far());
         let (mut next, mut last): (i64, Option<AuditCheckpoint>) = (1, None);
         loop {

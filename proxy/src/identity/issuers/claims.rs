@@ -16,8 +16,9 @@ use crate::error::Result;
 const LONGEST_LIST: usize = 1000;
 const LONGEST: usize = 256;
 
-/// What names of service accounts begin with (`identity::access_keys`); no issuer's people are called so.
-const SERVICE_ACCOUNTS: &str = "service/";
+/// What names of service accounts (`identity::access_keys`) and of this service itself (`authz`) begin with; no issuer's people are called
+/// so.
+const OURS: [&str; 2] = ["service/", "system/"];
 
 /// Reads the claims of one issuer.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Claims {
     pub(super) fn new(config: &Issuer, prefixes: &[String]) -> Self {
         let prefix = config.prefix();
         let others = prefixes.iter().filter(|other| !other.is_empty() && **other != prefix).cloned();
-        Self { others: others.chain([SERVICE_ACCOUNTS.to_owned()]).collect(), roles: config.role_pointers(), prefix }
+        Self { others: others.chain(OURS.map(str::to_owned)).collect(), roles: config.role_pointers(), prefix }
     }
 
     /// The identity that a token speaks of; `sub` has been checked.

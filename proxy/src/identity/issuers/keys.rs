@@ -1,7 +1,8 @@
 //! [`Keys`]: the public keys of one issuer, remembered, and asked for again when they are old or one is not among them.
 //!
 //! Keys are good for 24 hours while their issuer cannot be reached. An issuer is asked at most every ten seconds whatever keys are
-//! named, and by one request at a time: whoever makes up names of keys cannot have it asked more often.
+//! named, and by one request at a time: whoever makes up names of keys cannot have it asked more often. A key is refused where it was
+//! named before the issuer was last asked, or was withdrawn by then; one that was first named since may be new, and has to wait.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
+use moka::sync::Cache;
 use tokio::sync::Mutex;
 
 use super::fetch::Source;
@@ -25,6 +27,10 @@ const HARD: Duration = Duration::from_secs(24 * 3600);
 /// The shortest time between two questions.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// Unknown keys that are remembered, and for how long. Beyond that one is new again, which costs its client a pause at the most.
+const STRANGERS: u64 = 1_000;
+const STRANGE_FOR: Duration = Duration::from_secs(3600);
+
 /// The smallest RSA modulus in bytes (RFC 7518, section 3.3).
 const RSA_BYTES: usize = 256;
 
@@ -39,6 +45,8 @@ struct Shared {
     issuer: String,
     source: Source,
     state: ArcSwap<State>,
+    /// When keys were first named that the issuer did not have.
+    strangers: Cache<String, Instant>,
     /// Held while the issuer is asked.
     asking: Mutex<()>,
 }
@@ -62,14 +70,17 @@ struct Key {
 impl Keys {
     /// Of an issuer; nothing is asked yet.
     pub(super) fn new(issuer: &str, source: Source) -> Self {
-        let shared = Shared { issuer: issuer.to_owned(), source, state: ArcSwap::default(), asking: Mutex::default() };
+        let strangers = Cache::builder().max_capacity(STRANGERS).time_to_live(STRANGE_FOR).build();
+        let (issuer, state, asking) = (issuer.to_owned(), ArcSwap::default(), Mutex::default());
+        let shared = Shared { issuer, source, state, strangers, asking };
         Self { shared: Arc::new(shared) }
     }
 
     /// The key of an id, where the issuer has it and it is for this algorithm.
     ///
     /// # Errors
-    /// `IssuerUnavailable`: it is not known, and the issuer cannot be asked.
+    /// `TokenKeyUnknown`: it may be new, and it is too early to ask the issuer again. `IssuerUnavailable`: it is not known, and the
+    /// issuer cannot be asked.
     pub(super) async fn find(&self, kid: &str, alg: TokenAlgorithm) -> Result<Option<DecodingKey>> {
         let state = self.shared.state.load_full();
         if let Some(found) = state.find(kid) {
@@ -78,11 +89,15 @@ impl Keys {
             }
             return Ok(usable(found, alg));
         }
+        let first_named = self.shared.strangers.get_with(kid.to_owned(), Instant::now);
         self.refresh_for(kid).await;
         let state = self.shared.state.load_full();
         match (state.find(kid), state.asked) {
             (Some(found), _) => Ok(usable(found, alg)),
-            (None, Some((_, true))) => Ok(None),
+            (None, Some((asked, true))) if first_named <= asked => Ok(None),
+            (None, Some((asked, true))) => {
+                Err(Error::from(Code::TokenKeyUnknown).retry_after(PAUSE.saturating_sub(asked.elapsed())))
+            }
             (None, _) => Err(Error::from(Code::IssuerUnavailable).retry_after(PAUSE)),
         }
     }
@@ -126,6 +141,9 @@ impl Shared {
             Ok(jwks) => {
                 let keys = read(jwks);
                 tracing::debug!(issuer = self.issuer, keys = keys.len(), "the issuer's keys were read");
+                for withdrawn in known.keys.keys().filter(|kid| !keys.contains_key(*kid)) {
+                    self.strangers.insert(withdrawn.clone(), asked);
+                }
                 State { keys: Arc::new(keys), fetched: Some(asked), asked: Some((asked, true)) }
             }
             Err(error) => {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{SKEW, json, rejected, unproven};
 use crate::config::{Issuer, TokenAlgorithm};
-use crate::error::Result;
+use crate::error::{Code, Result};
 
 /// Bytes of a token.
 const LONGEST: usize = 16 * 1024;
@@ -128,7 +128,7 @@ impl<'a> Token<'a> {
         let (expires_at, issued_at) = (required("exp")?, required("iat")?);
         let longest = i64::try_from(config.max_token_age.as_secs()).unwrap_or(i64::MAX);
         if expires_at.saturating_add(SKEW) <= now {
-            return Err(rejected("The token has expired."));
+            return Err(Code::BearerTokenExpired.into());
         }
         if issued_at > now.saturating_add(SKEW)
             || self.seconds("nbf")?.is_some_and(|nbf| nbf > now.saturating_add(SKEW))

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::*;
 use crate::audit::{Kind, Record};
 
-fn record(reference: &str) -> [Record; 1] {
+pub(super) fn record(reference: &str) -> [Record; 1] {
     [Record::new(Kind::Operation)
         .action("s3:PutObject")
         .on(&zas_policy::Resource::object("b", reference))

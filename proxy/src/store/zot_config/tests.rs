@@ -73,6 +73,42 @@ fn everything_that_would_lose_bytes_is_refused_by_name() {
 }
 
 #[test]
+fn rules_that_would_lose_signatures_keep_them_from_being_attached_and_nothing_else() {
+    let with = |policies: Value| changed("/storage/retention/policies", policies);
+    let all = |rule: Value| json!([rule]);
+    for (policies, field) in [
+        (all(json!({"repositories": ["**"], "deleteReferrers": true})), "storage.retention.policies.0.deleteReferrers"),
+        (
+            all(json!({"repositories": ["team/**", "zas/*/**"], "deleteReferrers": "yes"})),
+            "storage.retention.policies.0.deleteReferrers",
+        ),
+        (
+            all(json!({"repositories": ["**"], "keepTags": [{"patterns": ["v.*"]}]})),
+            "storage.retention.policies.0.keepTags",
+        ),
+        (
+            json!([{"repositories": ["team/**"]}, {"repositories": ["*/**"], "deleteReferrers": true}]),
+            "storage.retention.policies.1.deleteReferrers",
+        ),
+    ] {
+        let findings = with(policies.clone());
+        assert_eq!(fields(&findings.attaching), [field], "{policies}");
+        assert!(findings.refusals.is_empty(), "{policies}");
+    }
+    for policies in [
+        all(json!({"repositories": ["team/**"], "deleteReferrers": true})),
+        json!([{"repositories": ["zas/**"]}, {"repositories": ["**"], "deleteReferrers": true}]),
+        json!([]),
+    ] {
+        assert_eq!(with(policies.clone()), Findings::default(), "{policies}");
+    }
+    let mut config = right();
+    config["storage"]["retention"]["policies"][0]["deleteReferrers"] = json!(true);
+    config["storage"]["gc"] = json!(false);
+    assert_eq!(check(&config.to_string(), "s3"), Findings::default(), "nothing is collected");
+}
+
+#[test]
 fn a_store_of_another_prefix_is_not_ours() {
     assert_eq!(fields(&check(&right().to_string(), "bytes").refusals), ["storage.subPaths./bytes"]);
 }

@@ -1,6 +1,9 @@
 //! The management API and metrics.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use zas_proxy::supply_chain::keys::{Algorithm, KeyPair};
 
 use super::Drive;
 use crate::ask::{Ask, basic};
@@ -15,6 +18,7 @@ pub(super) async fn drive(drive: &mut Drive<'_>) {
     drive.expect(201, Ask::post(format!("{API}/buckets")).json(&json!({"name": MARK})), Some(&root)).await;
     drive.expect(409, Ask::post(format!("{API}/buckets")).json(&json!({"name": MARK})), Some(&root)).await;
     keys(drive, &root).await;
+    signing_keys(drive, &root).await;
     wrong_credentials(drive).await;
     secrets_in_wrong_places(drive, &root).await;
 }
@@ -38,6 +42,51 @@ async fn keys(drive: &mut Drive<'_>, root: &str) {
     drive.expect(401, Ask::get(format!("{API}/whoami")), Some(&key)).await;
 }
 
+/// Private keys are brought, in the clear and encrypted, and taken out; and what is wrong with some of them.
+async fn signing_keys(drive: &mut Drive<'_>, root: &str) {
+    let path = format!("{API}/signing-keys");
+    let (clear, encrypted) = (KeyPair::generate(Algorithm::EcdsaP256), KeyPair::generate(Algorithm::EcdsaP256));
+    let clear = pem(&clear.unwrap().to_pkcs8().unwrap());
+    let password = drive.secret("the password of a private key");
+    let encrypted = encrypted.unwrap().to_cosign_pem(password.as_bytes()).unwrap();
+    for (name, key) in [("a private key", clear.as_str()), ("an encrypted private key", encrypted.as_str())] {
+        for line in key.lines().filter(|line| line.len() == 64) {
+            drive.secrets.add(name, line);
+        }
+    }
+    let new = json!({"name": "clear", "usage": "release", "private_key": clear});
+    drive.expect(201, Ask::post(&path).json(&new), Some(root)).await;
+    let wrong = drive.secret("a wrong password of a private key");
+    let mut new =
+        json!({"name": "out", "usage": "release", "private_key": &*encrypted, "password": wrong, "exportable": true});
+    drive.expect(400, Ask::post(&path).json(&new), Some(root)).await;
+    new["password"] = json!(password);
+    drive.expect(201, Ask::post(&path).json(&new), Some(root)).await;
+    drive.expect(400, Ask::post(&path).json(&json!({"name": "x", "usage": {"private_key": clear}})), Some(root)).await;
+    let rotate = json!({"private_key": format!("{clear}{clear}")});
+    drive.expect(400, Ask::post(format!("{path}/clear/rotate")).json(&rotate), Some(root)).await;
+
+    let password = drive.secret("the password that a private key is taken out with");
+    let export = Ask::post(format!("{path}/out/generations/1/export")).json(&json!({"password": password}));
+    let taken = drive.expect_secret(200, export, Some(root)).await.json();
+    for line in taken["private_key"].as_str().unwrap().lines().filter(|line| line.len() == 64) {
+        drive.secrets.add("a private key that was taken out", line);
+    }
+    let export = Ask::post(format!("{path}/clear/generations/1/export")).json(&json!({"password": password}));
+    drive.expect(403, export, Some(root)).await;
+    drive.expect(200, Ask::get(&path), Some(root)).await;
+    drive.expect(200, Ask::get(format!("{path}/out/public-key")), Some(root)).await;
+    let sign = json!({"artifact": format!("s3://{MARK}/none"), "key": "out"});
+    drive.expect(404, Ask::post(format!("{API}/artifacts/sign")).json(&sign), Some(root)).await;
+}
+
+/// A private key in PEM.
+fn pem(der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+}
+
 async fn wrong_credentials(drive: &mut Drive<'_>) {
     let wrong = basic(ROOT, &drive.secret("a wrong password"));
     let unknown = basic(&drive.secret("a user that is a password"), "x");
@@ -53,14 +102,11 @@ async fn wrong_credentials(drive: &mut Drive<'_>) {
     drive.expect(200, Ask::get(format!("{API}/whoami")), Some(&format!("Bearer {bearer}"))).await;
     drive.expect(403, Ask::get("/-/metrics"), Some(&format!("Bearer {bearer}"))).await;
     let opaque = drive.secret("an opaque token");
-    for shown in [
-        wrong,
-        unknown,
-        format!("Bearer {expired}"),
-        format!("Bearer {stray}"),
-        format!("Bearer {key}"),
-        format!("Bearer {opaque}"),
-    ] {
+    // A key that the issuer was not asked about may be new.
+    let key = format!("Bearer {key}");
+    drive.expect_any(&[401, 503], Ask::get(format!("{API}/whoami")), Some(&key)).await;
+    drive.expect_any(&[401, 503], Ask::get("/-/metrics"), Some(&key)).await;
+    for shown in [wrong, unknown, format!("Bearer {expired}"), format!("Bearer {stray}"), format!("Bearer {opaque}")] {
         drive.expect(401, Ask::get(format!("{API}/whoami")), Some(&shown)).await;
         drive.expect(401, Ask::get("/-/metrics"), Some(&shown)).await;
     }

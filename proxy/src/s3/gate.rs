@@ -1,0 +1,39 @@
+//! Reading an object where policies ask what is known of it: the right is for the one object that was looked at, and what is read is
+//! that one.
+
+use zas_policy::{Action, Resource};
+
+use crate::app::App;
+use crate::authz::{Caller, Permit};
+use crate::error::{Code, Error, Result};
+use crate::index::Object;
+use crate::supply_chain::evidence::KeyedObject;
+
+/// How often the right is asked for again because the object was replaced meanwhile.
+const ATTEMPTS: u32 = 3;
+
+/// The right to read an object. S3 has one answer for those who may not and those who did not say who they are: 403.
+pub(super) async fn authorize(app: &App, caller: &Caller, bucket: &str, key: &str) -> Result<Permit> {
+    let (artifact, resource) = (KeyedObject { app, bucket, key }, Resource::object(bucket, key));
+    let permit = app.authority.authorize_artifact(caller, Action::GetObject, resource, &artifact).await;
+    permit.map_err(|error| match error.code() {
+        Code::Unauthenticated => Code::AccessDenied.into(),
+        _ => error,
+    })
+}
+
+/// The object that the permit is for, as it is now.
+///
+/// # Errors
+/// `NoSuchBucket`, `NoSuchKey`; `AccessDenied`, `GateNotMet` where it was replaced by one that may not be read.
+pub(super) async fn object(app: &App, permit: &Permit, bucket: &str, key: &str) -> Result<Object> {
+    let mut gated = permit.gated();
+    for _ in 0..ATTEMPTS {
+        let object = app.index.object(bucket, key).await?;
+        if gated.is_for(object.oci_digest.as_ref()) {
+            return Ok(object);
+        }
+        gated = authorize(app, permit.caller(), bucket, key).await?.gated();
+    }
+    Err(Error::from(Code::OperationAborted).detail("the object was replaced each time it was looked at"))
+}

@@ -1,0 +1,224 @@
+//! Reading what was found: manifests first, then the documents that they name, as many and as much as is read of one artifact.
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+
+use super::found::Found;
+use super::{Collected, Content, Document, LeftOut, Listed, WhyLeftOut};
+use crate::app::App;
+use crate::digest::Digest;
+use crate::error::{Code, Error, Result};
+use crate::supply_chain::artifact::Artifact;
+use crate::supply_chain::dsse;
+use crate::supply_chain::legacy::{Layer, SIMPLE_SIGNING};
+use crate::supply_chain::limits::BUNDLE_BYTES;
+use crate::supply_chain::manifest::{Descriptor, layers};
+use crate::supply_chain::verify::Evidence;
+
+/// What is asked of the registry at once for one artifact.
+const AT_ONCE: usize = 8;
+
+/// What the media types of bundles begin with, of whatever version.
+const BUNDLES: &str = "application/vnd.dev.sigstore.bundle";
+
+/// A document that is to be read.
+struct Wanted {
+    carrier: Listed,
+    layer: Descriptor,
+}
+
+/// How far reading may go.
+struct Reader<'a> {
+    app: &'a App,
+    repository: &'a str,
+    deadline: Instant,
+    collected: Collected,
+}
+
+/// Reads what was found, in its order.
+pub(super) async fn read(app: &App, artifact: &Artifact, found: Vec<Found>) -> Result<Collected> {
+    let deadline = Instant::now() + app.config.supply_chain.evidence_timeout;
+    let mut reader = Reader { app, repository: artifact.referrers_at(), deadline, collected: Collected::default() };
+    let wanted = reader.manifests(found).await?;
+    let wanted = reader.within_bounds(wanted)?;
+    reader.documents(wanted).await?;
+    Ok(reader.collected)
+}
+
+impl Reader<'_> {
+    /// The documents that the manifests name.
+    async fn manifests(&mut self, found: Vec<Found>) -> Result<Vec<Wanted>> {
+        let (app, repository, deadline) = (self.app, self.repository, self.deadline);
+        let each = found.into_iter().map(|found| async move {
+            let bytes = match found.manifest {
+                Some(bytes) => Ok(Some(bytes)),
+                None => {
+                    let digest = found.listed.digest.to_string();
+                    let manifest = within(deadline, app.store.get_manifest(repository, &digest)).await;
+                    manifest.map(|manifest| manifest.flatten().map(|manifest| manifest.bytes))
+                }
+            };
+            (found.listed, bytes)
+        });
+        let read: Vec<(Listed, Result<Option<Bytes>>)> = stream::iter(each).buffered(AT_ONCE).collect().await;
+        let mut wanted = Vec::new();
+        for (listed, bytes) in read {
+            match bytes? {
+                Some(bytes) => match documents_of(&bytes) {
+                    Some(layers) => {
+                        wanted.extend(layers.into_iter().map(|layer| Wanted { carrier: listed.clone(), layer }));
+                    }
+                    None => self.leave_out(&listed, WhyLeftOut::Unreadable),
+                },
+                None if Instant::now() >= deadline => self.leave_out(&listed, WhyLeftOut::TooLate),
+                None => self.leave_out(&listed, WhyLeftOut::Unreadable),
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// What of it is read. The memory for it is taken before anything is.
+    fn within_bounds(&mut self, wanted: Vec<Wanted>) -> Result<Vec<Wanted>> {
+        let config = &self.app.config.supply_chain;
+        let mut left = config.evidence_bytes.as_u64();
+        let mut kept = Vec::new();
+        for document in wanted {
+            let size = document.layer.size;
+            if size > BUNDLE_BYTES as u64 {
+                self.leave_out(&document.carrier, WhyLeftOut::TooLarge);
+            } else if size > left || kept.len() as u64 >= u64::from(config.evidence_documents) {
+                self.leave_out(&document.carrier, WhyLeftOut::TooMuch);
+            } else {
+                left -= size;
+                let memory = self.app.documents.take(size).ok_or_else(|| {
+                    Error::from(Code::SlowDown).detail("supply_chain.memory is in use by documents of other requests")
+                })?;
+                self.collected.memory.push(memory);
+                kept.push(document);
+            }
+        }
+        Ok(kept)
+    }
+
+    async fn documents(&mut self, wanted: Vec<Wanted>) -> Result<()> {
+        let (app, repository, deadline) = (self.app, self.repository, self.deadline);
+        let each = wanted.into_iter().map(|wanted| async move {
+            let bytes = within(deadline, blob(app, repository, &wanted.layer)).await;
+            (wanted, bytes)
+        });
+        let read: Vec<_> = stream::iter(each).buffered(AT_ONCE).collect().await;
+        for (wanted, bytes) in read {
+            match bytes? {
+                Some(Some(bytes)) => self.collected.documents.push(document(wanted, bytes)),
+                Some(None) => self.leave_out(&wanted.carrier, WhyLeftOut::Unreadable),
+                None => self.leave_out(&wanted.carrier, WhyLeftOut::TooLate),
+            }
+        }
+        Ok(())
+    }
+
+    fn leave_out(&mut self, listed: &Listed, why: WhyLeftOut) {
+        let what = listed.tag.clone().unwrap_or_else(|| listed.digest.to_string());
+        self.collected.left_out.push(LeftOut { what: Some(what), why });
+    }
+}
+
+/// Until the deadline; `None` where it has passed.
+async fn within<T>(deadline: Instant, work: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+    timeout_at(deadline, work).await.ok().transpose()
+}
+
+/// The layers of a manifest that are documents; `None` where it is none, or says to hold a bundle and holds more.
+fn documents_of(manifest: &[u8]) -> Option<Vec<Descriptor>> {
+    let layers = layers(manifest).ok()?;
+    let is_bundle = layers.iter().any(|layer| layer.media_type.starts_with(BUNDLES));
+    (!is_bundle || layers.len() == 1).then_some(layers)
+}
+
+/// The bytes of a blob; `None` where it is not what its manifest says.
+async fn blob(app: &App, repository: &str, layer: &Descriptor) -> Result<Option<Vec<u8>>> {
+    let stream = app.store.get_blob(repository, &layer.digest, layer.size, 0..layer.size).await;
+    let read = async {
+        stream?
+            .try_fold(Vec::new(), |mut all, chunk| async move {
+                all.extend_from_slice(&chunk);
+                Ok(all)
+            })
+            .await
+    };
+    match read.await {
+        Ok(bytes) if Digest::of(&bytes) == layer.digest => Ok(Some(bytes)),
+        Ok(_) => Ok(None),
+        Err(error) if matches!(error.code(), Code::UpstreamUnavailable | Code::SlowDown) => Err(error),
+        // Whoever has attached it has named a blob that is not there, or is of another size.
+        Err(error) => {
+            tracing::debug!(repository, digest = %layer.digest, "a document is not read: {}", error.for_log());
+            Ok(None)
+        }
+    }
+}
+
+fn document(wanted: Wanted, bytes: Vec<u8>) -> Document {
+    let Wanted { carrier, layer } = wanted;
+    let media_type = layer.media_type.as_str();
+    let content = if media_type.starts_with(BUNDLES) {
+        Content::Evidence(Evidence::Bundle(bytes))
+    } else if media_type == SIMPLE_SIGNING || media_type == dsse::MEDIA_TYPE {
+        let annotations = layer.annotations.clone();
+        Content::Evidence(Evidence::Legacy(Layer { media_type: media_type.to_owned(), bytes, annotations }))
+    } else if media_type == dsse::IN_TOTO {
+        Content::Statement(bytes)
+    } else {
+        Content::Other(bytes)
+    };
+    Document { carrier, digest: layer.digest, media_type: layer.media_type, annotations: layer.annotations, content }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supply_chain::bundle;
+    use serde_json::{Value, json};
+
+    fn manifest(types: &[&str]) -> Vec<u8> {
+        let layer =
+            |media_type: &&str| json!({"mediaType": media_type, "digest": Digest::of(b"x").to_string(), "size": 1});
+        let layers: Vec<Value> = types.iter().map(layer).collect();
+        json!({"schemaVersion": 2, "config": {"mediaType": "a/b", "digest": Digest::of(b"{}").to_string(), "size": 2},
+            "layers": layers})
+        .to_string()
+        .into_bytes()
+    }
+
+    #[test]
+    fn a_bundle_stands_alone_as_cosign_wants_it() {
+        assert_eq!(documents_of(&manifest(&[bundle::MEDIA_TYPE])).map(|layers| layers.len()), Some(1));
+        assert!(documents_of(&manifest(&[bundle::MEDIA_TYPE, "text/plain"])).is_none());
+        assert_eq!(documents_of(&manifest(&["text/plain", "text/plain"])).map(|layers| layers.len()), Some(2));
+        assert!(documents_of(b"{}").is_none());
+    }
+
+    #[test]
+    fn a_document_is_what_its_layer_says() {
+        let read = |media_type: &str| {
+            let layer = Descriptor::of(media_type, b"bytes");
+            let carrier = Listed {
+                digest: Digest::of(b"m"),
+                size: 1,
+                artifact_type: None,
+                kinds: Vec::new(),
+                annotations: Default::default(),
+                subject: Digest::of(b"s"),
+                tag: None,
+            };
+            document(Wanted { carrier, layer }, b"bytes".to_vec())
+        };
+        assert!(matches!(read(bundle::MEDIA_TYPE).content, Content::Evidence(Evidence::Bundle(_))));
+        assert!(matches!(read(SIMPLE_SIGNING).content, Content::Evidence(Evidence::Legacy(_))));
+        assert!(matches!(read(dsse::MEDIA_TYPE).content, Content::Evidence(Evidence::Legacy(_))));
+        assert!(matches!(read(dsse::IN_TOTO).content, Content::Statement(_)));
+        assert!(matches!(read("application/spdx+json").content, Content::Other(_)));
+        assert_eq!(read("application/spdx+json").bytes(), b"bytes");
+    }
+}

@@ -1,0 +1,68 @@
+//! Artifacts as rules about them ask: an object by its key, and whatever has a digest.
+
+use super::EvidenceIndex;
+use crate::app::App;
+use crate::authz::{Artifact, LookUp};
+use crate::digest::Digest;
+use crate::error::{Code, Error, Result};
+use crate::index::{SbomScope, ScopeKind};
+use crate::supply_chain::facts::Facts;
+
+/// How often an object is looked at whose digest has to be found first: it may be replaced meanwhile.
+const ATTEMPTS: u32 = 3;
+
+/// The object that a key has now.
+pub struct KeyedObject<'a> {
+    /// Everything that requests share.
+    pub app: &'a App,
+    /// The bucket.
+    pub bucket: &'a str,
+    /// The key.
+    pub key: &'a str,
+}
+
+/// The artifact of a digest.
+pub struct KnownArtifact<'a> {
+    /// Everything that requests share.
+    pub app: &'a App,
+    /// Where it is.
+    pub scope: &'a SbomScope,
+    /// Digest of its manifest.
+    pub digest: Digest,
+}
+
+impl Artifact for KeyedObject<'_> {
+    async fn facts(&self, look: LookUp) -> Result<Option<(Digest, Facts)>> {
+        let Some(digest) = self.digest().await? else { return Ok(None) };
+        let scope = SbomScope { kind: ScopeKind::Bucket, name: self.bucket.to_owned() };
+        KnownArtifact { app: self.app, scope: &scope, digest }.facts(look).await
+    }
+}
+
+impl KeyedObject<'_> {
+    /// The digest of its manifest; none where there is no such object. One that came in parts is read to its end first.
+    async fn digest(&self) -> Result<Option<Digest>> {
+        for _ in 0..ATTEMPTS {
+            let object = match self.app.index.object(self.bucket, self.key).await {
+                Err(error) if matches!(error.code(), Code::NoSuchKey | Code::NoSuchBucket) => return Ok(None),
+                object => object?,
+            };
+            match object.oci_digest {
+                Some(digest) => return Ok(Some(digest)),
+                None => self.app.digester.find(object.head.id).await?,
+            }
+        }
+        Err(Error::from(Code::DigestPending).detail("the object was replaced each time its digest was found"))
+    }
+}
+
+impl Artifact for KnownArtifact<'_> {
+    async fn facts(&self, look: LookUp) -> Result<Option<(Digest, Facts)>> {
+        let evidence: &EvidenceIndex = &self.app.evidence;
+        let facts = match look {
+            LookUp::Known => evidence.facts(self.app, self.scope, &self.digest).await?,
+            LookUp::Fresh => evidence.fresh_facts(self.app, self.scope, &self.digest).await?,
+        };
+        Ok(Some((self.digest, facts)))
+    }
+}

@@ -1,0 +1,192 @@
+//! Looking at an artifact: what refers to it, what of that was not read before, and what it says.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use metrics::{counter, histogram};
+use time::OffsetDateTime;
+
+use super::subject::Found;
+use super::{EvidenceIndex, Subject};
+use crate::app::App;
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::index::{BeforeLook, NewEvidence, NewSbom, ScopeKind};
+use crate::supply_chain::collect::{self, Document, Listed, WhyLeftOut};
+use crate::supply_chain::facts::{About, Examined, Piece, examine};
+use crate::supply_chain::referrer::Kind;
+use crate::supply_chain::sbom::Limits;
+use crate::supply_chain::trust::TrustSnapshot;
+use crate::telemetry::names;
+
+/// When an artifact is looked at again of which something could not be read in time.
+const SOON: Duration = Duration::from_secs(60);
+
+/// The same, where there was more than is read.
+const LATER: Duration = Duration::from_secs(3600);
+
+/// One look at an artifact.
+struct Looking<'a> {
+    app: &'a App,
+    subject: &'a Subject,
+    found: &'a Found,
+    about: Arc<About>,
+    trust: Arc<TrustSnapshot>,
+    setup: Digest,
+    now: OffsetDateTime,
+}
+
+/// What comes of it.
+#[derive(Default)]
+struct Seen {
+    pieces: Vec<Piece>,
+    again: Option<Duration>,
+    is_whole: bool,
+}
+
+impl EvidenceIndex {
+    /// Looks at an artifact, and writes down what was found.
+    ///
+    /// # Errors
+    /// `TrustUnavailable`, `UpstreamUnavailable`, `IndexUnavailable`; `SlowDown` where memory is short: then it is to be looked at again.
+    pub(super) async fn look(&self, app: &App, subject: &Subject) -> Result<()> {
+        let begun = Instant::now();
+        let trust = app.trust.current()?;
+        let before = app.index.before_look(&subject.scope, &subject.digest).await?;
+        let Some(found) = subject.find(app).await? else { return gone(app, subject, &before).await };
+        let (listed, left_out) = collect::list(app, &found.artifact).await?;
+        let carriers = relevant(listed);
+        let now = OffsetDateTime::now_utc();
+        let setup = self.0.setup;
+        let about = Arc::new(found.about(app));
+        let looking = Looking { app, subject, found: &found, about, trust, setup, now };
+        let mut seen = Seen { is_whole: true, ..Seen::default() };
+        for carrier in looking.unread(&before, &carriers) {
+            looking.read(carrier, &mut seen).await?;
+        }
+        // One that is no manifest of ours is none of ours; but where there was more in the list, something may be missing.
+        if left_out.iter().any(|left_out| left_out.why == WhyLeftOut::TooMuch) {
+            seen.is_whole = false;
+            seen.again = seen.again.or(Some(LATER));
+        }
+        looking.store(&before, &carriers, &seen).await?;
+        counter!(names::EVIDENCE_LOOKS, "scope" => subject.scope.kind.as_str()).increment(1);
+        histogram!(names::EVIDENCE_SECONDS).record(begun.elapsed().as_secs_f64());
+        Ok(())
+    }
+}
+
+/// What is signed, attested or a bill of materials, each manifest once.
+fn relevant(listed: Vec<Listed>) -> Vec<Listed> {
+    let mut seen = HashSet::new();
+    listed
+        .into_iter()
+        .filter(|listed| listed.kinds != [Kind::Other])
+        .filter(|listed| seen.insert(listed.digest))
+        .collect()
+}
+
+/// A manifest that is gone takes with it what it has said; an object may come again, with what refers to it.
+async fn gone(app: &App, subject: &Subject, before: &BeforeLook) -> Result<()> {
+    match subject.scope.kind {
+        ScopeKind::Bucket => app.index.rest_evidence(&subject.scope, &subject.digest, before.now).await,
+        ScopeKind::Repository => app.index.forget_manifest(&subject.scope.name, &subject.digest).await,
+    }
+}
+
+impl Looking<'_> {
+    /// The carriers that were not read before, or may say something else by now.
+    fn unread<'c>(&self, before: &BeforeLook, carriers: &'c [Listed]) -> impl Iterator<Item = &'c Listed> + use<'c> {
+        let mut is_settled: HashMap<Digest, bool> = HashMap::new();
+        for piece in &before.pieces {
+            let settled = !before.rereads && !piece.is_open(self.trust.revision, &self.setup, self.now);
+            let known = is_settled.entry(piece.carrier).or_insert(true);
+            *known &= settled;
+        }
+        carriers.iter().filter(move |carrier| !is_settled.get(&carrier.digest).copied().unwrap_or(false))
+    }
+
+    /// Reads a carrier and looks at each of its documents.
+    async fn read(&self, carrier: &Listed, seen: &mut Seen) -> Result<()> {
+        let mut collected = collect::read(self.app, &self.found.artifact, carrier.clone()).await?;
+        if collected.left_out.iter().any(|left_out| left_out.why == WhyLeftOut::TooLate) {
+            // None of it is kept, so that all of it is read the next time.
+            (seen.is_whole, seen.again) = (false, Some(SOON));
+            return Ok(());
+        }
+        if collected.documents.is_empty() || !collected.left_out.is_empty() {
+            let code = match collected.left_out.first().map(|left_out| left_out.why) {
+                Some(WhyLeftOut::TooLarge) => "too_large",
+                Some(WhyLeftOut::TooMuch) => "too_much",
+                _ => "unreadable",
+            };
+            seen.pieces.push(Piece::unreadable(carrier.digest, code, self.trust.revision, self.setup));
+        }
+        for document in std::mem::take(&mut collected.documents) {
+            let examined = self.examine(document).await?;
+            self.index(carrier, &examined).await?;
+            seen.pieces.push(examined.piece);
+        }
+        Ok(())
+    }
+
+    /// A large bill of materials takes a second or so: on a thread of its own.
+    async fn examine(&self, document: Document) -> Result<Examined> {
+        let about = if document.carrier.subject == self.subject.digest {
+            Arc::clone(&self.about)
+        } else {
+            // Within an index, a statement about one of its manifests.
+            Arc::new(About { digests: vec![document.carrier.subject], ..(*self.about).clone() })
+        };
+        let (trust, setup, now) = (Arc::clone(&self.trust), self.setup, self.now);
+        let work = move || examine(&document, &about, &trust, &setup, &Limits::default(), now);
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| Error::internal("a document was not examined").source(error))
+    }
+
+    /// Has the artifact found by what its bill of materials lists.
+    async fn index(&self, carrier: &Listed, examined: &Examined) -> Result<()> {
+        let Some(sbom) = &examined.sbom else { return Ok(()) };
+        let in_repository = [String::new()];
+        let keys = if self.found.keys.is_empty() { &in_repository[..] } else { &self.found.keys };
+        for key in keys {
+            let new = NewSbom {
+                scope: &self.subject.scope,
+                key,
+                subject: &carrier.subject,
+                carrier: &carrier.digest,
+                digest: &sbom.digest,
+                size: sbom.size,
+                manner: sbom.manner,
+                reading: &sbom.reading,
+                audit: &[],
+            };
+            let indexed = self.app.index.index_sbom(new).await?;
+            if indexed.changed {
+                counter!(names::SBOMS_INDEXED, "carried" => sbom.manner.as_str()).increment(1);
+            }
+        }
+        Ok(())
+    }
+
+    async fn store(&self, before: &BeforeLook, carriers: &[Listed], seen: &Seen) -> Result<()> {
+        let carriers: Vec<Digest> = carriers.iter().map(|carrier| carrier.digest).collect();
+        let mut once = HashSet::new();
+        let pieces = seen.pieces.iter().filter(|piece| once.insert((piece.carrier, piece.document)));
+        let pieces: Vec<Piece> = pieces.cloned().collect();
+        let new = NewEvidence {
+            scope: &self.subject.scope,
+            subject: &self.subject.digest,
+            listed_at: before.now,
+            is_whole: seen.is_whole,
+            is_evidence: self.found.is_evidence,
+            children: &self.found.children,
+            carriers: &carriers,
+            pieces: &pieces,
+            again: seen.again,
+        };
+        self.app.index.store_evidence(&new).await
+    }
+}

@@ -1,0 +1,205 @@
+//! From pieces to facts: who of those who have signed is believed now.
+
+use std::collections::BTreeSet;
+
+use zas_policy::matches_pattern;
+
+use super::{Facts, Judge, Known, Look, Maker, Piece, PieceKind, Signed};
+
+/// What is put together while pieces are looked at.
+#[derive(Default)]
+struct Sums {
+    signed_by: BTreeSet<String>,
+    issuers: BTreeSet<String>,
+    types: BTreeSet<String>,
+    has_sbom: bool,
+    level: u8,
+}
+
+impl Known {
+    /// What is known, as of now.
+    #[must_use]
+    pub fn facts(&self, judge: Judge<'_>) -> Facts {
+        let mut sums = Sums::default();
+        for piece in self.looks().flat_map(|look| &look.pieces) {
+            sums.add(piece, judge);
+        }
+        // An artifact's own scan is about it alone.
+        let newest = self.looks().find_map(|look| newest_scan(look, judge));
+        Facts {
+            signed: !sums.signed_by.is_empty(),
+            signed_by: sums.signed_by.into_iter().collect(),
+            signature_issuers: sums.issuers.into_iter().collect(),
+            has_sbom: sums.has_sbom,
+            attestation_types: sums.types.into_iter().collect(),
+            provenance_level: sums.level,
+            vuln_critical: newest.map(|(critical, _)| critical),
+            scanned_at: newest.map(|(_, at)| at),
+            is_evidence: self.own.is_evidence,
+            complete: self.looks().all(|look| look.is_complete(judge)),
+            looked_at: self.own.looked_at,
+        }
+    }
+}
+
+impl Look {
+    fn is_complete(&self, judge: Judge<'_>) -> bool {
+        let is_open = |piece: &Piece| piece.is_open(judge.revision, judge.setup, judge.now);
+        self.looked_at.is_some() && self.is_whole && !self.pieces.iter().any(is_open)
+    }
+}
+
+impl Sums {
+    fn add(&mut self, piece: &Piece, judge: Judge<'_>) {
+        self.has_sbom |= piece.sbom.is_some_and(|sbom| sbom.valid);
+        let Some((signer, maker)) = believed(piece, judge) else { return };
+        match piece.kind {
+            PieceKind::Signature => {
+                self.signed_by.insert(signer);
+                if let Maker::Identity { issuer, .. } = maker {
+                    self.issuers.insert(issuer.clone());
+                }
+            }
+            PieceKind::Attestation => {
+                self.types.extend(piece.predicate_type.clone());
+                if let Some(builder) = &piece.builder {
+                    self.level = self.level.max(level(builder, &signer, judge));
+                }
+            }
+            PieceKind::Statement | PieceKind::Sbom | PieceKind::Other => {}
+        }
+    }
+}
+
+/// Who has signed a piece, where they are believed now.
+fn believed<'a>(piece: &'a Piece, judge: Judge<'_>) -> Option<(String, &'a Maker)> {
+    let Signed::By { maker, times, .. } = &piece.signed else { return None };
+    if piece.setup != *judge.setup {
+        return None;
+    }
+    let signer = judge.verifier.believes(maker, times, judge.now).ok()?;
+    Some((signer.to_string(), maker))
+}
+
+/// The level of a builder, by whom its provenance is signed: never one that the document claims.
+fn level(builder: &str, signer: &str, judge: Judge<'_>) -> u8 {
+    let fits = |known: &&crate::config::Builder| matches_pattern(&known.id, builder) && known.signer == signer;
+    judge.builders.iter().filter(fits).map(|known| known.level).max().unwrap_or(0)
+}
+
+/// The newest scan of somebody who is believed: its critical findings, and when it ended. Of two at the same time the worse.
+fn newest_scan(look: &Look, judge: Judge<'_>) -> Option<(u64, time::OffsetDateTime)> {
+    let scans = look.pieces.iter().filter(|piece| piece.kind == PieceKind::Attestation).filter_map(|piece| {
+        let scan = piece.scan.as_ref()?;
+        believed(piece, judge)?;
+        Some((scan.ended_at, scan.critical.saturating_add(scan.unrated)))
+    });
+    scans.max().map(|(at, critical)| (critical, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Builder;
+    use crate::digest::Digest;
+    use crate::supply_chain::facts::testing::{NOW, believing, known, piece, setup, signer};
+    use crate::supply_chain::facts::{SbomSummary, Scan};
+    use crate::supply_chain::verify::Verifier;
+
+    fn signed_by(key: &Digest, kind: PieceKind) -> Piece {
+        let signed = Signed::By { maker: Maker::Key(*key), times: Vec::new(), is_logged: false };
+        Piece { signed, ..piece(kind) }
+    }
+
+    fn judged(known: &Known, verifier: &Verifier, builders: &[Builder]) -> Facts {
+        known.facts(Judge { verifier, revision: 1, setup: &setup(), builders, now: NOW })
+    }
+
+    #[test]
+    fn a_signature_counts_while_its_signer_is_believed_and_other_statements_are_none() {
+        let (key, verifier) = believing("ci");
+        let signature = known(vec![signed_by(&key, PieceKind::Signature)]);
+        let facts = judged(&signature, &verifier, &[]);
+        assert!(facts.signed && facts.complete);
+        assert_eq!(facts.signed_by, ["key/ci"]);
+        let (_, others) = believing("somebody");
+        assert!(!judged(&signature, &others, &[]).signed);
+        let attested = Piece { predicate_type: Some("p:q".into()), ..signed_by(&key, PieceKind::Attestation) };
+        let facts = judged(&known(vec![attested]), &verifier, &[]);
+        assert!(!facts.signed);
+        assert_eq!(facts.attestation_types, ["p:q"]);
+    }
+
+    #[test]
+    fn what_was_verified_by_other_roots_does_not_count_and_leaves_more_to_be_known() {
+        let (key, verifier) = believing("ci");
+        let old = Piece { setup: Digest::of(b"other roots"), ..signed_by(&key, PieceKind::Signature) };
+        let facts = judged(&known(vec![old]), &verifier, &[]);
+        assert!(!facts.signed && !facts.complete);
+    }
+
+    #[test]
+    fn nothing_is_complete_that_nobody_has_looked_at_or_that_was_left_out() {
+        let (_, verifier) = believing("ci");
+        assert!(!judged(&Known::default(), &verifier, &[]).complete);
+        let partial = Known { own: Look { is_whole: false, ..known(Vec::new()).own }, ..Known::default() };
+        assert!(!judged(&partial, &verifier, &[]).complete);
+        let refused = Signed::Refused { code: "no_trusted_key".into(), is_final: false, retry_at: None };
+        let open = known(vec![Piece { signed: refused, trust_revision: 0, ..piece(PieceKind::Signature) }]);
+        assert!(!judged(&open, &verifier, &[]).complete);
+    }
+
+    #[test]
+    fn what_is_said_of_an_index_is_said_of_its_manifests() {
+        let (key, verifier) = believing("ci");
+        let parent = known(vec![signed_by(&key, PieceKind::Signature)]).own;
+        let child = Known { parents: vec![parent], ..known(Vec::new()) };
+        assert!(judged(&child, &verifier, &[]).signed);
+        let sbom = SbomSummary { valid: true, components: 1, purls: 1 };
+        let with_sbom = Known {
+            parents: vec![known(vec![Piece { sbom: Some(sbom), ..piece(PieceKind::Statement) }]).own],
+            ..child
+        };
+        assert!(judged(&with_sbom, &verifier, &[]).has_sbom);
+    }
+
+    #[test]
+    fn a_level_is_that_of_builder_and_signer_together_and_never_one_that_is_claimed() {
+        let (key, verifier) = believing("ci");
+        let provenance =
+            Piece { builder: Some("https://builds.example/run/7".into()), ..signed_by(&key, PieceKind::Attestation) };
+        let built = known(vec![provenance]);
+        let builder = |id: &str, signer: &str| [Builder { id: id.into(), signer: signer.into(), level: 3 }];
+        for (builders, level) in [
+            (builder("https://builds.example/run/*", "key/ci"), 3),
+            (builder("https://builds.example/run/7", "key/ci"), 3),
+            (builder("https://builds.example/run/*", "key/other"), 0),
+            (builder("https://other.example/*", "key/ci"), 0),
+        ] {
+            assert_eq!(judged(&built, &verifier, &builders).provenance_level, level, "{builders:?}");
+        }
+    }
+
+    #[test]
+    fn the_newest_scan_of_somebody_who_is_believed_counts() {
+        let (key, verifier) = believing("scanner");
+        let scan = |days: i64, critical, unrated| Scan {
+            ended_at: NOW - time::Duration::days(days),
+            critical,
+            high: 0,
+            medium: 0,
+            low: 0,
+            unrated,
+        };
+        let scanned = |days, critical, unrated| Piece {
+            document: Digest::of(format!("{days}{critical}").as_bytes()),
+            scan: Some(scan(days, critical, unrated)),
+            ..signed_by(&key, PieceKind::Attestation)
+        };
+        let forged = Piece { signed: signer(b"nobody"), scan: Some(scan(0, 0, 0)), ..piece(PieceKind::Attestation) };
+        let facts = judged(&known(vec![scanned(3, 0, 0), scanned(1, 2, 1), forged]), &verifier, &[]);
+        assert_eq!((facts.vuln_critical, facts.vuln_age_days(NOW)), (Some(3), Some(1)));
+        let unscanned = judged(&known(Vec::new()), &verifier, &[]);
+        assert_eq!((unscanned.vuln_critical, unscanned.scanned_at), (None, None));
+    }
+}

@@ -1,0 +1,145 @@
+//! The rule `tests`: tests of the artifact have passed (in-toto attestation, "Test Result" v0.1).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::evidence::{Attested, Case};
+use super::policy::PolicyError;
+use super::signatures::{check_threshold, one};
+use super::signers::{Signers, are_enough};
+use super::verdict::{Findings, Reason, Why};
+use super::words::{Pattern, Several};
+
+/// The predicate.
+const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
+
+/// Tests have passed, and these have said so.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TestsPassed {
+    signers: Signers,
+    #[serde(default = "one")]
+    threshold: usize,
+    /// Whether warnings are good enough.
+    #[serde(default)]
+    allow_warnings: bool,
+    /// Digests (`sha256:...`, `gitBlob:...`) of configurations that are known. Unset: any.
+    configurations: Option<Several<Pinned>>,
+    /// Tests that must be among those that have passed.
+    required: Option<Several<Pattern>>,
+}
+
+/// A digest by any algorithm, as `<algorithm>:<value>`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+struct Pinned {
+    algorithm: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Predicate {
+    result: Outcome,
+    configuration: Vec<Configuration>,
+    #[serde(default)]
+    passed_tests: Vec<String>,
+    #[serde(default)]
+    warned_tests: Vec<String>,
+    #[serde(default)]
+    failed_tests: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Outcome {
+    Passed,
+    Warned,
+    Failed,
+}
+
+#[derive(Deserialize)]
+struct Configuration {
+    #[serde(default)]
+    digest: BTreeMap<String, String>,
+}
+
+impl TestsPassed {
+    pub(super) fn check(&self, at: &str) -> Result<(), PolicyError> {
+        check_threshold(&self.signers, self.threshold, at)
+    }
+
+    pub(super) fn hold(&self, case: &Case<'_>, findings: &mut Findings) -> bool {
+        self.signers.note_unknown(case.known, findings);
+        let mut accepted = Vec::new();
+        let mut is_any = false;
+        for attested in case.statements(|kind| kind == TEST_RESULT) {
+            is_any = true;
+            match self.accept(&attested) {
+                Ok(()) => accepted.push(attested.by),
+                Err(reason) => findings.refuse(reason),
+            }
+        }
+        if !is_any {
+            findings.refuse(Reason::of_all(Why::NoEvidence, "nobody who is trusted has said that tests have passed"));
+        }
+        are_enough(&accepted, self.threshold, findings)
+    }
+
+    fn accept(&self, attested: &Attested<'_>) -> Result<(), Reason> {
+        let refuse = |code, text: String| Err(attested.by.reason(code, text));
+        self.signers.check(&attested.by)?;
+        let predicate: Predicate = attested.predicate()?;
+        match predicate.result {
+            Outcome::Passed => {}
+            Outcome::Warned if self.allow_warnings => {}
+            Outcome::Warned => return refuse(Why::TestResult, "the tests have passed with warnings".to_owned()),
+            Outcome::Failed => return refuse(Why::TestResult, "the tests have failed".to_owned()),
+        }
+        if let Some(failed) = predicate.failed_tests.first() {
+            return refuse(Why::TestResult, format!("{failed:?} has failed"));
+        }
+        if let Some(warned) = predicate.warned_tests.first().filter(|_| !self.allow_warnings) {
+            return refuse(Why::TestResult, format!("{warned:?} has warned"));
+        }
+        if predicate.configuration.is_empty() {
+            return refuse(Why::Configuration, "it does not say what was tested with".to_owned());
+        }
+        if let Some(known) = &self.configurations
+            && !predicate.configuration.iter().all(|used| known.iter().any(|pinned| pinned.is(used)))
+        {
+            return refuse(
+                Why::Configuration,
+                "a configuration of the tests is none of those that are known".to_owned(),
+            );
+        }
+        let has_passed = |required: &&Pattern| {
+            predicate.passed_tests.iter().chain(&predicate.warned_tests).any(|test| required.fits(test))
+        };
+        match self.required.iter().flat_map(Several::iter).find(|required| !has_passed(required)) {
+            None => Ok(()),
+            Some(missing) => refuse(Why::TestResult, format!("{:?} is not among the tests", missing.as_str())),
+        }
+    }
+}
+
+impl Pinned {
+    fn is(&self, used: &Configuration) -> bool {
+        used.digest.get(&self.algorithm).is_some_and(|value| value.eq_ignore_ascii_case(&self.value))
+    }
+}
+
+impl TryFrom<String> for Pinned {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let wrong = "a digest is <algorithm>:<hex>, such as sha256:... or gitBlob:...";
+        let (algorithm, value) = text.split_once(':').ok_or(wrong)?;
+        let is_value = (16..=128).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_hexdigit());
+        if algorithm.is_empty() || !algorithm.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') || !is_value {
+            return Err(wrong);
+        }
+        Ok(Self { algorithm: algorithm.to_owned(), value: value.to_owned() })
+    }
+}

@@ -1,0 +1,104 @@
+//! How fast: what a rule about artifacts costs a request, and what a large bill of materials costs to attach. With figures in a release build:
+//!
+//! ```sh
+//! cargo test --release -p zas-proxy --test evidence speed -- --ignored --nocapture --test-threads 1
+//! ```
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use super::ask::Ask;
+use super::world::{API, MAKER, READER, World, get, only_signed, signature};
+
+const REQUESTS: usize = 500;
+
+/// Length of the bill of materials, in bytes.
+const LENGTH: usize = 10_000_000;
+
+/// Half of the requests are faster than the first, and 99 of 100 than the second.
+fn quantiles(mut took: Vec<Duration>) -> (Duration, Duration) {
+    took.sort_unstable();
+    (took[took.len() / 2], took[took.len() * 99 / 100])
+}
+
+/// Round trips of a pull by digest.
+async fn pulls(world: &World, target: &str) -> (Duration, Duration) {
+    let mut took = Vec::new();
+    for at in 0..REQUESTS + 50 {
+        let begun = Instant::now();
+        world.ask(READER, get(target)).await.expect(200);
+        if at >= 50 {
+            took.push(begun.elapsed());
+        }
+    }
+    quantiles(took)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures; run it in a release build"]
+async fn a_rule_about_artifacts_adds_less_than_a_millisecond_to_a_pull() {
+    let world = World::new().await;
+    let pair = world.key("ci").await;
+    let image = world.push("v1", "layer").await;
+    for at in 0..9 {
+        world.key(&format!("other-{at}")).await;
+    }
+    let target = format!("/v2/prod/app/manifests/{}", image.digest);
+    world.attach("prod/app", &signature(&pair, &image)).await;
+    let free = pulls(&world, &target).await;
+    world.rule(&only_signed()).await;
+    let gated = pulls(&world, &target).await;
+    println!("a pull by digest without a rule {free:?}, with one {gated:?} (median, 99 %)");
+    let added = gated.0.saturating_sub(free.0);
+    assert!(added < Duration::from_millis(1), "{added:?}");
+}
+
+fn cyclonedx() -> String {
+    let (mut components, mut dependencies) = (String::new(), String::new());
+    for i in 0.. {
+        if components.len() + dependencies.len() > LENGTH {
+            break;
+        }
+        let comma = if i == 0 { "" } else { "," };
+        write!(
+            components,
+            r#"{comma}{{"bom-ref":"pkg:npm/%40acme/package-{i}@1.{i}.0","type":"library","group":"@acme","name":"package-{i}","version":"1.{i}.0","description":"The package number {i}, which does what packages of its kind do","hashes":[{{"alg":"SHA-256","content":"{i:064x}"}}],"licenses":[{{"license":{{"id":"MIT"}}}}],"purl":"pkg:npm/%40acme/package-{i}@1.{i}.0","externalReferences":[{{"type":"website","url":"https://acme.example/package-{i}"}}],"properties":[{{"name":"acme:layer","value":"sha256:{i:064x}"}}]}}"#
+        )
+        .unwrap();
+        write!(dependencies, r#"{comma}{{"ref":"pkg:npm/%40acme/package-{i}@1.{i}.0","dependsOn":[]}}"#).unwrap();
+    }
+    format!(
+        r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"components":[{components}],"dependencies":[{dependencies}]}}"#
+    )
+}
+
+/// The most memory that this process ever had, in KiB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures; run it in a release build"]
+async fn ten_megabytes_of_cyclonedx_are_attached_and_found_within_a_second() {
+    let world = World::new().await;
+    let document = cyclonedx();
+    let mut took = Vec::new();
+    let before = peak();
+    for at in 0..5 {
+        let key = format!("large-{at}");
+        world.put(&key, &format!("bytes {at}")).await;
+        let post = Ask::post(format!("{API}/artifacts/sbom?artifact=s3://prod/{key}"));
+        let post = post.header("content-type", "application/vnd.cyclonedx+json").body(document.clone());
+        let begun = Instant::now();
+        world.ask(MAKER, post).await.expect(201);
+        let found =
+            world.ask(MAKER, get(format!("{API}/components?purl=pkg:npm/%2540acme/package-77&limit=1000"))).await;
+        assert!(found.expect(200).body.contains(&format!("s3://prod/{key}\"")), "{key}");
+        took.push(begun.elapsed());
+    }
+    let (median, _) = quantiles(took.clone());
+    println!("{} bytes: {took:?}; memory grew by {} KiB", document.len(), peak() - before);
+    assert!(median < Duration::from_secs(1), "{median:?}");
+}

@@ -1,0 +1,117 @@
+//! Verdicts as signed statements: what they say, by which key, and where they are attached.
+
+use http::Method;
+use serde_json::{Value, json};
+use zas_policy::Action;
+use zas_proxy::supply_chain::attach::{NewReferrerDocument, attach};
+use zas_proxy::supply_chain::bundle::{Bundle, Content};
+use zas_proxy::supply_chain::keys::{Algorithm, KeyPair, PublicKey};
+use zas_proxy::supply_chain::legacy::Payload;
+use zas_proxy::supply_chain::manifest::{append_legacy, legacy_tag};
+use zas_proxy::supply_chain::sign;
+use zas_proxy::supply_chain::statement::{SLSA_VSA_V1, Statement};
+
+use super::world::{OBJECT, World};
+
+/// The statement of a bundle that the key for verdicts has signed.
+async fn stated(world: &World, bundle: &str) -> Statement {
+    let key = world.ask(Method::GET, "/signing-keys/verdicts/public-key", &Value::Null).await.expect(200).body;
+    let key = PublicKey::from_pem(&key).unwrap();
+    let Content::Envelope(envelope) = Bundle::parse(bundle.as_bytes()).unwrap().content else { panic!("an envelope") };
+    assert!(key.has_signed(&envelope.pae(), &envelope.signature));
+    Statement::parse(&envelope.payload).unwrap()
+}
+
+async fn summary(world: &World, verdict: &Value) -> String {
+    let path = format!("/verdicts/{}/summary", verdict["id"].as_str().unwrap());
+    let answer = world.ask(Method::GET, &path, &Value::Null).await.expect(200);
+    assert_eq!(answer.header("content-type"), "application/vnd.dev.sigstore.bundle.v0.3+json");
+    answer.body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_is_signed_by_the_key_for_verdicts_and_says_what_was_found() {
+    let world = World::new().await;
+    world.signed_by_release().await;
+    world.sign(OBJECT).await;
+    let verified = world.verify(OBJECT).await;
+    let verdict = &verified["verdict"];
+    assert_eq!(verdict["signed"], json!(true));
+    let statement = stated(&world, &summary(&world, verdict).await).await;
+    let artifact = world.resolved(OBJECT).await;
+    assert_eq!(statement.predicate_type, SLSA_VSA_V1);
+    assert_eq!(statement.matching(&artifact.digests()).count(), 2, "the manifest and the bytes");
+    let said: Value = serde_json::from_str(statement.predicate.get()).unwrap();
+    assert_eq!((&said["verificationResult"], &said["resourceUri"]), (&json!("PASSED"), &json!(OBJECT)));
+    assert_eq!(said["verifier"]["id"], json!("https://registry.example/-/api/v1"));
+    assert_eq!(said["policy"]["uri"], json!("https://registry.example/-/api/v1/verification-policies/release"));
+    let digest = verdict["policy_digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
+    assert_eq!(said["policy"]["digest"]["sha256"], json!(digest));
+    assert_eq!(said["inputAttestations"].as_array().unwrap().len(), 1);
+    assert_eq!(said["inputAttestations"][0]["digest"]["sha256"].as_str().unwrap().len(), 64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_verdict_is_attached_and_the_one_before_it_is_not() {
+    let world = World::new().await;
+    world.signed_by_release().await;
+    let failed = world.verify(OBJECT).await["verdict"].clone();
+    assert!(failed["attached"].is_string());
+    let statement = stated(&world, &summary(&world, &failed).await).await;
+    assert!(statement.predicate.get().contains(r#""verificationResult":"FAILED""#));
+    world.sign(OBJECT).await;
+    let passed = world.verify(OBJECT).await["verdict"].clone();
+    let attached = world.attached(OBJECT).await;
+    let verdicts: Vec<_> = attached.iter().filter(|one| one["predicate_type"] == json!(SLSA_VSA_V1)).collect();
+    assert_eq!(verdicts.len(), 1, "{attached:?}");
+    assert_eq!((&verdicts[0]["digest"], attached.len()), (&passed["attached"], 2));
+    assert_eq!(world.verify(OBJECT).await["verdict"]["cached"], json!(true), "it is no evidence for another one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_is_not_attached_where_it_would_hide_older_signatures() {
+    let world = World::new().await;
+    world.signed_by_release().await;
+    let reference = OBJECT.parse().unwrap();
+    let (artifact, permit) = (world.resolved(OBJECT).await, world.permit(&reference, Action::Sign));
+    let payload = Payload {
+        reference: "registry.example/s3/releases/linux".to_owned(),
+        digest: artifact.digest,
+        annotations: Default::default(),
+    };
+    let theirs = KeyPair::generate(Algorithm::EcdsaP256).unwrap();
+    let layer = sign::sign_legacy(&theirs, &payload).await.unwrap();
+    let image = append_legacy(None, &layer).unwrap();
+    let document = NewReferrerDocument::tagged(image, legacy_tag(&artifact.digest, "sig"));
+    attach(&world.sidecar.app, &permit, &artifact, document).await.unwrap();
+    let key = json!({"name": "theirs", "public_key": theirs.public().to_pem()});
+    world.post("/trusted-keys", &key, 201).await;
+    world.policy(json!([{"name": "signed", "signatures": {"signers": ["key/theirs"]}}])).await;
+    let verdict = world.verify(OBJECT).await["verdict"].clone();
+    assert_eq!(
+        (&verdict["passed"], &verdict["signed"], &verdict["attached"]),
+        (&json!(true), &json!(true), &Value::Null),
+        "an older signature by a folder that the object is in"
+    );
+    assert_eq!(world.attached(OBJECT).await.len(), 1);
+    let statement = stated(&world, &summary(&world, &verdict).await).await;
+    assert!(statement.predicate.get().contains("PASSED"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_key_for_verdicts_they_are_kept_unsigned() {
+    let world = World::with(|config| config.supply_chain.verdict_key = None).await;
+    world.signed_by_release().await;
+    let verdict = world.verify(OBJECT).await["verdict"].clone();
+    assert_eq!((&verdict["signed"], &verdict["attached"]), (&json!(false), &Value::Null));
+    let path = format!("/verdicts/{}/summary", verdict["id"].as_str().unwrap());
+    world.ask(Method::GET, &path, &Value::Null).await.expect(404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_for_releases_signs_no_verdict() {
+    let world = World::with(|config| config.supply_chain.verdict_key = Some("release".to_owned())).await;
+    world.signed_by_release().await;
+    let refused = world.post("/artifacts/verify", &json!({"artifact": OBJECT, "policy": "release"}), 400).await;
+    assert_eq!(refused["details"]["usage"], json!("release"));
+}
