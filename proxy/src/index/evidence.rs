@@ -93,7 +93,13 @@ const BEFORE: &str = "
 const IS_TOLD: &str = "
     SELECT EXISTS (
         SELECT FROM evidence_subjects s JOIN sbom_scopes c ON c.id = s.scope_id
-        WHERE c.kind = $1 AND c.name = $2 AND s.digest = $3 AND s.told_at > COALESCE(s.looked_at, '-infinity')
+        WHERE c.kind = $1 AND c.name = $2 AND s.digest = $3 AND (
+            s.told_at > COALESCE(s.looked_at, '-infinity')
+            -- What is pushed is about something, which is read when it is there.
+            OR $1 = 'repository' AND EXISTS (
+                SELECT FROM evidence_pushes p WHERE p.repository = $2 AND p.told_at > COALESCE(s.looked_at, '-infinity')
+            )
+        )
     )";
 
 /// Whoever fails leaves it due again, later each time.
@@ -261,7 +267,8 @@ impl Index {
         Ok(before)
     }
 
-    /// Whether something was attached to an artifact, or removed, since it was looked at.
+    /// Whether something was attached to an artifact, or removed, since it was looked at, or may have been: of what was pushed to its
+    /// repository meanwhile it is not known yet what it is about.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn is_told_of_evidence(&self, scope: &SbomScope, digest: &Digest) -> Result<bool> {

@@ -35,7 +35,6 @@ impl EvidenceIndex {
     pub(super) async fn look_once_more(&self, app: &App, scope: &SbomScope, stale: &[Digest]) -> Result<()> {
         for digest in stale.iter().take(STALE) {
             let subject = Subject { scope: scope.clone(), digest: *digest };
-            self.0.fresh.0.invalidate(&subject).await;
             if !self.look_now(app, &subject).await? {
                 break;
             }
