@@ -24,7 +24,7 @@ mod webhook;
 pub use journal::Journal;
 pub use keeper::Keeper;
 pub use query::{Page, place, query, token};
-pub use reconcile::{ATTACH_REFERRER, Reconciler};
+pub use reconcile::{ATTACH_REFERRER, DELETE_MANIFEST, PUSH_MANIFEST, Reconciler};
 pub use record::{Api, Decided, Kind, Reconciled, Record};
 pub use render::render;
 pub use trail::{Facts, Trail};

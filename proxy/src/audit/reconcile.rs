@@ -17,6 +17,12 @@ use crate::error::{Code, Error, Result};
 use crate::index::{Index, OpenIntent, ReferrerRef};
 use crate::store::Store;
 
+/// What an intent says that is about putting a manifest at the registry: the route is called so too.
+pub const PUSH_MANIFEST: &str = "PushManifest";
+
+/// What an intent says that is about removing a manifest from the registry: the route is called so too.
+pub const DELETE_MANIFEST: &str = "DeleteManifest";
+
 /// What an intent says that is about attaching something to an object: no route is called so.
 pub const ATTACH_REFERRER: &str = "AttachReferrer";
 
@@ -137,7 +143,7 @@ fn subject(record: &Value) -> Option<Subject<'_>> {
     let digest = |name: &str| text(name)?.parse::<Digest>().ok();
     // The operations' names are those of the routes (`oci/path.rs`), but for the last.
     match text("note")? {
-        "PushManifest" | "DeleteManifest" => Some(Subject::Manifest(text("upstream")?, text("reference")?)),
+        PUSH_MANIFEST | DELETE_MANIFEST => Some(Subject::Manifest(text("upstream")?, text("reference")?)),
         "DeleteBlob" => Some(Subject::Blob(text("upstream")?, digest("reference")?)),
         "StartUpload" | "FinishUpload" => Some(Subject::Blob(text("upstream")?, digest("digest")?)),
         ATTACH_REFERRER => Some(Subject::Referrer(text("resource")?, digest("digest")?)),

@@ -57,7 +57,7 @@ impl Authority {
     /// # Errors
     /// [`Code::Unauthenticated`] where nobody asked, [`Code::AccessDenied`] where the policy says no; both carry the reason.
     /// `PoliciesUnavailable` where the policies are not known well enough; `SlowDown` where the refusal cannot be recorded in time;
-    /// `RateExceeded` where the caller has asked too often, for what it may do or for what it may not.
+    /// `RateExceeded` where the caller has asked too often for what it may do, `DeniedTooOften` for what it may not.
     pub async fn authorize(&self, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
         let decision = self.decide(caller, action, &resource, Shown::Nothing);
         self.conclude(caller, action, resource, &decision).await
@@ -160,7 +160,7 @@ impl Authority {
     /// A no to somebody whom the policy lets, for a rule that no policy can lift: on record like every other.
     ///
     /// # Errors
-    /// `SlowDown` where the refusal cannot be recorded in time; `RateExceeded` as [`Self::authorize`].
+    /// `SlowDown` where the refusal cannot be recorded in time; `DeniedTooOften` as [`Self::authorize`].
     pub async fn refuse(&self, permit: &Permit, why: &'static str) -> Result<Error> {
         self.count_denial(permit.caller())?;
         if let Some(record) = permit.recorded(Kind::Denial) {

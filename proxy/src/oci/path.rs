@@ -9,6 +9,7 @@ use http::Method;
 use zas_policy::Action;
 
 use super::name::{ContentDigest, Name, Reference};
+use crate::audit::{DELETE_MANIFEST, PUSH_MANIFEST};
 use crate::error::{Code, Error, Result};
 
 /// The longest upload id that is passed on; registries use UUIDs.
@@ -187,8 +188,8 @@ impl Route {
             (Self::Tags { .. }, "GET" | "HEAD") => operation("ListTags", Action::ListTags),
             (Self::Manifest { .. }, "GET") => operation("PullManifest", Action::Pull),
             (Self::Manifest { .. }, "HEAD") => operation("HeadManifest", Action::Pull),
-            (Self::Manifest { .. }, "PUT") => operation("PushManifest", Action::Push),
-            (Self::Manifest { .. }, "DELETE") => operation("DeleteManifest", Action::Delete),
+            (Self::Manifest { .. }, "PUT") => operation(PUSH_MANIFEST, Action::Push),
+            (Self::Manifest { .. }, "DELETE") => operation(DELETE_MANIFEST, Action::Delete),
             (Self::Blob { .. }, "GET") => operation("PullBlob", Action::Pull),
             (Self::Blob { .. }, "HEAD") => operation("HeadBlob", Action::Pull),
             (Self::Blob { .. }, "DELETE") => operation("DeleteBlob", Action::Delete),

@@ -179,7 +179,7 @@ async fn nothing_stays_behind_when_this_process_is_killed() {
 }
 
 #[tokio::test]
-#[ignore = "downloads from Maven Central; run by name where the network allows it"]
+#[ignore = "downloads from Maven Central: cargo test --workspace --lib -- --ignored a_fetched_postgres_runs"]
 async fn a_fetched_postgres_runs() {
     let (folder, cache) = (folder(), folder());
     let options = Options { source: Source::Fetched, install_dir: Some(cache.path().to_owned()), ..options() };

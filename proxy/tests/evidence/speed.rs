@@ -35,7 +35,7 @@ async fn pulls(world: &World, target: &str) -> (Duration, Duration) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures; run it in a release build"]
+#[ignore = "a measurement: cargo test --release -p zas-proxy --test evidence speed -- --ignored --nocapture"]
 async fn a_rule_about_artifacts_adds_less_than_a_millisecond_to_a_pull() {
     let world = World::new().await;
     let pair = world.key("ci").await;
@@ -80,7 +80,7 @@ fn peak() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures; run it in a release build"]
+#[ignore = "a measurement: cargo test --release -p zas-proxy --test evidence speed -- --ignored --nocapture"]
 async fn ten_megabytes_of_cyclonedx_are_attached_and_found_within_a_second() {
     let world = World::new().await;
     let document = cyclonedx();

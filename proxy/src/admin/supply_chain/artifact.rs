@@ -1,9 +1,12 @@
 //! Artifacts in requests: by what name, with which right.
 
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa::openapi::Schema;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use zas_policy::{Action, Resource};
 
+use crate::admin::text::text;
 use crate::app::App;
 use crate::audit::Kind;
 use crate::authz::Permit;
@@ -22,6 +25,17 @@ pub(super) fn artifact_name() -> Schema {
         .pattern(Some(pattern))
         .examples(["s3://releases/linux/amd64/app-1.2.tgz"])
         .into()
+}
+
+/// Of which artifact.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WhichArtifact {
+    /// The artifact: `s3://bucket/key`, `oci://repository:tag` or `oci://repository@sha256:…`.
+    #[serde(deserialize_with = "text::<_, 2048>")]
+    #[param(schema_with = artifact_name, required = true)]
+    pub(super) artifact: String,
 }
 
 /// Operations on an artifact that the body or the query names: the handler asks the policy, and records reads.

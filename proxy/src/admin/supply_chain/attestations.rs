@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use zas_policy::Action;
 
-use super::artifact::{self, artifact_name, asks_in_handler, record_read, to_read};
+use super::artifact::{self, WhichArtifact, artifact_name, asks_in_handler, record_read, to_read};
 use crate::admin::text::text;
 use crate::admin::{Permitted, Refusal};
 use crate::app::App;
@@ -43,17 +43,6 @@ pub(super) struct WhichDocument {
     artifact: String,
     /// Which of its documents, from 0 on, where it holds several.
     layer: Option<u32>,
-}
-
-/// Of which artifact.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct WhichArtifact {
-    /// The artifact: `s3://bucket/key`, `oci://repository:tag` or `oci://repository@sha256:…`.
-    #[serde(deserialize_with = "text::<_, 2048>")]
-    #[param(schema_with = artifact_name, required = true)]
-    artifact: String,
 }
 
 /// Get something that is attached to an artifact: a bundle, an envelope, a document, as it is.

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use zas_policy::Action;
 
-use super::artifact::{self, Found, artifact_name, asks_in_handler, record_read};
+use super::artifact::{self, Found, WhichArtifact, artifact_name, asks_in_handler, record_read};
 use super::sbom::ValidatedSbom;
 use super::sign::FoundArtifact;
 use crate::admin::answer::Answer;
@@ -51,17 +51,6 @@ pub(super) struct AttachQuery {
     #[serde(default, deserialize_with = "optional_text::<_, 128>")]
     #[param(max_length = 128, pattern = r"^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$")]
     attestation: Option<String>,
-}
-
-/// Of which artifact.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct WhichArtifact {
-    /// The artifact: `s3://bucket/key`, `oci://repository:tag` or `oci://repository@sha256:…`.
-    #[serde(deserialize_with = "text::<_, 2048>")]
-    #[param(schema_with = artifact_name, required = true)]
-    artifact: String,
 }
 
 /// Of which artifact, and which part.

@@ -2,6 +2,7 @@
 
 use super::on_record::{Change, OnRecord};
 use crate::app::App;
+use crate::audit::DELETE_MANIFEST;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
 use crate::index::ReferrerRef;
@@ -10,9 +11,6 @@ use crate::supply_chain::collect::Listed;
 
 /// The status of what was removed.
 const ACCEPTED: u16 = 202;
-
-/// The same by a client's own request is called so (`oci/path.rs`).
-const DELETE: &str = "DeleteManifest";
 
 /// Removes something that refers to an artifact, as it was listed. The permit is for one of the rights that its kinds need
 /// ([`Kind::detach`](super::Kind::detach)); the others are asked of the policy here. It is out of sight when this returns.
@@ -43,7 +41,7 @@ pub async fn detach(app: &App, permit: &Permit, artifact: &Artifact, listed: &Li
             let reference = listed.digest.to_string();
             let pushing = app.evidence.expect_push(app, name, std::slice::from_ref(&reference)).await?;
             let change = Change {
-                operation: DELETE,
+                operation: DELETE_MANIFEST,
                 home: name,
                 reference: Some(&reference),
                 digest: listed.digest,

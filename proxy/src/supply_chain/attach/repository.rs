@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::on_record::{Change, OnRecord};
 use crate::app::App;
+use crate::audit::PUSH_MANIFEST;
 use crate::authz::Permit;
 use crate::digest::Digest;
 use crate::error::{Code, Result};
@@ -13,9 +14,6 @@ use crate::supply_chain::manifest::MANIFEST;
 
 /// The status of what was attached.
 const CREATED: u16 = 201;
-
-/// The same by a client's own push is called so (`oci/path.rs`).
-const PUSH: &str = "PushManifest";
 
 /// A manifest that was read and is permitted.
 pub(super) struct RepositoryReferrer<'a> {
@@ -57,7 +55,7 @@ async fn store_on_record(app: &App, permit: &Permit, new: &RepositoryReferrer<'_
     let by_digest = new.digest.to_string();
     let reference = new.tag.unwrap_or(&by_digest);
     let change = Change {
-        operation: PUSH,
+        operation: PUSH_MANIFEST,
         home: new.name,
         reference: Some(reference),
         digest: new.digest,
