@@ -33,17 +33,7 @@ impl Setup {
         let store = config::Store { url: format!("http://{}", server.local_addr()), retry, ..config::Store::default() };
         let database = testing::database().await.unwrap();
         let index = database.index().unwrap();
-        let bucket = NewBucket {
-            name: "b",
-            region: "r",
-            owner: "o",
-            store: "default",
-            prefix: "s3",
-            shards: 4,
-            quota: Quota::default(),
-            audit: &[],
-        };
-        index.create_bucket(bucket).await.unwrap();
+        index.create_bucket(bucket()).await.unwrap();
         let blobs = Blobs::new(index, Store::new(&store).unwrap(), config);
         Self { blobs, pool: database.pool().unwrap(), registry, _server: server, folder }
     }
@@ -106,6 +96,19 @@ impl Setup {
     }
 }
 
+fn bucket() -> NewBucket<'static> {
+    NewBucket {
+        name: "b",
+        region: "r",
+        owner: "o",
+        store: "default",
+        prefix: "s3",
+        shards: 4,
+        quota: Quota::default(),
+        audit: &[],
+    }
+}
+
 fn segment(pinned: &PinnedBlob) -> Segment {
     Segment { blob: pinned.blob, blob_size: pinned.size, blob_offset: 0, size: pinned.size, part_number: 1 }
 }
@@ -146,6 +149,23 @@ async fn a_stream_that_fails_or_is_refused_leaves_no_session_and_no_blob() {
     assert_eq!(refused.code(), Code::BadDigest);
     setup.until_no_session_is_open().await;
     assert_eq!((setup.count("blobs").await, setup.count("blob_pins").await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_stream_is_not_for_a_bucket_that_was_made_in_the_place_of_its_own() {
+    let setup = Setup::hasty().await;
+    let index = setup.blobs.index.clone();
+    let late = async move {
+        index.delete_bucket("b", &[]).await.unwrap();
+        index.create_bucket(bucket()).await.unwrap();
+        Ok(Bytes::from("later"))
+    };
+    let error = setup.blobs.put_stream("b", Box::pin(futures::stream::once(late)), || Ok(())).await.unwrap_err();
+    assert_eq!(error.code(), Code::NoSuchBucket);
+    setup.until_no_session_is_open().await;
+    setup.pass_time().await;
+    setup.blobs.sweep_once().await;
+    assert_eq!((setup.count("blob_pins").await, setup.count("blobs").await), (0, 0));
 }
 
 #[tokio::test]

@@ -56,6 +56,11 @@ impl Blobs {
         let digest = hasher.finish();
         let request = PinRequest { bucket: bucket.to_owned(), digest, size, shard: Some(target.shard) };
         let (pinned, limit) = self.pin_here(request).await?;
+        if pinned.repository != target.repository {
+            // The bucket was deleted and made again meanwhile: what was sent lies where nothing of the new one is looked for.
+            self.give_up(&pinned).await;
+            return Err(Code::NoSuchBucket.into());
+        }
         Failpoint::BlobPinned.reached();
         timeout_at(limit, session.finish(&digest, size)).await.unwrap_or_else(|_| Err(too_slow()))?;
         Ok(pinned)
