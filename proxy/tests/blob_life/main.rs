@@ -50,10 +50,6 @@ fn named_blobs_are_kept_and_others_go_whatever_fails() {
         }
         let seed = first_seed.wrapping_add(run);
         let violations = runtime.block_on(one_run(seed));
-        if !violations.is_empty() {
-            let log = runtime.block_on(zas_proxy::postgres::testing::server()).unwrap().log_file();
-            std::fs::copy(log, "/tmp/model-postgres.log").unwrap();
-        }
         assert!(violations.is_empty(), "seed {seed} (ZAS_MODEL_SEED={seed}):\n{}", violations.join("\n"));
     }
 }
