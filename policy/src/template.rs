@@ -16,6 +16,7 @@ use crate::key::Key;
 pub(crate) struct Template {
     segments: Box<[Segment]>,
     shape: Shape,
+    landmark: Option<Landmark>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,14 @@ enum Shape {
     Literal,
     Prefix,
     General,
+}
+
+/// The last bytes of the text that a template begins with. They lie in the template itself: most texts that it does not fit are told by
+/// them in one comparison, without following a pointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Landmark {
+    at: usize,
+    bytes: [u8; Self::LENGTH],
 }
 
 /// What is read as more than text.
@@ -88,11 +97,15 @@ impl Template {
         }
         flush(&mut segments, &mut literal);
         segments.dedup_by(|later, earlier| *later == Segment::Star && *earlier == Segment::Star);
-        Ok(Self { shape: shape(&segments), segments: segments.into() })
+        Ok(Self::new(segments))
+    }
+
+    fn new(segments: Vec<Segment>) -> Self {
+        Self { shape: shape(&segments), landmark: Landmark::of(&segments), segments: segments.into() }
     }
 
     /// The same with a text before it.
-    pub(crate) fn after(mut self, prefix: &str) -> Self {
+    pub(crate) fn after(self, prefix: &str) -> Self {
         let mut segments = Vec::with_capacity(self.segments.len() + 1);
         let mut rest = self.segments.into_vec().into_iter().peekable();
         let text = match rest.next_if(|first| matches!(first, Segment::Text(_))) {
@@ -101,15 +114,16 @@ impl Template {
         };
         segments.push(Segment::Text(format!("{prefix}{text}").into()));
         segments.extend(rest);
-        self.shape = shape(&segments);
-        self.segments = segments.into();
-        self
+        Self::new(segments)
     }
 
     /// Whether it fits the whole text.
     ///
     /// A text that does not begin as the template does fits no value of its variables: they are not looked up for it.
     pub(crate) fn fits(&self, text: &str, scope: &Scope<'_>) -> Fit {
+        if self.landmark.is_some_and(|landmark| !landmark.is_in(text)) {
+            return Fit::No;
+        }
         let yes = match (self.shape, &*self.segments) {
             (Shape::Any, _) => true,
             (Shape::Literal, []) => text.is_empty(),
@@ -203,6 +217,21 @@ impl Template {
     /// Whether any text may follow.
     pub(crate) fn ends_in_star(&self) -> bool {
         self.segments.last() == Some(&Segment::Star)
+    }
+}
+
+impl Landmark {
+    const LENGTH: usize = 8;
+
+    /// None where the template begins with less text than that.
+    fn of(segments: &[Segment]) -> Option<Self> {
+        let Some(Segment::Text(text)) = segments.first() else { return None };
+        let bytes = text.as_bytes().last_chunk().copied()?;
+        Some(Self { at: text.len() - Self::LENGTH, bytes })
+    }
+
+    fn is_in(&self, text: &str) -> bool {
+        text.as_bytes().get(self.at..).and_then(|rest| rest.first_chunk()) == Some(&self.bytes)
     }
 }
 
