@@ -14,8 +14,8 @@ mod tour;
 mod zot;
 
 use std::{
-    collections::BTreeSet,
     net::TcpListener,
+    ops::Range,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::{LazyLock, Mutex, PoisonError},
@@ -66,19 +66,22 @@ impl std::fmt::Debug for Endpoint {
     }
 }
 
+/// The ports that servers are given: below those of outgoing connections (Linux: from 32768, IANA: from 49152). One of these may be
+/// taken by any connection before the server it was meant for has bound it, which is seconds later.
+const PORTS: Range<u16> = 20_000..32_000;
+
 /// A port of the loopback interface that nobody listens on now and that this process has not handed out before.
 ///
 /// # Errors
-/// When the system has none left.
+/// When there is none left.
 pub fn free_port() -> Result<u16> {
-    static HANDED_OUT: LazyLock<Mutex<BTreeSet<u16>>> = LazyLock::new(Mutex::default);
-    let mut handed_out = HANDED_OUT.lock().unwrap_or_else(PoisonError::into_inner);
-    loop {
-        let port = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?.local_addr()?.port();
-        if handed_out.insert(port) {
-            return Ok(port);
-        }
-    }
+    static NEXT: LazyLock<Mutex<Box<dyn Iterator<Item = u16> + Send>>> = LazyLock::new(|| {
+        // Processes that run side by side begin at different places.
+        let begin = std::process::id().wrapping_mul(997) as usize % PORTS.len();
+        Mutex::new(Box::new(PORTS.cycle().skip(begin).take(PORTS.len())))
+    });
+    let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    next.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).context("no free port")
 }
 
 /// A server's folder: a temporary one that goes with it, or one that the caller keeps.

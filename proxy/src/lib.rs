@@ -14,6 +14,7 @@ pub mod dev;
 pub mod digest;
 pub mod error;
 pub mod failpoint;
+pub mod free_port;
 pub mod gateway;
 pub mod identity;
 pub mod index;

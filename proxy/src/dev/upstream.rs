@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use super::child::Child;
 use super::credentials;
 use super::folder::Folder;
+use crate::free_port::free_port;
 use crate::store::zot_config;
 
 /// Which registry.
@@ -146,10 +147,6 @@ fn tail(log_file: &Path) -> String {
     let text = fs::read_to_string(log_file).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines.get(lines.len().saturating_sub(10)..).unwrap_or_default().join("\n")
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 #[cfg(test)]

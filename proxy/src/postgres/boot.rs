@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
-use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use super::home::Home;
 use super::stale;
 use super::watchdog::{POLL, Watched};
 use super::{Options, USER, connect_options};
+use crate::free_port::free_port;
 
 /// How much of a program's output an error shows.
 const TAIL_BYTES: u64 = 4096;
@@ -37,7 +37,7 @@ pub(super) async fn boot(
     loop {
         let log = home.open_log()?;
         let before = log.metadata().map(|metadata| metadata.len()).unwrap_or_default();
-        let port = free_port()?;
+        let port = free_port().map_err(PostgresError::folder("bind a port on", Path::new("127.0.0.1")))?;
         let remove = options.remove_at_end.then(|| home.folder());
         let program = installation.bin.join("postgres");
         let mut watched = Watched::spawn(&program, arguments(home, options, port), home.account(), log, remove)?;
@@ -102,12 +102,6 @@ fn arguments(home: &Home, options: &Options, port: u16) -> Vec<OsString> {
         arguments.extend(["-c".into(), setting.into()]);
     }
     arguments
-}
-
-/// A port that nobody has just now.
-pub(super) fn free_port() -> Result<u16, PostgresError> {
-    let bound = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    bound.map(|address| address.port()).map_err(PostgresError::folder("bind a port on", Path::new("127.0.0.1")))
 }
 
 /// Waits until Postgres answers (true) or has ended (false).

@@ -73,7 +73,7 @@ async fn a_postgres_that_an_earlier_run_left_running_is_stopped_first() {
     let account = server.home.account().cloned();
     server.stop().await.unwrap();
 
-    let port = boot::free_port().unwrap();
+    let port = crate::free_port::free_port().unwrap();
     let mut orphan = watchdog::command(program, account.as_ref())
         .arg("-D")
         .arg(&data)

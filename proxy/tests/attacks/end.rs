@@ -1,6 +1,6 @@
 //! The end of a real process, in the middle of transfers.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ impl World {
         let database = testing::database().await.unwrap();
         let registry = Registry::open(folder.path(), Options::default()).unwrap();
         let server = Server::start(registry, "127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = zas_proxy::free_port::free_port().unwrap();
         let text = toml::to_string(&json!({
             "listen": {"address": format!("127.0.0.1:{port}")},
             "database": {"url": database.url()},

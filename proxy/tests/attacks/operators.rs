@@ -54,7 +54,7 @@ async fn nobody_is_told_anything_but_what_probes_tell_without_the_right_to_it() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operators_address_answers_probes_and_metrics_and_nothing_else() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = zas_proxy::free_port::free_port().unwrap();
     let sidecar = Sidecar::start(|config| config.listen.metrics_address = Some(format!("127.0.0.1:{port}"))).await;
     let client = Client::new(format!("http://127.0.0.1:{port}"), None);
     for path in ["/-/livez", "/-/readyz", "/-/metrics"] {

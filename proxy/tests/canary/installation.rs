@@ -1,10 +1,10 @@
 //! A service with all that it talks to, each with marked secrets.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use zas_proxy::free_port::free_port;
 use zas_proxy::identity::testing::MockIssuer;
 use zas_proxy::postgres::testing::{self, TestDatabase};
 use zas_registry::{Faults, Options, Registry, Server};
@@ -144,7 +144,7 @@ struct Made {
 
 impl Made {
     fn new(folder: &Path, protocol: Protocol) -> Self {
-        let port = free_port();
+        let port = free_port().unwrap();
         let mut made = Self { port, secrets: Vec::new(), certificate: None, rest: json!({}) };
         made.rest = json!({"listen": {"address": format!("127.0.0.1:{port}")}});
         let key = zas_proxy::audit::note::generate_key().unwrap();
@@ -194,10 +194,6 @@ impl Made {
         whole["access_keys"] = json!([{"id": ROOT, "secret": secret}]);
         toml::to_string(&whole).unwrap()
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn webhook(format: &'static str, receiver: &Collector, made: &mut Made) -> Value {
