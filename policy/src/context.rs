@@ -1,7 +1,7 @@
 //! What a request asks, and where the values of condition keys are found.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use smallvec::{SmallVec, smallvec};
 
@@ -93,6 +93,7 @@ pub(crate) struct Scope<'a> {
     unknown: RefCell<SmallVec<[Key; 0]>>,
     /// Whether notes are taken: they allocate, and only a refusal needs them.
     takes_notes: bool,
+    left_out: Cell<bool>,
 }
 
 /// The most keys that are noted.
@@ -100,7 +101,13 @@ const NOTES: usize = 16;
 
 impl<'a> Scope<'a> {
     pub(crate) fn new(request: Request<'a>, takes_notes: bool) -> Self {
-        Self { request, missing: RefCell::default(), unknown: RefCell::default(), takes_notes }
+        Self {
+            request,
+            missing: RefCell::default(),
+            unknown: RefCell::default(),
+            takes_notes,
+            left_out: Cell::new(false),
+        }
     }
 
     pub(crate) fn find(&self, key: &Key) -> Found<'a> {
@@ -122,15 +129,24 @@ impl<'a> Scope<'a> {
     }
 
     fn note(&self, notes: &RefCell<SmallVec<[Key; 0]>>, key: &Key) {
+        if !self.takes_notes {
+            self.left_out.set(true);
+            return;
+        }
         let mut notes = notes.borrow_mut();
-        if self.takes_notes && notes.len() < NOTES && !notes.contains(key) {
+        if notes.len() < NOTES && !notes.contains(key) {
             notes.push(key.clone());
         }
     }
 
+    /// Whether there was something to note, and no notes were taken.
+    pub(crate) fn left_notes_out(&self) -> bool {
+        self.left_out.get()
+    }
+
     /// The keys that were missing, and those that were unknown.
-    pub(crate) fn into_notes(self) -> (Vec<Key>, Vec<Key>) {
-        (self.missing.into_inner().into_vec(), self.unknown.into_inner().into_vec())
+    pub(crate) fn take_notes(&self) -> (Vec<Key>, Vec<Key>) {
+        (self.missing.take().into_vec(), self.unknown.take().into_vec())
     }
 }
 

@@ -74,8 +74,12 @@ impl PolicySet {
             return decision;
         }
         let policies = self.concerning(request.principal, request.resource);
-        let decision = weigh(request, &policies, false);
-        if decision.is_allowed() { decision } else { weigh(request, &policies, true) }
+        let scope = Scope::new(*request, false);
+        let decision = weigh(&scope, &policies);
+        if decision.is_allowed() || !scope.left_notes_out() {
+            return decision;
+        }
+        weigh(&Scope::new(*request, true), &policies)
     }
 
     /// Decides whether a role may be taken; `None` where there is no such role.
@@ -92,15 +96,15 @@ impl PolicySet {
         let attached = self.concerning(request.principal, request.resource);
         let denied = attached.iter().copied().chain([trust]).chain(request.narrowed_by.iter().copied());
         if let Some(denial) = denial(denied, &scope, name.as_str()) {
-            return Some(with_notes(denial, scope));
+            return Some(with_notes(denial, &scope));
         }
         let allows = |policy: &&Policy| policy.first(Effect::Allow, &scope, name.as_str()).is_some();
         let decision = match trust.first(Effect::Allow, &scope, name.as_str()) {
             Some(_) if !request.narrowed_by.iter().all(allows) => {
-                with_notes(Decision::new(Effect::Deny, Reason::NotWithinNarrowerPolicy), scope)
+                with_notes(Decision::new(Effect::Deny, Reason::NotWithinNarrowerPolicy), &scope)
             }
             Some((statement, _)) => by(Effect::Allow, Reason::StatementAllows, smallvec![statement]),
-            None => with_notes(Decision::new(Effect::Deny, Reason::NoStatementAllows), scope),
+            None => with_notes(Decision::new(Effect::Deny, Reason::NoStatementAllows), &scope),
         };
         Some(decision)
     }
@@ -222,14 +226,14 @@ fn without_policies(request: &Request<'_>) -> Option<Decision> {
     }
 }
 
-fn weigh(request: &Request<'_>, policies: &[&Policy], takes_notes: bool) -> Decision {
-    let scope = Scope::new(*request, takes_notes);
+fn weigh(scope: &Scope<'_>, policies: &[&Policy]) -> Decision {
+    let request = &scope.request;
     let name = ResourceName::new(request.action, request.resource);
     let everything = policies.iter().chain(request.narrowed_by).copied();
-    if let Some(denial) = denial(everything, &scope, name.as_str()) {
+    if let Some(denial) = denial(everything, scope, name.as_str()) {
         return with_notes(denial, scope);
     }
-    let allows = |policy: &&Policy| policy.first(Effect::Allow, &scope, name.as_str()).map(|(statement, _)| statement);
+    let allows = |policy: &&Policy| policy.first(Effect::Allow, scope, name.as_str()).map(|(statement, _)| statement);
     let Some(allowing) = policies.iter().find_map(allows) else {
         return with_notes(Decision::new(Effect::Deny, Reason::NoStatementAllows), scope);
     };
@@ -242,7 +246,7 @@ fn weigh(request: &Request<'_>, policies: &[&Policy], takes_notes: bool) -> Deci
     }
     let mut decision = by(Effect::Allow, Reason::StatementAllows, statements);
     for policy in policies.iter().chain(request.narrowed_by) {
-        for (statement, matched) in policy.audited(&scope, name.as_str()) {
+        for (statement, matched) in policy.audited(scope, name.as_str()) {
             decision.is_open |= matched == Match::Unknown;
             decision.audited.push(statement);
         }
@@ -267,8 +271,8 @@ fn by(effect: Effect, reason: Reason, statements: SmallVec<[StatementRef; 2]>) -
     Decision { statements, ..Decision::new(effect, reason) }
 }
 
-fn with_notes(mut decision: Decision, scope: Scope<'_>) -> Decision {
-    (decision.missing, decision.unknown) = scope.into_notes();
+fn with_notes(mut decision: Decision, scope: &Scope<'_>) -> Decision {
+    (decision.missing, decision.unknown) = scope.take_notes();
     // What surely denies, nothing that is still to be learned can undo.
     decision.is_open =
         decision.reason != Reason::StatementDenies && decision.unknown.iter().any(|key| key.name.is_evidence());
