@@ -23,6 +23,7 @@ use crate::s3::{Budget, FullBuckets};
 use crate::store::Store;
 use crate::supply_chain::evidence::EvidenceIndex;
 use crate::supply_chain::keys::SigningKeys;
+use crate::supply_chain::signing::LegacyTags;
 use crate::supply_chain::trust::TrustStore;
 
 /// Everything that requests share.
@@ -60,8 +61,8 @@ pub struct App {
     pub documents: Budget,
     /// Turns at checking signatures and documents of artifacts, each on a thread.
     pub judging: Arc<Semaphore>,
-    /// Held while a tag of legacy signatures is moved: each time the manifest that it names is read, added to and put back.
-    pub legacy_tags: tokio::sync::Mutex<()>,
+    /// Turns at moving the tags of legacy signatures.
+    pub legacy_tags: LegacyTags,
     /// Bytes that were sent for what refers to objects, and that nothing names yet.
     pub unnamed: Unnamed,
     /// Memory for bodies that are held whole before they are stored.
@@ -127,7 +128,7 @@ impl App {
             evidence,
             documents,
             judging,
-            legacy_tags: tokio::sync::Mutex::default(),
+            legacy_tags: LegacyTags::new(),
             unnamed: Unnamed::new(),
             buffers,
             full_buckets: FullBuckets::new(),

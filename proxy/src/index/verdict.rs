@@ -150,16 +150,19 @@ const CLAIM: &str = "
     FROM sbom_scopes AS s
     WHERE s.id = v.scope_id AND (v.held_until IS NULL OR v.held_until <= now()) AND v.id = (
         SELECT due.id FROM (
-            (SELECT id FROM verdicts WHERE told_at IS NOT NULL AND (held_until IS NULL OR held_until <= now())
-             ORDER BY told_at LIMIT 1)
+            SELECT * FROM (
+                SELECT id FROM verdicts WHERE told_at IS NOT NULL AND (held_until IS NULL OR held_until <= now())
+                ORDER BY told_at LIMIT 1 FOR UPDATE SKIP LOCKED) AS told
             UNION ALL
-            (SELECT id FROM verdicts WHERE passed AND trust_revision < (SELECT revision FROM trust_revision)
-               AND (held_until IS NULL OR held_until <= now())
-             ORDER BY trust_revision LIMIT 1)
+            SELECT * FROM (
+                SELECT id FROM verdicts WHERE passed AND trust_revision < (SELECT revision FROM trust_revision)
+                  AND (held_until IS NULL OR held_until <= now())
+                ORDER BY trust_revision LIMIT 1 FOR UPDATE SKIP LOCKED) AS of_older_trust
             UNION ALL
-            (SELECT id FROM verdicts WHERE passed AND valid_until IS NOT NULL AND valid_until <= now()
-               AND (held_until IS NULL OR held_until <= now())
-             ORDER BY valid_until LIMIT 1)
+            SELECT * FROM (
+                SELECT id FROM verdicts WHERE passed AND valid_until IS NOT NULL AND valid_until <= now()
+                  AND (held_until IS NULL OR held_until <= now())
+                ORDER BY valid_until LIMIT 1 FOR UPDATE SKIP LOCKED) AS timed_out
         ) AS due LIMIT 1
     )
     RETURNING v.id, s.kind AS scope_kind, s.name AS scope_name, v.key, v.subject, v.policy, v.host, v.attempts";

@@ -19,6 +19,7 @@ use time::OffsetDateTime;
 
 pub use form::Form;
 pub(in crate::supply_chain) use form::has_only_legacy;
+pub use legacy::LegacyTags;
 pub use rules::{RuleSigner, TASK};
 pub use submitted::{Submitted, attach_submitted};
 pub(crate) use verdict::sign_verdict;

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio::sync::{Mutex, MutexGuard};
+
 use super::{Form, Made};
 use crate::app::App;
 use crate::authz::Permit;
@@ -24,6 +26,33 @@ const ATTEMPTS: u32 = 5;
 
 /// The annotation that says what a statement's predicate is (cosign, "Attestation Specification").
 const PREDICATE_TYPE: &str = "predicateType";
+
+/// How many artifacts can be added to at the same time.
+const STRIPES: usize = 64;
+
+/// Turns at adding to what the tags of artifacts name: those of one artifact are taken one after the other.
+#[derive(Debug)]
+pub struct LegacyTags([Mutex<()>; STRIPES]);
+
+impl LegacyTags {
+    /// With every turn free.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(std::array::from_fn(|_| Mutex::new(())))
+    }
+
+    /// Waits for the turn of an artifact. None is ever waited for by one who holds another.
+    async fn turn(&self, artifact: &Digest) -> Option<MutexGuard<'_, ()>> {
+        let stripe = artifact.as_bytes().first().map_or(0, |first| usize::from(*first) % STRIPES);
+        Some(self.0.get(stripe)?.lock().await)
+    }
+}
+
+impl Default for LegacyTags {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// Adds an envelope to what the tag `.att` names.
 pub(super) async fn append_envelope(
@@ -53,7 +82,7 @@ pub(super) async fn append(
     note: &str,
 ) -> Result<Made> {
     let tag = legacy_tag(&artifact.digest, end);
-    let _turn = app.legacy_tags.lock().await;
+    let _turn = app.legacy_tags.turn(&artifact.digest).await;
     for _ in 0..ATTEMPTS {
         let existing = manifest_of(app, artifact, &tag).await?;
         let added = append_legacy(existing.as_deref(), layer)?;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{join, join_all};
 use metrics::counter;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,9 @@ use crate::telemetry::names;
 
 /// What the service calls itself on record when it does this (`user/system/verdicts`).
 pub const TASK: &str = "verdicts";
+
+/// How many one replica makes anew at the same time.
+const AT_ONCE: usize = 4;
 
 /// How long nobody else makes a verdict anew that somebody makes.
 const LEASE: Duration = Duration::from_secs(300);
@@ -51,11 +55,11 @@ impl Upkeep {
     pub async fn run(&self, stop: CancellationToken) {
         let refresh = async {
             if self.0.config.supply_chain.refresh_verdicts {
-                self.refresh().await;
+                join_all((0..AT_ONCE).map(|_| self.refresh())).await;
             }
         };
         tokio::select! {
-            _ = futures::future::join(refresh, self.clear()) => {}
+            _ = join(refresh, self.clear()) => {}
             () = stop.cancelled() => {}
         }
     }
