@@ -191,7 +191,10 @@ async fn a_verdict_counts_while_policy_trust_and_time_are_what_they_were() {
     world.index.store_verdict(NewVerdict { valid_until: until, ..again.verdict() }).await.unwrap();
     assert_eq!(world.passed().await, ["release"]);
     let later = again.now + Span::HOUR;
-    assert!(world.index.passed_policies(&bucket(), &subject(), later).await.unwrap().current.is_empty(), "its time is over");
+    assert!(
+        world.index.passed_policies(&bucket(), &subject(), later).await.unwrap().current.is_empty(),
+        "its time is over"
+    );
     // One that has failed.
     world.index.store_verdict(NewVerdict { passed: false, ..again.verdict() }).await.unwrap();
     assert_eq!(world.passed_and_lapsed().await, PassedPolicies::default());
@@ -239,8 +242,9 @@ async fn what_refers_to_an_object_tells_its_verdicts_by_itself() {
     world.verification_policy("release", POLICY).await;
     let object = world.put("k", "hello").await.oci_digest.unwrap();
     let made = Made { subject: object, ..Made::new(&world).await };
-    let passed =
-        async || world.index.passed_policies(&bucket(), &object, OffsetDateTime::now_utc()).await.unwrap().current.len();
+    let passed = async || {
+        world.index.passed_policies(&bucket(), &object, OffsetDateTime::now_utc()).await.unwrap().current.len()
+    };
     let told = async || {
         let now = OffsetDateTime::now_utc();
         world.index.verdict(&bucket(), "k", &object, "release", now).await.unwrap().unwrap().told_at.is_some()
