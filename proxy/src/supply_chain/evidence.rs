@@ -6,6 +6,7 @@
 //! found then. What else is found by walking through the registry now and then ([`crawl`]).
 //! What does not live here: what a piece means (`facts`), who may read what (`authz`), the rows (`index/evidence.rs`).
 
+mod content;
 mod crawl;
 mod fresh;
 mod gated;
@@ -31,6 +32,7 @@ use crate::error::Result;
 use crate::index::SbomScope;
 use crate::supply_chain::facts::{Facts, Judge, Known};
 
+pub use content::check_bytes;
 use fresh::Fresh;
 pub use gated::{KeyedObject, KnownArtifact};
 use in_passing::InPassing;
