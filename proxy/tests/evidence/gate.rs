@@ -333,6 +333,31 @@ async fn in_audit_nobody_waits_for_an_artifact_that_nobody_has_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_audit_nobody_waits_for_the_digest_of_an_object_that_came_in_parts() {
+    let world = World::with(|config| {
+        config.supply_chain.gate = GateMode::Audit;
+        config.artifacts.digest_in_background = false;
+    })
+    .await;
+    let begun = world.ask(MAKER, Ask::post("/prod/app?uploads")).await.expect(200);
+    let (id, mut parts) = (begun.element("UploadId"), String::new());
+    for (number, bytes) in [(1, "a".repeat(5 << 20)), (2, "b".to_owned())] {
+        let put = Ask::put(format!("/prod/app?partNumber={number}&uploadId={id}")).body(bytes);
+        let put = world.ask(MAKER, put).await.expect(200);
+        let tag = put.header("etag");
+        parts += &format!("<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>");
+    }
+    let complete = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
+    world.ask(MAKER, Ask::post(format!("/prod/app?uploadId={id}")).body(complete)).await.expect(200);
+    world.rule(&only_signed()).await;
+    let answer = world.ask(READER, get("/prod/app")).await.expect(200);
+    noted(&world, &answer, "would be denied by readers#OnlySigned (unknown)").await;
+    let waiting = "SELECT count(*) FROM undigested_objects";
+    let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&world.sidecar.pool).await.unwrap();
+    assert_eq!(waiting, 1, "nobody has read it for that");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_rule_can_be_watched_before_it_counts_and_all_of_them_switched_off() {
     let world = World::new().await;
     world.put("app", "bytes").await;
