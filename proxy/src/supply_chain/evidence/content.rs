@@ -16,7 +16,7 @@ const KEYS: u32 = 1000;
 /// Objects of which it is asked what is known.
 const OBJECTS: usize = 16;
 
-/// Refuses bytes that are those of objects of the bucket which rules about artifacts keep from the caller, whatever they are come by. One
+/// Refuses bytes that are those of objects of the bucket which rules about artifacts keep from the caller, however they are come by. One
 /// such object that may be read is enough. Where no rule about artifacts is about any of them, nothing is refused: whoever asks has a right
 /// to what names them.
 ///
