@@ -63,6 +63,8 @@ pub struct Decision {
     pub unknown: Vec<Key>,
     /// Of a permission: statements that would have denied, and are only put on record (`"Mode": "Audit"`, [`Gate::Audit`](crate::Gate)).
     pub audited: SmallVec<[StatementRef; 1]>,
+    /// Those of [`audited`](Self::audited) that may have denied: it depends on a key whose value cannot be told.
+    pub unsure: SmallVec<[StatementRef; 1]>,
     /// Whether it could come out otherwise, or name other statements, if what is said of the artifact were known.
     pub is_open: bool,
 }
@@ -78,6 +80,7 @@ impl Decision {
             missing: Vec::new(),
             unknown: Vec::new(),
             audited: SmallVec::new(),
+            unsure: SmallVec::new(),
             is_open: false,
         }
     }

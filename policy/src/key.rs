@@ -156,6 +156,8 @@ keys! {
     VulnCritical => "zas:VulnCritical", Artifact;
     /// How many days old the newest scan is.
     VulnAgeDays => "zas:VulnAgeDays", Artifact;
+    /// The verification policies that the artifact passes by a verdict that counts.
+    PassedPolicies => "zas:PassedPolicies", Artifact, Several;
     /// Whether the tag can no longer be moved.
     Immutable => "zas:Immutable", Artifact;
 }

@@ -10,7 +10,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::builtin;
 use crate::context::{Request, Scope};
 use crate::decision::{Decision, Effect, Reason, StatementRef};
-use crate::document::{Match, Policy};
+use crate::document::{Match, Policy, Statement};
 use crate::key::KeyName;
 use crate::resource::ResourceName;
 use crate::{Action, Identity, Principal, Resource};
@@ -121,6 +121,17 @@ impl PolicySet {
         keys.sort_unstable();
         keys.dedup();
         keys
+    }
+
+    /// Whether a statement that is about a request's action asks for a key, of the policies that concern the request; whatever else it asks.
+    #[must_use]
+    pub fn asks_for(&self, request: &Request<'_>, key: KeyName) -> bool {
+        let policies = self.concerning(request.principal, request.resource);
+        let asks = |statement: &Statement| {
+            statement.actions.contains(request.action)
+                && statement.conditions.iter().any(|condition| condition.key.name == key)
+        };
+        policies.iter().chain(request.narrowed_by).any(|policy| policy.statements.iter().any(asks))
     }
 
     /// A policy by its name.
@@ -247,7 +258,10 @@ fn weigh(scope: &Scope<'_>, policies: &[&Policy]) -> Decision {
     let mut decision = by(Effect::Allow, Reason::StatementAllows, statements);
     for policy in policies.iter().chain(request.narrowed_by) {
         for (statement, matched) in policy.audited(scope, name.as_str()) {
-            decision.is_open |= matched == Match::Unknown;
+            if matched == Match::Unknown {
+                decision.is_open = true;
+                decision.unsure.push(statement.clone());
+            }
             decision.audited.push(statement);
         }
     }

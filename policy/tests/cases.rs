@@ -137,6 +137,7 @@ fn check(set: &PolicySet, case: &Value) {
     };
     listed(decision.statements.iter().map(ToString::to_string).collect(), "statements");
     listed(decision.audited.iter().map(ToString::to_string).collect(), "audited");
+    listed(decision.unsure.iter().map(ToString::to_string).collect(), "unsure");
     listed(decision.missing.iter().map(ToString::to_string).collect(), "missing");
     listed(decision.unknown.iter().map(ToString::to_string).collect(), "unknown");
     if let Some(expected) = case["is_open"].as_bool() {

@@ -260,6 +260,33 @@ fn what_a_statement_asks_of_an_artifact_is_told() {
 }
 
 #[test]
+fn a_key_is_asked_for_by_whatever_concerns_the_request() {
+    let policy = identity(
+        r#"{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"},
+           {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*",
+            "Condition": {"ForAllValues:StringNotEquals": {"zas:PassedPolicies": "release"}}}"#,
+    );
+    let set = PolicySet::builder()
+        .policy(Policy::parse(Kind::Identity, "p", &policy).unwrap())
+        .attach("p", Target::User("alice".into()))
+        .build();
+    let resource = zas_policy::Resource::object("b", "x");
+    let asks = |user: &str, action, narrowed_by: &[&Policy], key| {
+        let principal = Principal::identity(Identity { name: user.into(), ..Identity::default() });
+        let request =
+            zas_policy::Request { principal: &principal, action, resource: &resource, context: &Empty, narrowed_by };
+        set.asks_for(&request, key)
+    };
+    let passed = zas_policy::KeyName::PassedPolicies;
+    assert!(asks("alice", zas_policy::Action::GetObject, &[], passed));
+    assert!(!asks("alice", zas_policy::Action::GetObject, &[], zas_policy::KeyName::Signed), "another key");
+    assert!(!asks("alice", zas_policy::Action::PutObject, &[], passed), "another action");
+    assert!(!asks("bob", zas_policy::Action::GetObject, &[], passed), "another's policy");
+    let session = Policy::parse(Kind::Session, "session", &policy).unwrap();
+    assert!(asks("bob", zas_policy::Action::GetObject, &[&session], passed));
+}
+
+#[test]
 fn allowing_allocates_nothing() {
     let policy = identity(
         r#"{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "b/${aws:username}/*",

@@ -88,7 +88,8 @@ impl Permit {
         self.gated
     }
 
-    /// The statements that would have denied it, and are only put on record.
+    /// The statements that would have denied it, and are only put on record; behind those of which that cannot be told stands
+    /// `(unknown)`.
     #[must_use]
     pub fn audited(&self) -> &[String] {
         &self.audited

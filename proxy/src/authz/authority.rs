@@ -78,7 +78,7 @@ impl Authority {
                 rates.check_principal(principal, caller.address(), action)?;
             }
             tracing::trace!(%principal, %action, %resource, reason = %decision.reason, "allowed");
-            let audited: Vec<String> = decision.audited.iter().map(ToString::to_string).collect();
+            let audited = audited(decision);
             if !audited.is_empty() {
                 tracing::info!(%principal, %action, %resource, rules = ?audited, "a rule that is audited would have denied it");
             }
@@ -133,6 +133,16 @@ impl Authority {
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         let request = Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by };
         self.policies.latest().evidence_asked_for(&request, statement)
+    }
+
+    /// Whether a policy that concerns the request asks for a key.
+    pub(super) fn asks_for(&self, caller: &Caller, action: Action, resource: &Resource, key: KeyName) -> bool {
+        let principal = caller.principal();
+        let context = self.known(caller, Shown::Nothing);
+        let narrower = self.narrower.of(principal);
+        let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
+        let request = Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by };
+        self.policies.latest().asks_for(&request, key)
     }
 
     /// Each denial has its record, so that somebody who asks for nothing else would fill the log: beyond the rate they are told to
@@ -342,6 +352,15 @@ impl Authority {
 fn decided(decision: &Decision) -> Decided {
     let statements = decision.statements.iter().map(ToString::to_string).collect();
     Decided { allowed: decision.is_allowed(), statements }
+}
+
+/// The statements that are only put on record, for the record: those of which it cannot be told are said to be so.
+fn audited(decision: &Decision) -> Vec<String> {
+    let said = |statement: &StatementRef| {
+        let unknown = if decision.unsure.contains(statement) { " (unknown)" } else { "" };
+        format!("{statement}{unknown}")
+    };
+    decision.audited.iter().map(said).collect()
 }
 
 /// The service itself, at a task.

@@ -135,15 +135,6 @@ const LIST: &str = verdicts!(
     "s.kind = $2 AND s.name = $3 AND v.subject = $4 AND v.key = $5 AND v.policy > $6 ORDER BY v.policy LIMIT $7"
 );
 
-const PASSED: &str = "
-    SELECT DISTINCT v.policy
-    FROM sbom_scopes AS s JOIN verdicts AS v ON v.scope_id = s.id
-    JOIN verification_policies AS p ON p.name = v.policy AND p.digest = v.policy_digest
-    JOIN trust_revision AS t ON t.revision = v.trust_revision
-    WHERE s.kind = $1 AND s.name = $2 AND v.subject = $3 AND v.passed AND NOT v.is_withdrawn
-      AND COALESCE(v.valid_until > $4, true)
-    ORDER BY v.policy";
-
 /// Whoever ends without a word leaves it to others when its lease ends. Three reasons, each with an index of its own.
 const CLAIM: &str = "
     UPDATE verdicts AS v SET held_until = clock_timestamp() + make_interval(secs => $1), attempts = v.attempts + 1
@@ -360,28 +351,6 @@ impl Index {
             .await?;
         let (rows, more) = cut(rows, limit);
         Ok((rows.into_iter().map(Row::into_verdict).collect::<Result<_>>()?, more))
-    }
-
-    /// The names of the verification policies that an artifact passes, by verdicts that count at `now`: of this very text of the policy,
-    /// with whom we believe now, and resting on nothing that was removed. In one round trip.
-    /// # Errors
-    /// `IndexUnavailable`.
-    pub async fn passed_policies(
-        &self,
-        scope: &SbomScope,
-        subject: &Digest,
-        now: OffsetDateTime,
-    ) -> Result<Vec<String>> {
-        let rows: Vec<(String,)> = self
-            .fetch_all(|| {
-                sqlx::query_as(PASSED)
-                    .bind(scope.kind.as_str())
-                    .bind(&scope.name)
-                    .bind(subject.as_bytes().as_slice())
-                    .bind(now)
-            })
-            .await?;
-        Ok(rows.into_iter().map(|(name,)| name).collect())
     }
 
     /// Takes a verdict that is to be made anew, for `lease`.

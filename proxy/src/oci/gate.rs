@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::authz::{Artifact, Caller, Gated, LookUp, Permit};
 use crate::digest::Digest;
 use crate::error::{Code, Result};
-use crate::index::{SbomScope, ScopeKind};
+use crate::index::{PassedPolicies, SbomScope, ScopeKind};
 use crate::supply_chain::evidence::KnownArtifact;
 use crate::supply_chain::facts::Facts;
 use crate::supply_chain::referrer::ReferrerTag;
@@ -76,6 +76,10 @@ impl<'a> Pulled<'a> {
         Ok(*self.found.get_or_init(|| found))
     }
 
+    fn scope(&self) -> SbomScope {
+        SbomScope { kind: ScopeKind::Repository, name: self.name.as_str().to_owned() }
+    }
+
     /// Whether it is asked for as clients ask for what refers to something.
     fn is_looked_for(&self) -> bool {
         match self.reference {
@@ -97,10 +101,14 @@ impl Artifact for Pulled<'_> {
         if self.is_list(manifest) {
             return Ok(None);
         }
-        let scope = SbomScope { kind: ScopeKind::Repository, name: self.name.as_str().to_owned() };
+        let scope = self.scope();
         let artifact = KnownArtifact { app: self.app, scope: &scope, digest: manifest.digest };
         let known = artifact.facts(look).await?;
         let is_evidence = known.as_ref().is_some_and(|(_, facts)| facts.is_evidence);
         Ok(known.filter(|_| !(is_evidence && self.is_looked_for())))
+    }
+
+    async fn passed(&self, digest: &Digest) -> Result<PassedPolicies> {
+        KnownArtifact { app: self.app, scope: &self.scope(), digest: *digest }.passed(digest).await
     }
 }

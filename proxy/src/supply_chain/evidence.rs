@@ -6,9 +6,11 @@
 //! found then. What else is found by walking through the registry now and then ([`crawl`]).
 //! What does not live here: what a piece means (`facts`), who may read what (`authz`), the rows (`index/evidence.rs`).
 
+mod content;
 mod crawl;
 mod fresh;
 mod gated;
+mod in_passing;
 mod look;
 mod pushes;
 mod subject;
@@ -30,8 +32,10 @@ use crate::error::Result;
 use crate::index::SbomScope;
 use crate::supply_chain::facts::{Facts, Judge, Known};
 
+pub use content::check_bytes;
 use fresh::Fresh;
 pub use gated::{KeyedObject, KnownArtifact};
+use in_passing::InPassing;
 pub use pushes::Pushing;
 
 /// Artifacts of which is remembered what is known.
@@ -66,6 +70,7 @@ struct Inner {
     /// Counts what was told: what was asked for before may be old.
     told: AtomicU64,
     fresh: Fresh,
+    in_passing: InPassing,
     for_clients: Semaphore,
     /// Wakes a worker of this replica.
     due: Notify,
@@ -87,6 +92,7 @@ impl EvidenceIndex {
             known: Cache::builder().max_capacity(REMEMBERED).time_to_live(KEEP).build(),
             told: AtomicU64::new(0),
             fresh: Fresh::default(),
+            in_passing: InPassing::default(),
             for_clients: Semaphore::new(FOR_CLIENTS),
             due: Notify::new(),
         }))

@@ -24,6 +24,7 @@ pub use scan::Scan;
 
 use crate::config::Builder;
 use crate::digest::Digest;
+use crate::index::PassedPolicies;
 use crate::supply_chain::verify::Verifier;
 
 /// What is known of an artifact.
@@ -46,9 +47,11 @@ pub struct Facts {
     pub vuln_critical: Option<u64>,
     /// When that scan ended.
     pub scanned_at: Option<OffsetDateTime>,
+    /// Which verification policies it has passed; unset: nobody has asked.
+    pub passed: Option<PassedPolicies>,
     /// Whether it holds signatures, attestations and bills of materials, and nothing else.
     pub is_evidence: bool,
-    /// Whether all of this is known. Otherwise what is said here is true, and there may be more.
+    /// Whether all that was attached is known. Otherwise what is said here is true, and there may be more.
     pub complete: bool,
     /// As of when what was attached is known; unset: nobody has looked.
     pub looked_at: Option<OffsetDateTime>,
@@ -89,6 +92,9 @@ impl Facts {
             KeyName::ProvenanceLevel if self.complete => Found::one(self.provenance_level.to_string()),
             KeyName::VulnCritical => self.number(self.vuln_critical.map(|count| count.to_string())),
             KeyName::VulnAgeDays => self.number(self.vuln_age_days(now).map(|days| days.to_string())),
+            KeyName::PassedPolicies => {
+                self.passed.as_ref().map_or(Found::Unknown, |passed| Found::list(&passed.current))
+            }
             _ => Found::Unknown,
         }
     }
@@ -137,5 +143,15 @@ mod tests {
         let scanned = Facts { vuln_critical: Some(3), scanned_at: Some(datetime!(2026-06-01 13:00 UTC)), ..facts };
         assert_eq!(scanned.find(KeyName::VulnCritical, NOW), Found::one("3"));
         assert_eq!(scanned.find(KeyName::VulnAgeDays, NOW), Found::one("9"));
+    }
+
+    #[test]
+    fn a_policy_is_passed_by_a_verdict_that_counts_whatever_else_is_known() {
+        let facts = |passed| Facts { passed, ..Facts::default() };
+        assert_eq!(facts(None).find(KeyName::PassedPolicies, NOW), Found::Unknown, "nobody has asked");
+        let passed = PassedPolicies { current: vec!["release".into()], lapsed: vec!["nightly".into()] };
+        assert_eq!(facts(Some(passed)).find(KeyName::PassedPolicies, NOW), Found::one("release"));
+        let none = facts(Some(PassedPolicies::default()));
+        assert_eq!(none.find(KeyName::PassedPolicies, NOW), Found::list(&[]));
     }
 }

@@ -98,7 +98,7 @@ metrics! {
     EVIDENCE_LOOKS: Counter "zas_evidence_looks_total" ["scope"] "Artifacts that were looked at for what was attached to them, by where they are (bucket, repository).";
     EVIDENCE_SECONDS: Histogram "zas_evidence_look_duration_seconds" [] "Seconds that it took to look at one.";
     SBOMS_INDEXED: Counter "zas_sboms_indexed_total" ["carried"] "Bills of materials that were put into the index, by how they are carried (referrer, statement, attestation).";
-    GATE_DECISIONS: Counter "zas_gate_decisions_total" ["outcome"] "Requests that depended on what is said of an artifact, by outcome (allowed, audited, denied, unknown).";
+    GATE_DECISIONS: Counter "zas_gate_decisions_total" ["outcome"] "Requests that depended on what is said of an artifact, by outcome (allowed, audited, audited_unknown, denied, unknown).";
 
     // --- directories of issuers
     DIRECTORY_ROUNDS: Counter "zas_directory_rounds_total" ["issuer", "outcome"] "Rounds over the people of an issuer who own access keys or sessions, by outcome (ok, incomplete, refused, error).";

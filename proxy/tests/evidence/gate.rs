@@ -1,8 +1,9 @@
 //! Rules about artifacts, at both doors.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use zas_proxy::config::{Builder, GateMode};
-use zas_proxy::supply_chain::manifest::{Descriptor, MANIFEST, legacy_tag};
+use zas_proxy::digest::Digest;
+use zas_proxy::supply_chain::manifest::{Descriptor, MANIFEST, document_referrer, legacy_tag};
 
 use super::ask::{Answer, Ask};
 use super::world::{
@@ -52,6 +53,47 @@ async fn nothing_unsigned_leaves_a_bucket_at_either_door_and_what_is_signed_does
     assert_eq!(world.ask(READER, get("/prod/app")).await.status, 200, "the same bytes keep their signature");
     world.revoke("ci", &pair).await;
     assert_eq!(at_both_doors(&world, "app", "bytes of the app").await, [403, 403, 403, 403], "a key that was revoked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bytes_of_an_object_that_is_kept_back_are_had_through_nothing_that_names_them() {
+    let world = World::new().await;
+    let pair = world.key("ci").await;
+    let (kept, bytes) = (world.put("linux/app", "bytes of the app").await, b"bytes of the app");
+    let other = world.put("notes", "notes").await;
+    world.attach("s3/prod", &signature(&pair, &object(&other))).await;
+    world.rule(&only_signed()).await;
+    // Whoever may read it names its bytes as what they are not: beside itself, and beside an object that may leave.
+    let mut naming = Vec::new();
+    for subject in [&kept, &other] {
+        let named = document_referrer(&object(subject), "application/vnd.cyclonedx+json", bytes, "sbom.json").unwrap();
+        let (text, digest) = (std::str::from_utf8(&named.manifest).unwrap(), Digest::of(&named.manifest));
+        world.manifest("s3/prod", &digest.to_string(), MANIFEST, text).await;
+        world.ask(READER, get(format!("/v2/s3/prod/manifests/{digest}"))).await.expect(200);
+        naming.push(digest);
+    }
+    let by_rest =
+        |digest: &Digest, key: &str| get(format!("{API}/artifacts/attestations/{digest}?artifact=s3://prod/{key}"));
+    let ways = || {
+        let blob = |folder: &str| get(format!("/v2/s3/prod{folder}/blobs/{}", Digest::of(bytes)));
+        let blobs = ["", "/linux", "/elsewhere"].map(blob).into_iter();
+        blobs.chain([by_rest(&naming[0], "linux/app"), by_rest(&naming[1], "notes")])
+    };
+    for way in ways() {
+        let path = format!("{way:?}");
+        let answer = world.ask(READER, way).await;
+        assert!(answer.status == 403 && !answer.body.contains("bytes of the app"), "{path}: {}", answer.body);
+        assert!(answer.body.contains("readers#OnlySigned"), "{path}: {}", answer.body);
+    }
+    world.ask(MAKER, get(format!("/v2/s3/prod/elsewhere/blobs/{}", Digest::of(bytes)))).await.expect(200);
+    let signed = signature(&pair, &object(&kept));
+    world.attach("s3/prod", &signed).await;
+    for blob in &signed.blobs {
+        world.ask(READER, get(format!("/v2/s3/prod/elsewhere/blobs/{}", Digest::of(blob)))).await.expect(200);
+    }
+    for way in ways() {
+        world.ask(READER, way).await.expect(200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,14 +300,61 @@ async fn in_audit_nothing_is_refused_and_the_record_says_what_would_have_been() 
     world.rule(&only_signed()).await;
     for path in ["/prod/app", "/v2/prod/app/manifests/v1", "/v2/s3/prod/manifests/app"] {
         let answer = world.ask(READER, get(path)).await.expect(200);
-        let id = answer.header("x-request-id").to_owned();
+        noted(&world, &answer, "would be denied by readers#OnlySigned").await;
+        // Nobody waits until it was looked at; whoever comes later finds what was found.
         world
-            .until("the record of a read", async || {
-                let records = world.sidecar.records(&id).await;
+            .until("it was looked at", async || {
+                let answer = world.ask(READER, get(path)).await.expect(200);
+                let records = world.sidecar.records(answer.header("x-request-id")).await;
                 records.iter().any(|record| record["note"] == "would be denied by readers#OnlySigned")
             })
             .await;
     }
+}
+
+/// Waits for the record of a read whose note begins so.
+async fn noted(world: &World, answer: &Answer, note: &str) {
+    let id = answer.header("x-request-id").to_owned();
+    let begins_so = |record: &Value| record["note"].as_str().is_some_and(|said| said.starts_with(note));
+    world.until("the record of a read", async || world.sidecar.records(&id).await.iter().any(begins_so)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_audit_nobody_waits_for_an_artifact_that_nobody_has_looked_at() {
+    let world = World::with(|config| {
+        config.supply_chain.gate = GateMode::Audit;
+        config.supply_chain.index_evidence = false;
+    })
+    .await;
+    world.put("app", "bytes").await;
+    world.rule(&only_signed()).await;
+    let answer = world.ask(READER, get("/prod/app")).await.expect(200);
+    noted(&world, &answer, "would be denied by readers#OnlySigned (unknown)").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_audit_nobody_waits_for_the_digest_of_an_object_that_came_in_parts() {
+    let world = World::with(|config| {
+        config.supply_chain.gate = GateMode::Audit;
+        config.artifacts.digest_in_background = false;
+    })
+    .await;
+    let begun = world.ask(MAKER, Ask::post("/prod/app?uploads")).await.expect(200);
+    let (id, mut parts) = (begun.element("UploadId"), String::new());
+    for (number, bytes) in [(1, "a".repeat(5 << 20)), (2, "b".to_owned())] {
+        let put = Ask::put(format!("/prod/app?partNumber={number}&uploadId={id}")).body(bytes);
+        let put = world.ask(MAKER, put).await.expect(200);
+        let tag = put.header("etag");
+        parts += &format!("<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>");
+    }
+    let complete = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
+    world.ask(MAKER, Ask::post(format!("/prod/app?uploadId={id}")).body(complete)).await.expect(200);
+    world.rule(&only_signed()).await;
+    let answer = world.ask(READER, get("/prod/app")).await.expect(200);
+    noted(&world, &answer, "would be denied by readers#OnlySigned (unknown)").await;
+    let waiting = "SELECT count(*) FROM undigested_objects";
+    let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&world.sidecar.pool).await.unwrap();
+    assert_eq!(waiting, 1, "nobody has read it for that");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@
 mod ask;
 mod changes;
 mod evidence;
+mod gate;
 mod queue;
 #[path = "../support/sidecar.rs"]
 mod sidecar;

@@ -128,7 +128,7 @@ impl World {
     pub(crate) async fn passed(&self, artifact: &str) -> Vec<String> {
         let artifact = self.resolved(artifact).await;
         let now = time::OffsetDateTime::now_utc();
-        self.sidecar.app.index.passed_policies(&artifact.scope(), &artifact.digest, now).await.unwrap()
+        self.sidecar.app.index.passed_policies(&artifact.scope(), &artifact.digest, now).await.unwrap().current
     }
 
     /// Makes one verdict anew that has lapsed; whether there was one.

@@ -10,8 +10,10 @@ use crate::admin::text::text;
 use crate::app::App;
 use crate::audit::Kind;
 use crate::authz::Permit;
+use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::supply_chain::artifact::{Artifact, ArtifactRef, resolve};
+use crate::supply_chain::artifact::{Artifact, ArtifactRef, Home, resolve};
+use crate::supply_chain::evidence;
 use crate::supply_chain::keys::ActiveKey;
 use crate::supply_chain::referrer;
 
@@ -90,6 +92,14 @@ pub(super) const fn to_read(kind: referrer::Kind, name: &ArtifactRef) -> Action 
         // What has no right of its own needs that to read the artifact.
         (referrer::Kind::Other, ArtifactRef::Object { .. }) => Action::GetObject,
         (referrer::Kind::Other, ArtifactRef::Manifest { .. }) => Action::Pull,
+    }
+}
+
+/// Refuses bytes that are those of an object which rules about artifacts keep from whoever asks, though they are attached to an artifact.
+pub(super) async fn check_bytes(app: &App, permit: &Permit, artifact: &Artifact, digest: &Digest) -> Result<()> {
+    match &artifact.home {
+        Home::Bucket { bucket, .. } => evidence::check_bytes(app, permit.caller(), bucket, digest).await,
+        Home::Repository(_) => Ok(()),
     }
 }
 

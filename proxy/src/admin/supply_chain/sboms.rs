@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use zas_policy::Action;
 
-use super::artifact::{self, Found, WhichArtifact, artifact_name, asks_in_handler, record_read};
+use super::artifact::{self, Found, WhichArtifact, artifact_name, asks_in_handler, check_bytes, record_read};
 use super::sbom::ValidatedSbom;
 use super::sign::FoundArtifact;
 use crate::admin::answer::Answer;
@@ -240,6 +240,7 @@ pub(super) async fn get_sbom(
     let found = looked_up(&app, &permitted.permit, &query.artifact, Action::GetSbom).await?;
     let stored = stored(&app, &found, &digest).await?;
     let bytes = sboms::document(&app, &found.artifact, &stored).await?.ok_or_else(no_such_sbom)?;
+    check_bytes(&app, &found.permit, &found.artifact, &digest).await?;
     record_read(&app, &found.permit, &found.artifact).await?;
     let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(media_type(&stored)))]);
     // Somebody else has written it: no browser is to guess what it is.

@@ -45,6 +45,10 @@ impl World {
     }
 
     async fn passed(&self) -> Vec<String> {
+        self.passed_and_lapsed().await.current
+    }
+
+    async fn passed_and_lapsed(&self) -> PassedPolicies {
         self.index.passed_policies(&bucket(), &subject(), OffsetDateTime::now_utc()).await.unwrap()
     }
 
@@ -176,6 +180,7 @@ async fn a_verdict_counts_while_policy_trust_and_time_are_what_they_were() {
     // Another text of the policy.
     world.verification_policy("release", r#"{"scope": ["s3://*"], "rules": []}"#).await;
     assert!(world.passed().await.is_empty() && !world.last().await.counts);
+    assert_eq!(world.passed_and_lapsed().await.lapsed, ["release"], "it did pass");
     world.verification_policy("release", POLICY).await;
     assert_eq!(world.passed().await, ["release"]);
     // Another key that is believed, or not any more.
@@ -186,13 +191,16 @@ async fn a_verdict_counts_while_policy_trust_and_time_are_what_they_were() {
     world.index.store_verdict(NewVerdict { valid_until: until, ..again.verdict() }).await.unwrap();
     assert_eq!(world.passed().await, ["release"]);
     let later = again.now + Span::HOUR;
-    assert!(world.index.passed_policies(&bucket(), &subject(), later).await.unwrap().is_empty(), "its time is over");
+    assert!(
+        world.index.passed_policies(&bucket(), &subject(), later).await.unwrap().current.is_empty(),
+        "its time is over"
+    );
     // One that has failed.
     world.index.store_verdict(NewVerdict { passed: false, ..again.verdict() }).await.unwrap();
-    assert!(world.passed().await.is_empty());
+    assert_eq!(world.passed_and_lapsed().await, PassedPolicies::default());
     assert_eq!(world.count("SELECT count(*) FROM verdicts").await, 1, "the last of each policy is kept");
     let other = SbomScope { kind: ScopeKind::Repository, name: "b".to_owned() };
-    assert!(world.index.passed_policies(&other, &made.subject, made.now).await.unwrap().is_empty());
+    assert_eq!(world.index.passed_policies(&other, &made.subject, made.now).await.unwrap(), PassedPolicies::default());
 }
 
 #[tokio::test]
@@ -234,8 +242,9 @@ async fn what_refers_to_an_object_tells_its_verdicts_by_itself() {
     world.verification_policy("release", POLICY).await;
     let object = world.put("k", "hello").await.oci_digest.unwrap();
     let made = Made { subject: object, ..Made::new(&world).await };
-    let passed =
-        async || world.index.passed_policies(&bucket(), &object, OffsetDateTime::now_utc()).await.unwrap().len();
+    let passed = async || {
+        world.index.passed_policies(&bucket(), &object, OffsetDateTime::now_utc()).await.unwrap().current.len()
+    };
     let told = async || {
         let now = OffsetDateTime::now_utc();
         world.index.verdict(&bucket(), "k", &object, "release", now).await.unwrap().unwrap().told_at.is_some()

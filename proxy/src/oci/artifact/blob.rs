@@ -21,6 +21,7 @@ use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::gateway::Body;
 use crate::s3::{object_bytes, range};
+use crate::supply_chain::evidence::check_bytes;
 use crate::telemetry::{Download, Item};
 
 /// The config of every object's manifest, and of many others (OCI image-spec, "Guidance for an Empty Descriptor").
@@ -98,12 +99,14 @@ impl Asked<'_> {
         self.recorded(&permit, response).await.map(Some)
     }
 
-    /// A blob that a referrer names whose object the caller may read.
+    /// A blob that a referrer names whose object the caller may read. The bytes of an object stay what they are, whoever names them: in
+    /// whatever folder they are asked for.
     async fn of_referrer(&self) -> Result<Option<Response<Body>>> {
         let (app, bucket) = (self.visit.app, self.visit.folder.bucket());
         let Some(blob) = app.index.referrer_blob(bucket, &self.digest).await.map_err(as_repository)? else {
             return Ok(None);
         };
+        check_bytes(app, &self.visit.caller, bucket, &self.digest).await?;
         let Some(permit) = self.visit.permit_referrers(&blob.roots).await? else { return Ok(None) };
         let (wanted, mut response) = self.head(blob.size)?;
         if !self.is_head {

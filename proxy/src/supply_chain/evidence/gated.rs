@@ -1,11 +1,13 @@
 //! Artifacts as rules about them ask: an object by its key, and whatever has a digest.
 
+use time::OffsetDateTime;
+
 use super::EvidenceIndex;
 use crate::app::App;
 use crate::authz::{Artifact, LookUp};
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
-use crate::index::{SbomScope, ScopeKind};
+use crate::index::{PassedPolicies, SbomScope, ScopeKind};
 use crate::supply_chain::facts::Facts;
 
 /// How often an object is looked at whose digest has to be found first: it may be replaced meanwhile.
@@ -33,15 +35,23 @@ pub struct KnownArtifact<'a> {
 
 impl Artifact for KeyedObject<'_> {
     async fn facts(&self, look: LookUp) -> Result<Option<(Digest, Facts)>> {
-        let Some(digest) = self.digest().await? else { return Ok(None) };
-        let scope = SbomScope { kind: ScopeKind::Bucket, name: self.bucket.to_owned() };
-        KnownArtifact { app: self.app, scope: &scope, digest }.facts(look).await
+        let Some(digest) = self.digest(look).await? else { return Ok(None) };
+        KnownArtifact { app: self.app, scope: &self.scope(), digest }.facts(look).await
+    }
+
+    async fn passed(&self, digest: &Digest) -> Result<PassedPolicies> {
+        KnownArtifact { app: self.app, scope: &self.scope(), digest: *digest }.passed(digest).await
     }
 }
 
 impl KeyedObject<'_> {
-    /// The digest of its manifest; none where there is no such object. One that came in parts is read to its end first.
-    async fn digest(&self) -> Result<Option<Digest>> {
+    fn scope(&self) -> SbomScope {
+        SbomScope { kind: ScopeKind::Bucket, name: self.bucket.to_owned() }
+    }
+
+    /// The digest of its manifest; none where there is no such object. One that came in parts is read to its end first, unless nobody waits
+    /// for that.
+    async fn digest(&self, look: LookUp) -> Result<Option<Digest>> {
         for _ in 0..ATTEMPTS {
             let object = match self.app.index.object(self.bucket, self.key).await {
                 Err(error) if matches!(error.code(), Code::NoSuchKey | Code::NoSuchBucket) => return Ok(None),
@@ -49,6 +59,7 @@ impl KeyedObject<'_> {
             };
             match object.oci_digest {
                 Some(digest) => return Ok(Some(digest)),
+                None if look == LookUp::Passive => return Err(Code::DigestPending.into()),
                 None => self.app.digester.find(object.head.id).await?,
             }
         }
@@ -60,9 +71,14 @@ impl Artifact for KnownArtifact<'_> {
     async fn facts(&self, look: LookUp) -> Result<Option<(Digest, Facts)>> {
         let evidence: &EvidenceIndex = &self.app.evidence;
         let facts = match look {
+            LookUp::Passive => evidence.facts_in_passing(self.app, self.scope, &self.digest).await?,
             LookUp::Known => evidence.facts(self.app, self.scope, &self.digest).await?,
             LookUp::Fresh => evidence.fresh_facts(self.app, self.scope, &self.digest).await?,
         };
         Ok(Some((self.digest, facts)))
+    }
+
+    async fn passed(&self, digest: &Digest) -> Result<PassedPolicies> {
+        self.app.index.passed_policies(self.scope, digest, OffsetDateTime::now_utc()).await
     }
 }

@@ -35,6 +35,7 @@ impl Known {
             provenance_level: sums.level,
             vuln_critical: newest.map(|(critical, _)| critical),
             scanned_at: newest.map(|(_, at)| at),
+            passed: None,
             is_evidence: self.own.is_evidence,
             complete: self.looks().all(|look| look.is_complete(judge)),
             looked_at: self.own.looked_at,

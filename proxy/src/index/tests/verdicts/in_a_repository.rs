@@ -94,10 +94,38 @@ async fn a_manifest_that_is_gone_withdraws_the_verdicts_that_rest_on_it_though_n
     let (world, made) = passing_in_a_repository().await;
     let passed = async || {
         let now = OffsetDateTime::now_utc();
-        world.index.passed_policies(&repository(), &subject(), now).await.unwrap()
+        world.index.passed_policies(&repository(), &subject(), now).await.unwrap().current
     };
     world.index.forget_manifest("team/app", &Digest::of(b"something else")).await.unwrap();
     assert_eq!(passed().await, ["release"]);
     world.index.forget_manifest("team/app", &made.carrier).await.unwrap();
     assert!(passed().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_manifests_of_an_index_pass_what_the_index_passes_and_no_other_does() {
+    let (world, _) = passing_in_a_repository().await;
+    let passed = async |digest: &Digest| {
+        let now = OffsetDateTime::now_utc();
+        world.index.passed_policies(&repository(), digest, now).await.unwrap().current
+    };
+    let (child, other) = (Digest::of(b"child"), Digest::of(b"other"));
+    assert!(passed(&child).await.is_empty(), "nobody has looked at the index");
+    let listed_at = OffsetDateTime::now_utc();
+    let found = NewEvidence {
+        scope: &repository(),
+        subject: &subject(),
+        listed_at,
+        is_whole: true,
+        is_evidence: false,
+        children: &[child],
+        carriers: &[],
+        pieces: &[],
+        again: None,
+    };
+    world.index.store_evidence(&found).await.unwrap();
+    assert_eq!(passed(&child).await, ["release"]);
+    assert!(passed(&other).await.is_empty());
+    world.index.forget_manifest("team/app", &subject()).await.unwrap();
+    assert!(passed(&child).await.is_empty(), "the index is gone");
 }
