@@ -12,6 +12,7 @@ mod ask;
 mod logins;
 mod outcomes;
 mod rates;
+mod reads;
 mod service_role;
 #[path = "../support/sidecar.rs"]
 mod sidecar;

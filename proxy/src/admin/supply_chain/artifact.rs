@@ -8,7 +8,6 @@ use zas_policy::{Action, Resource};
 
 use crate::admin::text::text;
 use crate::app::App;
-use crate::audit::Kind;
 use crate::authz::Permit;
 use crate::error::{Error, Result};
 use crate::supply_chain::artifact::{Artifact, ArtifactRef, resolve};
@@ -38,7 +37,7 @@ pub(super) struct WhichArtifact {
     pub(super) artifact: String,
 }
 
-/// Operations on an artifact that the body or the query names: the handler asks the policy, and records reads.
+/// Operations on an artifact that the body or the query names: the handler asks the policy, and says what is read.
 macro_rules! asks_in_handler {
     ($($(#[doc = $doc:literal])+ $name:ident;)+) => {
         $($(#[doc = $doc])+
@@ -90,13 +89,5 @@ pub(super) const fn to_read(kind: referrer::Kind, name: &ArtifactRef) -> Action 
         // What has no right of its own needs that to read the artifact.
         (referrer::Kind::Other, ArtifactRef::Object { .. }) => Action::GetObject,
         (referrer::Kind::Other, ArtifactRef::Manifest { .. }) => Action::Pull,
-    }
-}
-
-/// Puts a read on record, before it is answered.
-pub(super) async fn record_read(app: &App, permit: &Permit, artifact: &Artifact) -> Result<()> {
-    match permit.recorded(Kind::Operation) {
-        Some(record) => app.journal.record(record.digest(artifact.digest).answered(200, None)).await,
-        None => Ok(()),
     }
 }
