@@ -9,6 +9,7 @@
 
 #[path = "../support/ask.rs"]
 mod ask;
+mod emptied;
 mod logins;
 mod outcomes;
 mod rates;
