@@ -9,6 +9,7 @@
 
 #[path = "../support/ask.rs"]
 mod ask;
+mod commits;
 mod emptied;
 mod logins;
 mod outcomes;
