@@ -133,7 +133,7 @@ impl Index {
     ) -> Result<Emptied> {
         let ids: Vec<i64> = found.iter().map(|object| object.id).collect();
         let (bytes, objects): (i64, i64) =
-            self.fetch_one(|| sqlx::query_as(REMOVE_OBJECTS).bind(&ids).bind(seconds(grace))).await?;
+            self.fetch_one(|| sqlx::query_as(REMOVE_OBJECTS).bind(ids.as_slice()).bind(seconds(grace))).await?;
         let keys = found.iter().map(|object| object.key.as_str());
         let records: Vec<Record> = keys.flat_map(|key| audit.iter().map(move |record| record.again(key))).collect();
         let records = self.canonical(&records);
@@ -152,7 +152,7 @@ impl Index {
             .collect();
         let records = self.canonical(&records);
         let (status,): (String,) = self
-            .fetch_one(|| sqlx::query_as(REMOVE_UPLOADS).bind(&ids).bind(seconds(grace)).bind(&records))
+            .fetch_one(|| sqlx::query_as(REMOVE_UPLOADS).bind(ids.as_slice()).bind(seconds(grace)).bind(&records))
             .await?;
         check(&status)?;
         let bytes = found.iter().map(|upload| to_u64(upload.bytes)).sum();
