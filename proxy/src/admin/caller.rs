@@ -29,7 +29,7 @@ pub trait Asks: Send + Sync + 'static {
     /// Whether it changes nothing though it is a POST: it is on record as reads are, then.
     const ONLY_READS: bool = false;
     /// Whether a read that is permitted here is put on record. Where the handler asks the policy for more, it says what is, by
-    /// [`Permitted::reads`].
+    /// `Permitted::reads`.
     const RECORDED: bool = true;
 
     /// On what; `parameter` gives what stands in the path.
