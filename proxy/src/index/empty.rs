@@ -47,8 +47,7 @@ impl Emptied {
 
 const BUCKET: &str = "SELECT id FROM buckets WHERE name = $1";
 
-const LATEST: &str =
-    "SELECT id, key FROM objects WHERE bucket_id = $1 AND is_latest ORDER BY key LIMIT $2 FOR UPDATE";
+const LATEST: &str = "SELECT id, key FROM objects WHERE bucket_id = $1 AND is_latest ORDER BY key LIMIT $2 FOR UPDATE";
 
 const OLDER: &str =
     "SELECT id, key FROM objects WHERE bucket_id = $1 AND NOT is_latest ORDER BY key, version_id LIMIT $2 FOR UPDATE";
