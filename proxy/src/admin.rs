@@ -17,6 +17,7 @@ mod explain_token;
 mod idempotency;
 mod my_access_keys;
 mod name;
+mod on_record;
 mod openapi;
 mod page;
 mod policies;
@@ -49,6 +50,7 @@ use crate::telemetry;
 
 pub use caller::{Asks, Permitted};
 pub use idempotency::{Answers, forget_answers};
+use on_record::Reads;
 pub use openapi::document;
 pub use refusal::Refusal;
 pub use supply_chain::carry_out_verifications;
@@ -125,8 +127,8 @@ impl Api {
             .ok_or_else(|| Error::from(Code::SlowDown).detail("supply_chain.memory is in use by other requests"))
     }
 
-    /// Answers a request. An error is written with the request's id, and logged, here.
-    pub async fn call(&self, request: Request<Body>) -> Response<Body> {
+    /// Answers a request. An error is written with the request's id, and logged, here; and what was read is on record by then.
+    pub async fn call(&self, mut request: Request<Body>) -> Response<Body> {
         let context = request.extensions().get::<RequestContext>().cloned();
         let request_id = context.as_ref().map_or_else(RequestId::generate, |context| context.request_id.clone());
         let _room = match self.room(&request) {
@@ -137,8 +139,17 @@ impl Api {
                 return our_json(&error, &request_id).map(full);
             }
         };
+        let reads = Reads::default();
+        request.extensions_mut().insert(reads.clone());
         let Ok(response) = self.router.clone().oneshot(received(request)).await;
-        match response.extensions().get::<Refusal>() {
+        let refusal = response.extensions().get::<Refusal>().cloned();
+        // Not borrowed while the records are waited for.
+        let (status, code) = (response.status().as_u16(), refusal.as_ref().map(|refusal| refusal.error().code()));
+        let refusal = match reads.answered(&self.app.journal, status, code).await {
+            Ok(()) => refusal,
+            Err(error) => Some(error.into()),
+        };
+        match refusal {
             None => sent(response),
             Some(refusal) => {
                 let operation = context.as_ref().and_then(|context| context.operation.get()).unwrap_or(&"Unknown");

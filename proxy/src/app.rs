@@ -194,5 +194,6 @@ fn identity(config: &Config, index: &Index) -> Result<Authenticator> {
     let stored = StoredKeys::new(index.clone(), Arc::new(KeyRing::new(ring, Purpose::AccessKey)?));
     let sessions = Sessions::new(Arc::new(KeyRing::new(ring, Purpose::SessionToken)?));
     let tokens = RegistryTokens::new(Arc::new(KeyRing::new(ring, Purpose::RegistryToken)?));
+    let tokens = tokens.with_issuers(&config.identity.issuers);
     Ok(all.with_ring(stored, sessions, tokens))
 }

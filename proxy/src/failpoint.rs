@@ -14,6 +14,8 @@ pub enum Failpoint {
     S3Uncommitted,
     /// Object and record are committed, and the client has no answer yet.
     S3Committed,
+    /// Several statements that commit together are done, and nothing is committed yet.
+    UnitUncommitted,
     /// A change to the registry is allowed, and nothing is on record yet.
     OciAuthorized,
     /// Its intent is committed, and nothing was forwarded yet.
@@ -31,6 +33,7 @@ impl Failpoint {
         Self::BlobPinned,
         Self::S3Uncommitted,
         Self::S3Committed,
+        Self::UnitUncommitted,
         Self::OciAuthorized,
         Self::OciIntended,
         Self::OciAnswered,
@@ -45,6 +48,7 @@ impl Failpoint {
             Self::BlobPinned => "blob-pinned",
             Self::S3Uncommitted => "s3-uncommitted",
             Self::S3Committed => "s3-committed",
+            Self::UnitUncommitted => "unit-uncommitted",
             Self::OciAuthorized => "oci-authorized",
             Self::OciIntended => "oci-intended",
             Self::OciAnswered => "oci-answered",

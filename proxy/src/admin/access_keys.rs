@@ -205,7 +205,7 @@ pub(super) async fn rotate_access_key(
     refuse_narrowed(&app, permit).await?;
     if known(&app, &id).await?.account_kind == AccountKind::Person {
         let why = "The secret of a person's access key is for the person alone.";
-        return Err(app.authority.refuse(permit, why).await?.into());
+        return Err(app.authority.refuse(permit, why).await.into());
     }
     let (by, record) = (permit.principal().to_string(), permit.record());
     let expected = expected_key(&app, &id, &headers).await?;
@@ -232,5 +232,5 @@ async fn refuse_narrowed(app: &App, permit: &Permit) -> Result<(), Error> {
         return Ok(());
     }
     let why = "A session or an access key with a policy of its own makes no access keys.";
-    Err(app.authority.refuse(permit, why).await?)
+    Err(app.authority.refuse(permit, why).await)
 }

@@ -17,7 +17,7 @@ use super::page::bounded;
 use super::text::optional_text;
 use super::{Asks, Permitted, Refusal};
 use crate::app::App;
-use crate::audit::{self, Kind};
+use crate::audit;
 use crate::config::AuditFormat;
 use crate::error::{Error, Result};
 use crate::index::AuditFilter;
@@ -133,9 +133,7 @@ pub(super) async fn query_audit(
     let as_json_lines = headers.get(header::ACCEPT).is_some_and(|accept| accept == LINES);
     if as_json_lines || query.format.is_some_and(Format::is_for_elsewhere) {
         let export = app.authority.authorize(permitted.permit.caller(), Action::ExportAudit, Resource::Service).await?;
-        if let Some(record) = export.recorded(Kind::Operation) {
-            app.journal.record(record).await?;
-        }
+        permitted.reads(&export, None);
     }
     let after = query.after.as_deref().map(audit::place).transpose()?;
     let (format, limit) = (query.format.map(AuditFormat::from).unwrap_or_default(), bounded(query.limit)?);

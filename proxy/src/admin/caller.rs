@@ -10,9 +10,11 @@ use http::request::Parts;
 use zas_policy::{Action, Resource};
 
 use super::Refusal;
+use super::on_record::Reads;
 use crate::app::App;
-use crate::audit::{Api, Facts, Kind, Trail};
+use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
+use crate::digest::Digest;
 use crate::error::{Code, Error};
 use crate::gateway::RequestContext;
 
@@ -26,7 +28,8 @@ pub trait Asks: Send + Sync + 'static {
 
     /// Whether it changes nothing though it is a POST: it is on record as reads are, then.
     const ONLY_READS: bool = false;
-    /// Whether a read is put on record when it is permitted. Where the handler asks the policy for more, it records that itself.
+    /// Whether a read that is permitted here is put on record. Where the handler asks the policy for more, it says what is, by
+    /// `Permitted::reads`.
     const RECORDED: bool = true;
 
     /// On what; `parameter` gives what stands in the path.
@@ -36,12 +39,22 @@ pub trait Asks: Send + Sync + 'static {
     }
 }
 
-/// A caller who may do what `O` asks for. A read is on record by then; a change is recorded with itself, by the handler.
+/// A caller who may do what `O` asks for. A read is put on record with how it is answered, by [`super::Api::call`]; a change is recorded
+/// with itself, by the handler.
 #[derive(Debug, Clone)]
 pub struct Permitted<O> {
     /// The proof.
     pub permit: Permit,
+    on_record: Reads,
     operation: PhantomData<O>,
+}
+
+impl<O> Permitted<O> {
+    /// Puts a read on record that the policy was asked for besides, once it is known how the request is answered; `digest` says of
+    /// which bytes.
+    pub(super) fn reads(&self, permit: &Permit, digest: Option<Digest>) {
+        self.on_record.add(permit, digest);
+    }
 }
 
 /// Types that ask for an action on what a parameter of the path names.
@@ -86,13 +99,11 @@ impl<O: Asks> FromRequestParts<Arc<App>> for Permitted<O> {
         let caller = Caller::new(principal, facts.map_or_else(Trail::none, Trail::of), Conditions::of(&parts.headers));
         let action = O::ACTION.unwrap_or(Action::GetCallerIdentity);
         let permit = app.authority.authorize(&caller, action, resource).await?;
-        if O::RECORDED
-            && (O::ONLY_READS || matches!(parts.method, Method::GET | Method::HEAD))
-            && let Some(record) = permit.recorded(Kind::Operation)
-        {
-            app.journal.record(record).await?;
+        let on_record = parts.extensions.get::<Reads>().cloned().unwrap_or_default();
+        if O::RECORDED && (O::ONLY_READS || matches!(parts.method, Method::GET | Method::HEAD)) {
+            on_record.add(&permit, None);
         }
-        Ok(Self { permit, operation: PhantomData })
+        Ok(Self { permit, on_record, operation: PhantomData })
     }
 }
 

@@ -94,7 +94,7 @@ pub(super) async fn create_my_access_key(
     let me = person(&app, permit).await?;
     if me.access_key_id.is_some() {
         let why = "Only whoever shows a token may make an access key of their own.";
-        return Err(app.authority.refuse(&permitted.permit, why).await?.into());
+        return Err(app.authority.refuse(&permitted.permit, why).await.into());
     }
     let key = NewKey {
         owner: me.id.clone(),
@@ -204,7 +204,7 @@ pub(super) async fn delete_my_access_key(
 async fn person<'p>(app: &App, permit: &'p Permit) -> Result<&'p Identity, Error> {
     match permit.principal() {
         Principal::Identity(identity) if !identity.issuer.is_empty() && identity.session.is_none() => Ok(identity),
-        _ => Err(app.authority.refuse(permit, "Only people of an issuer have access keys of their own.").await?),
+        _ => Err(app.authority.refuse(permit, "Only people of an issuer have access keys of their own.").await),
     }
 }
 

@@ -408,6 +408,15 @@ impl Record {
         self
     }
 
+    /// A text of the service's own besides what is noted already.
+    pub(crate) fn noted_too(mut self, note: &str) -> Self {
+        self.note = Some(match self.note {
+            Some(noted) => format!("{noted}; {note}"),
+            None => note.to_owned(),
+        });
+        self
+    }
+
     /// The same facts as a record of their own: another id, and another key.
     #[must_use]
     pub fn again(&self, reference: &str) -> Self {

@@ -10,7 +10,7 @@ use super::conditions::Known;
 use super::gate::Shown;
 use super::narrower::Narrower;
 use super::{Caller, Conditions, Gated, Permit, Policies};
-use crate::audit::{Decided, Facts, Journal, Kind, Trail};
+use crate::audit::{Decided, Facts, Journal, Kind, Record, Trail};
 use crate::config::GateMode;
 use crate::error::{Code, Error, Result};
 use crate::rates::Rates;
@@ -108,12 +108,17 @@ impl Authority {
         if caller.principal().is_anonymous() {
             return refusal;
         }
+        let record = caller.record(Kind::Denial, action, resource).map(|record| record.decided(&decided(decision)));
+        self.deny(caller, record, refusal).await
+    }
+
+    /// Counts a refusal and puts it on record; the refusal, or what keeps it from being.
+    async fn deny(&self, caller: &Caller, record: Option<Record>, refusal: Error) -> Error {
         if let Err(too_often) = self.count_denial(caller) {
             return too_often;
         }
-        let Some(record) = caller.record(Kind::Denial, action, resource) else { return refusal };
-        let (status, code) = (refusal.row().status, refusal.code());
-        match self.journal.record(record.decided(&decided(decision)).answered(status, Some(code))).await {
+        let Some(record) = record else { return refusal };
+        match self.journal.record(record.answered(refusal.row().status, Some(refusal.code()))).await {
             Ok(()) => refusal,
             Err(error) => error,
         }
@@ -167,18 +172,11 @@ impl Authority {
         Permit { caller, action, resource, decided, audited: Vec::new(), gated: Gated::No }
     }
 
-    /// A no to somebody whom the policy lets, for a rule that no policy can lift: on record like every other.
-    ///
-    /// # Errors
-    /// `SlowDown` where the refusal cannot be recorded in time; `DeniedTooOften` as [`Self::authorize`].
-    pub async fn refuse(&self, permit: &Permit, why: &'static str) -> Result<Error> {
-        self.count_denial(permit.caller())?;
-        if let Some(record) = permit.recorded(Kind::Denial) {
-            let status = Code::AccessDenied.row().status;
-            let record = record.decided(&Decided::default()).answered(status, Some(Code::AccessDenied));
-            self.journal.record(record).await?;
-        }
-        Ok(Error::new(Code::AccessDenied, why))
+    /// A no to somebody whom the policy lets, for a rule that no policy can lift: on record like every other. `AccessDenied`; or
+    /// `SlowDown` where it cannot be recorded in time, and `DeniedTooOften` as [`Self::authorize`].
+    pub async fn refuse(&self, permit: &Permit, why: &'static str) -> Error {
+        let record = permit.recorded(Kind::Denial).map(|record| record.decided(&Decided::default()));
+        self.deny(permit.caller(), record, Error::new(Code::AccessDenied, why)).await
     }
 
     /// Asks whether one of several actions is allowed somewhere in a bucket: for what is sent ahead before it is known to which

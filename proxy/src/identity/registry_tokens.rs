@@ -14,7 +14,7 @@ use time::{Duration, OffsetDateTime};
 use zas_policy::{Identity, Principal};
 
 use super::{Bearer, KeyRing, Seal};
-use crate::config::Secret;
+use crate::config::{Issuer, Secret};
 use crate::error::{Code, Error, Result};
 
 /// How long an access token is good.
@@ -105,13 +105,23 @@ struct Person {
 #[derive(Debug, Clone)]
 pub struct RegistryTokens {
     ring: Arc<KeyRing>,
+    /// Names of issuers that are asked about each of their tokens.
+    asked: Arc<[String]>,
 }
 
 impl RegistryTokens {
     /// Sealed by a ring of their own purpose.
     #[must_use]
     pub fn new(ring: Arc<KeyRing>) -> Self {
-        Self { ring }
+        Self { ring, asked: Arc::new([]) }
+    }
+
+    /// People of those of these issuers that are asked about each token get tokens for the shortest time: nobody asks about these again.
+    #[must_use]
+    pub fn with_issuers(mut self, issuers: &[Issuer]) -> Self {
+        let asked = issuers.iter().filter(|issuer| issuer.introspection.is_some());
+        self.asked = asked.map(|issuer| issuer.name.clone()).collect();
+        self
     }
 
     /// Whether a text is one of ours by its looks.
@@ -132,11 +142,18 @@ impl RegistryTokens {
                 if left < SHORTEST {
                     return Err(Code::LoginEndsSoon.into());
                 }
-                (None, Some(Person::of(bearer)?), LIFETIME.min(left))
+                (None, Some(Person::of(bearer)?), self.longest(bearer).min(left))
             }
         };
         let expires_at = (now + lifetime).unix_timestamp();
         Ok((self.seal(ACCESS, &Sealed { key, person, access, expires_at })?, lifetime))
+    }
+
+    fn longest(&self, bearer: &Bearer) -> Duration {
+        match &bearer.principal {
+            Principal::Identity(identity) if self.asked.contains(&identity.issuer) => SHORTEST,
+            _ => LIFETIME,
+        }
     }
 
     /// Opens an access token.
@@ -293,6 +310,24 @@ mod tests {
             let (_, lifetime) = tokens.issue(&Holder::Person(bearer(now, left)), access(), now).unwrap();
             assert_eq!(lifetime, Duration::seconds(good), "{left}");
         }
+    }
+
+    #[test]
+    fn a_token_of_somebody_whose_issuer_is_asked_about_each_is_good_for_a_minute() {
+        let issuer = |name: &str, rest: &str| {
+            let text = format!("name = \"{name}\"\nurl = \"https://{name}.example\"\naudiences = [\"zas\"]\n{rest}");
+            toml::from_str::<Issuer>(&text).unwrap()
+        };
+        let issuers = [issuer("kc", "introspection = {}"), issuer("other", "")];
+        let (tokens, now) = (tokens().with_issuers(&issuers), OffsetDateTime::now_utc());
+        for (issuer, good) in [("kc", 60), ("other", 300)] {
+            let identity = Identity { id: format!("{issuer}/1"), issuer: issuer.into(), ..Identity::default() };
+            let bearer = Bearer { principal: Principal::identity(identity), ..bearer(now, 3600) };
+            let (_, lifetime) = tokens.issue(&Holder::Person(bearer), access(), now).unwrap();
+            assert_eq!(lifetime, Duration::seconds(good), "{issuer}");
+        }
+        let (_, lifetime) = tokens.issue(&Holder::Key("AKIA".into()), access(), now).unwrap();
+        assert_eq!(lifetime, LIFETIME);
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! Buckets.
 
-use std::time::Duration;
-
 use time::OffsetDateTime;
 
 use super::audited::audited;
-use super::convert::{check, limit, seconds, to_u64};
+use super::convert::{check, limit};
 use super::list::{Bounds, cut};
 use super::{Index, Placement, Quota};
 use crate::audit::Record;
@@ -62,10 +60,6 @@ const CREATE: &str =
     audited!(9, "SELECT status, bucket_id, placement, created FROM create_bucket($1, $2, $3, $4, $5, $6, $7, $8)");
 
 const DELETE: &str = audited!(2, "SELECT delete_bucket($1) AS status");
-
-/// The last call, which finds nothing any more, has nothing to record.
-const EMPTY: &str =
-    audited!(4, "SELECT status, emptied FROM empty_bucket($1, $2, $3)", "done.status = 'ok' AND done.emptied > 0");
 
 const LIST: &str = "
     SELECT b.id, b.name, b.region, b.owner, b.created_at, p.id AS placement_id, p.shards, s.name AS store
@@ -178,17 +172,5 @@ impl Index {
         let records = self.canonical(audit);
         let (status,): (String,) = self.fetch_one(|| sqlx::query_as(DELETE).bind(name).bind(&records)).await?;
         check(&status)
-    }
-
-    /// Deletes up to `limit` objects and uploads of a bucket, whatever they are; 0 when it is empty. The caller goes on until then.
-    /// # Errors
-    /// `NoSuchBucket`.
-    pub async fn empty_bucket(&self, name: &str, limit: u32, grace: Duration, audit: &[Record]) -> Result<u64> {
-        let records = self.canonical(audit);
-        let (status, emptied): (String, Option<i64>) = self
-            .fetch_one(|| sqlx::query_as(EMPTY).bind(name).bind(i64::from(limit)).bind(seconds(grace)).bind(&records))
-            .await?;
-        check(&status)?;
-        Ok(to_u64(emptied.unwrap_or_default()))
     }
 }

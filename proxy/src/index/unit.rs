@@ -16,6 +16,7 @@ use super::database::Statement;
 use super::failure::Failure;
 use super::pool::Loan;
 use crate::error::{Error, Result};
+use crate::failpoint::Failpoint;
 
 /// A transaction that is open. While it is, a connection of the pool is its own: whoever holds one waits for nothing but the index.
 #[derive(Debug)]
@@ -67,6 +68,7 @@ impl Unit {
         if self.open.lock().await.has_failed {
             return Err(Error::internal("a unit was to be committed in which a statement has failed"));
         }
+        Failpoint::UnitUncommitted.reached();
         self.index.command("COMMIT").await?;
         if let Some(loan) = self.open.lock().await.loan.take() {
             loan.give_back();

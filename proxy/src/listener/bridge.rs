@@ -13,8 +13,10 @@ use http_body_util::BodyExt;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
+use tokio::time::timeout;
 
 use super::body::{Feed, Step};
+use super::connection::{LINGER, LINGER_BYTES};
 use super::contract::Gateway;
 use super::exchange::Exchange;
 use super::respond::stamp;
@@ -79,7 +81,9 @@ impl Bridge<'_> {
         if !bodiless {
             self.write(body, true).await?;
         }
-        self.session.finish_body().await
+        self.session.finish_body().await?;
+        self.linger().await;
+        Ok(())
     }
 
     /// Has the gateway answer, and sends its answer. `failed` renders the answer where the service panics.
@@ -120,7 +124,28 @@ impl Bridge<'_> {
             self.stream(&mut body, feed).await?;
         }
         // Fails where the body was shorter than its Content-Length: the connection is then cut, as it must be.
-        self.session.finish_body().await
+        self.session.finish_body().await?;
+        self.linger().await;
+        Ok(())
+    }
+
+    /// Lets an HTTP/2 client that is still sending read its answer. A stream that is dropped before its end is reset, without an error
+    /// (RFC 9113, 8.1), and there are clients that show nothing of an answer that a reset comes after (curl 7.88). So what still comes
+    /// is read away first, as a closing connection of HTTP/1 does it.
+    async fn linger(&mut self) {
+        if !self.session.is_http2() || self.session.is_body_done() {
+            return;
+        }
+        let reading = async {
+            let mut total = 0;
+            while total < LINGER_BYTES {
+                match self.session.read_request_body().await {
+                    Ok(Some(bytes)) => total += bytes.len(),
+                    Ok(None) | Err(_) => return,
+                }
+            }
+        };
+        let _ = timeout(LINGER, reading).await;
     }
 
     async fn stream(&mut self, body: &mut Body, feed: &mut Feed) -> Result<()> {
@@ -155,6 +180,9 @@ impl Bridge<'_> {
             !bodiless && version < Version::HTTP_11 && !parts.headers.contains_key(header::CONTENT_LENGTH);
         if until_close {
             self.session.set_keepalive(None);
+            if !self.session.is_body_done() {
+                self.exchange.leave_unread();
+            }
         }
         self.session.write_response_header(Box::new(ResponseHeader::from(parts))).await?;
         Ok(bodiless)
@@ -183,15 +211,19 @@ impl Bridge<'_> {
         }
         let left = declared_length(&self.session.req_header().headers)
             .map(|declared| declared.saturating_sub(self.session.body_bytes_read() as u64));
-        if reusable && left.is_some_and(|left| left <= DRAIN_BYTES) {
+        let is_small = left.is_some_and(|left| left <= DRAIN_BYTES);
+        if let ServerSession::H1(session) = self.session
+            && reusable
+            && is_small
+            && session.will_keepalive()
+        {
             // pingora reads the rest away before it reuses the connection.
-            if let ServerSession::H1(session) = self.session {
-                session.set_close_on_response_before_downstream_finish(false);
-            }
-        } else {
-            self.session.set_keepalive(None);
-            self.exchange.leave_unread();
+            session.set_close_on_response_before_downstream_finish(false);
+            return;
         }
+        // Also where the client has asked for the close.
+        self.session.set_keepalive(None);
+        self.exchange.leave_unread();
     }
 }
 

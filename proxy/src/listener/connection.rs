@@ -23,10 +23,10 @@ use super::transport::Transport;
 const GATHER_BYTES: usize = 16 * 1024;
 /// Slices that one write takes at the most, the gathered bytes included.
 const SLICES_MAX: usize = 16;
-/// How long a closing connection goes on reading what the client still sends.
-const LINGER: Duration = Duration::from_secs(5);
+/// How long a closing connection, or a stream that is answered early, goes on reading what the client still sends.
+pub(super) const LINGER: Duration = Duration::from_secs(5);
 /// How much of it is read at the most.
-const LINGER_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const LINGER_BYTES: usize = 64 * 1024 * 1024;
 
 /// One client connection.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::{BodyError, Feed};
 use super::bridge::{Bridge, declared_length, expects_continue, parts_of};
 use super::client::client;
+use super::connection::LINGER;
 use super::contract::{Ending, Forward, Gateway, Routed, Summary, UpstreamOutcome};
 use super::exchange::{EXCHANGE, Exchange};
 use super::forward::{BAD_ANSWER, Names, Patience, TOO_LARGE, peer, prepare_request, prepare_response};
@@ -29,8 +30,6 @@ use super::sanity;
 use crate::error::{Code, Error, RequestId};
 use crate::gateway::RequestContext;
 
-/// How long the rest of a small unread body may take before its connection is given up.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Paths that are answered however busy we are: a probe that fails under load would have the process killed for it.
 const PROBES: [&str; 2] = ["/-/livez", "/-/readyz"];
 /// What a request is called before its route is known.
@@ -229,7 +228,8 @@ impl ProxyHttp for Front {
         let session = session.as_downstream_mut();
         session.set_read_timeout(Some(self.stall_timeout));
         session.set_write_timeout(Some(self.stall_timeout));
-        session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
+        // The rest of a small unread body: a connection that is given up for it is cut.
+        session.set_total_drain_timeout(Some(LINGER));
         let mut parts = parts_of(session.req_header());
         ctx.method = parts.method.clone();
         ctx.path = parts.uri.path().to_owned();

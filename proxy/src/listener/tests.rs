@@ -2,6 +2,7 @@
 
 mod bodies;
 mod drain;
+mod early;
 mod forwarding;
 mod http2;
 mod limits;

@@ -6,8 +6,9 @@ use zas_policy::Action;
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
+use crate::index::Emptied;
 
-/// Objects and uploads that are deleted in one transaction.
+/// Objects, or uploads, that are deleted in one transaction: each has a record of its own in it, as with DeleteObjects.
 const BATCH: u32 = 1_000;
 
 pub(super) async fn delete_bucket(
@@ -17,11 +18,26 @@ pub(super) async fn delete_bucket(
 ) -> Result<S3Response<dto::DeleteBucketOutput>> {
     let name = &request.input.bucket;
     // The permit says which of the two rights was asked for, so that no header can claim what was not granted.
-    if permit.action() == Action::ForceDeleteBucket {
-        // A record for each batch: what went is on record even if the request dies on the way.
-        let grace = app.config.blobs.sweep_grace;
-        while app.index.empty_bucket(name, BATCH, grace, permit.record().as_slice()).await? > 0 {}
-    }
-    app.index.delete_bucket(name, permit.record().as_slice()).await?;
+    let record = if permit.action() == Action::ForceDeleteBucket {
+        let Emptied { objects, uploads, bytes } = empty(app, permit, name).await?;
+        let note = format!("objects={objects} uploads={uploads} bytes={bytes}");
+        permit.record().map(|record| record.noted_too(&note))
+    } else {
+        permit.record()
+    };
+    app.index.delete_bucket(name, record.as_slice()).await?;
     Ok(S3Response::new(dto::DeleteBucketOutput {}))
+}
+
+/// Takes away all that a bucket holds. What went is on record key by key, also where the request dies on the way.
+async fn empty(app: &App, permit: &Permit, name: &str) -> Result<Emptied> {
+    let grace = app.config.blobs.sweep_grace;
+    let mut gone = Emptied::default();
+    loop {
+        let batch = app.index.empty_bucket(name, BATCH, grace, permit.record().as_slice()).await?;
+        if batch.is_nothing() {
+            return Ok(gone);
+        }
+        gone = gone.and(batch);
+    }
 }

@@ -26,6 +26,8 @@ const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c
 enum Left {
     /// An object, with its record, or neither.
     Object { is_there: bool },
+    /// Nothing of a bucket that was to be made once.
+    NoBucket,
     /// A manifest, the number of its intents, and what their outcome is found to be.
     Manifest { is_there: bool, outcome: Option<&'static str> },
 }
@@ -34,6 +36,7 @@ const fn expected(place: Failpoint) -> Left {
     match place {
         Failpoint::S3Authorized | Failpoint::BlobPinned | Failpoint::S3Uncommitted => Left::Object { is_there: false },
         Failpoint::S3Committed => Left::Object { is_there: true },
+        Failpoint::UnitUncommitted => Left::NoBucket,
         Failpoint::OciAuthorized => Left::Manifest { is_there: false, outcome: None },
         Failpoint::OciIntended => Left::Manifest { is_there: false, outcome: Some("absent") },
         Failpoint::OciAnswered | Failpoint::OciUnrecorded => Left::Manifest { is_there: true, outcome: Some("found") },
@@ -95,6 +98,12 @@ impl World {
         format!("/bucket/{}", place.name())
     }
 
+    /// Makes a bucket, once, however often it is asked for.
+    fn bucket(&self, place: Failpoint) -> Ask {
+        let ask = Ask::post("/-/api/v1/buckets").json(&json!({"name": place.name()}));
+        ask.header("idempotency-key", place.name())
+    }
+
     fn manifest(&self, place: Failpoint) -> Ask {
         let manifest = json!({
             "schemaVersion": 2, "mediaType": MANIFEST, "layers": [], "annotations": {"place": place.name()},
@@ -112,6 +121,7 @@ impl World {
                 let ask = self.signed(Ask::put(self.object(place)).body(place.name()));
                 self.client.try_send(&ask, None).await
             }
+            Left::NoBucket => self.client.try_send(&self.bucket(place), Some(&root)).await,
             Left::Manifest { .. } => self.client.try_send(&self.manifest(place), Some(&root)).await,
         };
         let is_acknowledged = answer.as_ref().is_ok_and(|answer| answer.status < 300);
@@ -148,6 +158,7 @@ impl World {
                 let records = self.records("operation", name).await;
                 assert_eq!(records.len(), usize::from(is_there), "{name}: {records:#?}");
             }
+            Left::NoBucket => self.check_bucket(place).await,
             Left::Manifest { is_there, outcome } => {
                 self.wait_until_settled().await;
                 let get = Ask::get(self.manifest(place).target);
@@ -161,6 +172,19 @@ impl World {
             }
         }
         self.verify().await;
+    }
+
+    /// It is not there and not on record; who asks again with the same key gets it, and then it is.
+    async fn check_bucket(&self, place: Failpoint) {
+        let (name, root, pool) = (place.name(), basic(ROOT.0, ROOT.1), self.database.pool().unwrap());
+        let made = "SELECT count(*) FROM audit_event WHERE action = 's3:CreateBucket' AND resource = $1";
+        let made = async || sqlx::query_scalar::<_, i64>(made).bind(name).fetch_one(&pool).await.unwrap();
+        let shown = Ask::get(format!("/-/api/v1/buckets/{name}"));
+        self.client.send(&shown, Some(&root)).await.expect(404);
+        assert_eq!(made().await, 0, "{name}: a bucket is on record that is not there");
+        self.client.send(&self.bucket(place), Some(&root)).await.expect(201);
+        self.client.send(&shown, Some(&root)).await.expect(200);
+        assert_eq!(made().await, 1, "{name}");
     }
 
     /// The command must find nothing, also of what is no minute old.

@@ -34,7 +34,7 @@ const OPEN: &[(u32, &str, &str)] = &[
     (
         31,
         "The outcome of a forwarded change is on record before the client has its answer",
-        "Its intent is, before anything is forwarded. The outcome follows the registry's answer; where the process dies in between, or there is no answer, the registry is asked later, and says `found`, `absent` or `unknown`. Killed at each point of a PutObject and of a manifest's push; other changes go the same two ways",
+        "Its intent is, before anything is forwarded. The outcome follows the registry's answer; where the process dies in between, or there is no answer, the registry is asked later, and says `found`, `absent` or `unknown`. Killed at each point of a PutObject and of a manifest's push; other changes go the same two ways, and each kind of change of the index was tried with a commit that fails when change and record are both written",
     ),
 ];
 

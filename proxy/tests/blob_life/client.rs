@@ -225,7 +225,8 @@ impl Client {
                 }
             }
             _ => {
-                while matches!(index.empty_bucket(&bucket, 10, GRACE, &[]).await, Ok(1..)) {}
+                let empty = || index.empty_bucket(&bucket, 10, GRACE, &[]);
+                while empty().await.is_ok_and(|emptied| !emptied.is_nothing()) {}
                 drop(index.delete_bucket(&bucket, &[]).await);
             }
         }

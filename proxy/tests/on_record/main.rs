@@ -9,9 +9,12 @@
 
 #[path = "../support/ask.rs"]
 mod ask;
+mod commits;
+mod emptied;
 mod logins;
 mod outcomes;
 mod rates;
+mod reads;
 mod service_role;
 #[path = "../support/sidecar.rs"]
 mod sidecar;

@@ -6,6 +6,7 @@
 )]
 
 mod logout;
+mod revoked;
 
 use std::sync::Arc;
 
@@ -122,12 +123,17 @@ impl World {
 
     /// What becomes of a request with a token: forwarded (to nobody) or refused.
     async fn with_token(&self, method: &str, target: &str, token: &str) -> Code {
-        let request = Request::builder().method(method).uri(target).header("authorization", format!("Bearer {token}"));
-        let parts = request.header("host", "store.example").body(()).unwrap().into_parts().0;
-        let context =
-            RequestContext { request_id: RequestId::generate(), peer: None, secure: true, operation: Arc::default() };
-        oci::route(&self.app, &parts, &context).await.map_or_else(|error| error.code(), |_| Code::NotModified)
+        shown_at(&self.app, method, target, token).await
     }
+}
+
+/// As [`World::with_token`], at any replica.
+async fn shown_at(app: &Arc<App>, method: &str, target: &str, token: &str) -> Code {
+    let request = Request::builder().method(method).uri(target).header("authorization", format!("Bearer {token}"));
+    let parts = request.header("host", "store.example").body(()).unwrap().into_parts().0;
+    let context =
+        RequestContext { request_id: RequestId::generate(), peer: None, secure: true, operation: Arc::default() };
+    oci::route(app, &parts, &context).await.map_or_else(|error| error.code(), |_| Code::NotModified)
 }
 
 /// What [`World::with_token`] says of a request that is let through.

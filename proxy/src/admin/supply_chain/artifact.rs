@@ -8,7 +8,6 @@ use zas_policy::{Action, Resource};
 
 use crate::admin::text::text;
 use crate::app::App;
-use crate::audit::Kind;
 use crate::authz::Permit;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
@@ -40,7 +39,7 @@ pub(super) struct WhichArtifact {
     pub(super) artifact: String,
 }
 
-/// Operations on an artifact that the body or the query names: the handler asks the policy, and records reads.
+/// Operations on an artifact that the body or the query names: the handler asks the policy, and says what is read.
 macro_rules! asks_in_handler {
     ($($(#[doc = $doc:literal])+ $name:ident;)+) => {
         $($(#[doc = $doc])+
@@ -100,13 +99,5 @@ pub(super) async fn check_bytes(app: &App, permit: &Permit, artifact: &Artifact,
     match &artifact.home {
         Home::Bucket { bucket, .. } => evidence::check_bytes(app, permit.caller(), bucket, digest).await,
         Home::Repository(_) => Ok(()),
-    }
-}
-
-/// Puts a read on record, before it is answered.
-pub(super) async fn record_read(app: &App, permit: &Permit, artifact: &Artifact) -> Result<()> {
-    match permit.recorded(Kind::Operation) {
-        Some(record) => app.journal.record(record.digest(artifact.digest).answered(200, None)).await,
-        None => Ok(()),
     }
 }

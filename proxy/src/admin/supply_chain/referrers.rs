@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use zas_policy::Action;
 
-use super::artifact::{self, artifact_name, asks_in_handler, record_read, to_read};
+use super::artifact::{self, artifact_name, asks_in_handler, to_read};
 use super::sign::FoundArtifact;
 use crate::admin::page::bounded;
 use crate::admin::text::{optional_text, text};
@@ -154,8 +154,8 @@ pub(super) async fn list_referrers(
     let (name, limit) = (artifact::name(&query.artifact)?, bounded(query.limit)?);
     let (kinds, permit) = readable(&app, &permitted.permit, &name, query.kind.map(Kind::from)).await?;
     let found = artifact::look_up(&app, permit, &name).await?;
+    permitted.reads(&found.permit, Some(found.artifact.digest));
     let (listed, left_out) = list(&app, &found.artifact).await?;
-    record_read(&app, &found.permit, &found.artifact).await?;
     let is_wanted = |listed: &Listed| {
         listed.kinds.iter().any(|kind| query.kind.is_none_or(|wanted| Kind::from(wanted) == *kind))
             && listed.kinds.iter().all(|kind| kinds.contains(kind))

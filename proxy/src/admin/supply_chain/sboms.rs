@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use zas_policy::Action;
 
-use super::artifact::{self, Found, WhichArtifact, artifact_name, asks_in_handler, check_bytes, record_read};
+use super::artifact::{self, Found, WhichArtifact, artifact_name, asks_in_handler, check_bytes};
 use super::sbom::ValidatedSbom;
 use super::sign::FoundArtifact;
 use crate::admin::answer::Answer;
@@ -209,12 +209,12 @@ pub(super) async fn list_sboms(
     let Query(query) = query?;
     let (limit, after) = (bounded(query.limit)?, row(query.after.as_deref())?);
     let Found { permit, artifact } = looked_up(&app, &permitted.permit, &query.artifact, Action::GetSbom).await?;
+    permitted.reads(&permit, Some(artifact.digest));
     let scope = artifact.scope();
     // What was attached past us is found now.
     app.evidence.look_again(&app, &scope, &artifact.digest).await?;
     let key = artifact.object.as_ref().map_or("", |object| object.key.as_str());
     let found = app.index.sboms(&scope, key, &artifact.digest, after, limit + 1).await?;
-    record_read(&app, &permit, &artifact).await?;
     let (found, more) = cut(found, limit);
     let next = found.last().filter(|_| more).map(|last| last.id.to_string());
     let sboms = found.into_iter().map(Sbom::from).collect();
@@ -238,10 +238,10 @@ pub(super) async fn get_sbom(
     let Query(query) = query?;
     let digest = parsed(&digest)?;
     let found = looked_up(&app, &permitted.permit, &query.artifact, Action::GetSbom).await?;
+    permitted.reads(&found.permit, Some(found.artifact.digest));
     let stored = stored(&app, &found, &digest).await?;
     let bytes = sboms::document(&app, &found.artifact, &stored).await?.ok_or_else(no_such_sbom)?;
     check_bytes(&app, &found.permit, &found.artifact, &digest).await?;
-    record_read(&app, &found.permit, &found.artifact).await?;
     let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(media_type(&stored)))]);
     // Somebody else has written it: no browser is to guess what it is.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -13,15 +13,13 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use zas_policy::{Action, Resource};
 
-use super::artifact::{self, artifact_name, asks_in_handler, record_read};
+use super::artifact::{self, artifact_name, asks_in_handler};
 use super::sign::FoundArtifact;
 use super::verified::ArtifactVerdict;
 use crate::admin::page::bounded;
 use crate::admin::text::{optional_text, text};
-use crate::admin::{Permitted, Refusal};
+use crate::admin::{Asks, Permitted, Refusal};
 use crate::app::App;
-use crate::audit::Kind;
-use crate::authz::Permit;
 use crate::error::{Code, Result};
 use crate::index::{ScopeKind, StoredVerdict};
 use crate::supply_chain::bundle;
@@ -79,6 +77,7 @@ pub(super) async fn list_verdicts(
     let (name, limit) = (artifact::name(&query.artifact)?, bounded(query.limit)?);
     let permit = app.authority.authorize(permitted.permit.caller(), Action::GetVerdict, name.resource()).await?;
     let found = artifact::look_up(&app, permit, &name).await?;
+    permitted.reads(&found.permit, Some(found.artifact.digest));
     let (scope, after) = (found.artifact.scope(), query.after.as_deref().unwrap_or_default());
     let key = found.artifact.object.as_ref().map_or("", |object| object.key.as_str());
     let page = (after, limit);
@@ -86,7 +85,6 @@ pub(super) async fn list_verdicts(
         app.index.verdicts_of(&scope, key, &found.artifact.digest, page, OffsetDateTime::now_utc()).await?;
     let next = stored.last().filter(|_| more).map(|verdict| verdict.policy.clone());
     let verdicts = stored.into_iter().map(ArtifactVerdict::stored).collect::<Result<_>>()?;
-    record_read(&app, &found.permit, &found.artifact).await?;
     Ok(Json(ArtifactVerdicts { artifact: FoundArtifact::from(&found.artifact), verdicts, next }))
 }
 
@@ -101,7 +99,7 @@ pub(super) async fn get_verdict(
     permitted: Permitted<GetVerdict>,
     Path(id): Path<String>,
 ) -> Result<Json<ArtifactVerdict>, Refusal> {
-    let stored = looked_up(&app, &permitted.permit, &id).await?;
+    let stored = looked_up(&app, &permitted, &id).await?;
     Ok(Json(ArtifactVerdict::stored(stored)?))
 }
 
@@ -117,13 +115,13 @@ pub(super) async fn get_verdict_summary(
     permitted: Permitted<GetVerdictSummary>,
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, Refusal> {
-    let stored = looked_up(&app, &permitted.permit, &id).await?;
+    let stored = looked_up(&app, &permitted, &id).await?;
     let summary = stored.summary.ok_or(Code::NoSuchEntity)?;
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(bundle::MEDIA_TYPE))], summary))
 }
 
 /// A verdict, for whoever may read those on its artifact; on record.
-async fn looked_up(app: &App, known: &Permit, id: &str) -> Result<StoredVerdict> {
+async fn looked_up<O: Asks>(app: &App, permitted: &Permitted<O>, id: &str) -> Result<StoredVerdict> {
     // What is no id is that of no verdict.
     let id = Uuid::parse_str(id).map_err(|_| Code::NoSuchEntity)?;
     let stored = app.index.verdict_by_id(id, OffsetDateTime::now_utc()).await?.ok_or(Code::NoSuchEntity)?;
@@ -131,9 +129,7 @@ async fn looked_up(app: &App, known: &Permit, id: &str) -> Result<StoredVerdict>
         ScopeKind::Bucket => Resource::object(&stored.scope.name, &stored.key),
         ScopeKind::Repository => Resource::repository(&stored.scope.name),
     };
-    let permit = app.authority.authorize(known.caller(), Action::GetVerdict, resource).await?;
-    if let Some(record) = permit.recorded(Kind::Operation) {
-        app.journal.record(record.digest(stored.subject).answered(200, None)).await?;
-    }
+    let permit = app.authority.authorize(permitted.permit.caller(), Action::GetVerdict, resource).await?;
+    permitted.reads(&permit, Some(stored.subject));
     Ok(stored)
 }

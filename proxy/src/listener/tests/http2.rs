@@ -15,6 +15,7 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
@@ -35,12 +36,20 @@ fn get(path: &str) -> Vec<u8> {
     block
 }
 
+/// `:method POST` of a path.
+fn post(path: &str) -> Vec<u8> {
+    let mut block = get(path);
+    block[0] = POST[0];
+    block
+}
+
 struct Client {
     io: TlsStream<TcpStream>,
 }
 
 struct Frame {
     kind: u8,
+    flags: u8,
     stream: u32,
     payload: Vec<u8>,
 }
@@ -83,7 +92,7 @@ impl Client {
             let mut payload = vec![0; length as usize];
             self.io.read_exact(&mut payload).await.ok()?;
             let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-            Some(Frame { kind: head[3], stream, payload })
+            Some(Frame { kind: head[3], flags: head[4], stream, payload })
         };
         tokio::time::timeout(PATIENCE, read).await.expect("the server says something")
     }
@@ -261,6 +270,42 @@ async fn a_body_that_is_not_as_long_as_declared_never_ends_cleanly() {
             let error = *running.gateway.body_error.lock().unwrap();
             assert!(matches!(error, None | Some(BodyError::ClientGone)), "{error:?}");
             assert_ne!(running.gateway.summary().unwrap().status, 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_reset_while_a_client_that_has_its_answer_is_still_sending() {
+    let (_running, mut client) = start(|_| {}).await;
+    for n in 0..50_u8 {
+        let stream = u32::from(n) * 2 + 1;
+        client.send(&frame(HEADERS, END_HEADERS, stream, &post("/refuse"))).await;
+        client.send(&frame(DATA, 0, stream, &[0; 1000])).await;
+        let mut answer = Vec::new();
+        loop {
+            let frame = client.next().await.expect("an answer");
+            assert_ne!(frame.kind, RST_STREAM, "stream {stream} is reset before its answer");
+            if frame.kind == DATA && frame.stream == stream {
+                answer.extend_from_slice(&frame.payload);
+                if frame.flags & END_STREAM != 0 {
+                    break;
+                }
+            }
+        }
+        assert_eq!(answer, b"refused");
+        for _ in 0..3 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            client.send(&frame(DATA, 0, stream, &[0; 1000])).await;
+        }
+        client.send(&frame(DATA, END_STREAM, stream, b"end")).await;
+        // Comes back behind all that was sent before.
+        client.send(&frame(PING, 0, 0, &[n; 8])).await;
+        loop {
+            let frame = client.next().await.expect("the connection goes on");
+            assert!(!matches!(frame.kind, RST_STREAM | GOAWAY), "stream {stream} is reset after its answer");
+            if frame.kind == PING && frame.payload == [n; 8] {
+                break;
+            }
         }
     }
 }
