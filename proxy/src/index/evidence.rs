@@ -164,16 +164,17 @@ const REST: &str = "
     )
     SELECT count(*) FROM rests";
 
-/// Those whose signatures may count by now, a few at a time.
+/// Those whose signatures may count by now, a few at a time: whoever was not looked at for longest first. Those that somebody is looking at,
+/// or that fail and come again by themselves, stand in nobody's way, and neither do those that are gone.
 const REOPEN: &str = "
     WITH open AS MATERIALIZED (
-        SELECT DISTINCT subject_id FROM (
-            SELECT subject_id FROM evidence WHERE NOT is_final AND trust_revision < $1 ORDER BY trust_revision LIMIT $2
-        ) AS few
+        SELECT DISTINCT subject_id FROM evidence WHERE NOT is_final AND trust_revision < $1
+    ), few AS MATERIALIZED (
+        SELECT s.id FROM open JOIN evidence_subjects s ON s.id = open.subject_id
+        WHERE s.looked_at IS NOT NULL AND (s.due_at IS NULL OR s.attempts = 0 AND s.due_at > clock_timestamp())
+        ORDER BY s.looked_at, s.id LIMIT $2
     ), due AS (
-        UPDATE evidence_subjects AS s SET due_at = clock_timestamp(), attempts = 0
-        FROM open WHERE s.id = open.subject_id AND (s.due_at IS NULL OR s.due_at > clock_timestamp())
-        RETURNING 1
+        UPDATE evidence_subjects AS s SET due_at = clock_timestamp() FROM few WHERE s.id = few.id RETURNING 1
     )
     SELECT count(*) FROM due";
 

@@ -245,6 +245,28 @@ async fn what_may_count_by_a_new_revision_is_due_and_what_is_final_is_not() {
 }
 
 #[tokio::test]
+async fn what_is_gone_or_fails_keeps_nothing_else_from_being_looked_at_by_a_new_revision() {
+    let world = World::new().await;
+    let scope = repository();
+    let pieces = [piece("signature", PieceKind::Signature, refused(false))];
+    let all = carriers(&pieces);
+    for (name, listed_at) in [("gone", FIRST), ("failing", FIRST), ("younger", LATER_LOOK), ("older", FIRST)] {
+        let subject = digest(name);
+        world.index.store_evidence(&NewEvidence { listed_at, ..look(&scope, &subject, &all, &pieces) }).await.unwrap();
+    }
+    world.index.rest_evidence(&scope, &digest("gone"), LATER_LOOK).await.unwrap();
+    world.index.expect_evidence(&scope, &digest("failing")).await.unwrap();
+    let failing = world.index.claim_evidence(LATER).await.unwrap();
+    assert_eq!(failing, Some((scope.clone(), digest("failing"))));
+    for next in ["older", "younger"] {
+        assert_eq!(world.index.reopen_evidence(8, 1).await.unwrap(), 1);
+        let claimed = world.index.claim_evidence(LATER).await.unwrap();
+        assert_eq!(claimed, Some((scope.clone(), digest(next))));
+    }
+    assert_eq!(world.index.reopen_evidence(8, 1).await.unwrap(), 0, "what is taken or fails comes by itself");
+}
+
+#[tokio::test]
 async fn artifacts_that_were_not_looked_at_for_long_are_due() {
     let world = World::new().await;
     let (scope, subject) = (repository(), digest("app"));
