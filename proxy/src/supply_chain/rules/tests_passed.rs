@@ -1,4 +1,7 @@
 //! The rule `tests`: tests of the artifact have passed (in-toto attestation, "Test Result" v0.1).
+//!
+//! A result does not say of when it is, and when it was signed at the latest says nothing of that: an old one can be given a new time by anybody.
+//! So of several the newest cannot be told, and none that the rule names may say that those tests have failed.
 
 use std::collections::BTreeMap;
 
@@ -59,6 +62,16 @@ enum Outcome {
     Failed,
 }
 
+/// What a result says of the tests that a rule is about.
+enum Says {
+    /// They have passed.
+    Passed,
+    /// Nothing that counts.
+    Nothing(Reason),
+    /// They have not passed, or may not have.
+    Failed(Reason),
+}
+
 #[derive(Deserialize)]
 struct Configuration {
     #[serde(default)]
@@ -72,25 +85,48 @@ impl TestsPassed {
 
     pub(super) fn hold(&self, case: &Case<'_>, findings: &mut Findings) -> bool {
         self.signers.note_unknown(case.known, findings);
-        let mut accepted = Vec::new();
+        let (mut accepted, mut has_failed) = (Vec::new(), false);
         let mut is_any = false;
         for attested in case.statements(|kind| kind == TEST_RESULT) {
             is_any = true;
-            match self.accept(&attested) {
-                Ok(()) => accepted.push(attested.by),
-                Err(reason) => findings.refuse(reason),
+            match self.weigh(&attested) {
+                Says::Passed => accepted.push(attested.by),
+                Says::Nothing(reason) => findings.refuse(reason),
+                Says::Failed(reason) => {
+                    has_failed = true;
+                    findings.refuse(reason);
+                }
             }
         }
         if !is_any {
             findings.refuse(Reason::of_all(Why::NoEvidence, "nobody who is trusted has said that tests have passed"));
         }
-        are_enough(&accepted, self.threshold, findings)
+        let has_enough = are_enough(&accepted, self.threshold, findings);
+        case.knows_the_newest(findings) && has_enough && !has_failed
     }
 
-    fn accept(&self, attested: &Attested<'_>) -> Result<(), Reason> {
+    /// What a result says of the tests that the rule is about. What cannot be read may say that they have failed.
+    fn weigh(&self, attested: &Attested<'_>) -> Says {
+        if let Err(reason) = self.signers.check(&attested.by) {
+            return Says::Nothing(reason);
+        }
+        let predicate: Predicate = match attested.predicate() {
+            Ok(predicate) => predicate,
+            Err(reason) => return Says::Failed(reason),
+        };
+        match self.check_result(attested, &predicate) {
+            Err(reason) if self.may_be_about(&predicate) => return Says::Failed(reason),
+            Err(reason) => return Says::Nothing(reason),
+            Ok(()) => {}
+        }
+        match self.check_tests(attested, &predicate) {
+            Err(reason) => Says::Nothing(reason),
+            Ok(()) => Says::Passed,
+        }
+    }
+
+    fn check_result(&self, attested: &Attested<'_>, predicate: &Predicate) -> Result<(), Reason> {
         let refuse = |code, text: String| Err(attested.by.reason(code, text));
-        self.signers.check(&attested.by)?;
-        let predicate: Predicate = attested.predicate()?;
         match predicate.result {
             Outcome::Passed => {}
             Outcome::Warned if self.allow_warnings => {}
@@ -103,16 +139,18 @@ impl TestsPassed {
         if let Some(warned) = predicate.warned_tests.first().filter(|_| !self.allow_warnings) {
             return refuse(Why::TestResult, format!("{warned:?} has warned"));
         }
+        Ok(())
+    }
+
+    /// Whether those tests were made that the rule asks for.
+    fn check_tests(&self, attested: &Attested<'_>, predicate: &Predicate) -> Result<(), Reason> {
+        let refuse = |code, text: String| Err(attested.by.reason(code, text));
         if predicate.configuration.is_empty() {
             return refuse(Why::Configuration, "it does not say what was tested with".to_owned());
         }
-        if let Some(known) = &self.configurations
-            && !predicate.configuration.iter().all(|used| known.iter().any(|pinned| pinned.is(used)))
-        {
-            return refuse(
-                Why::Configuration,
-                "a configuration of the tests is none of those that are known".to_owned(),
-            );
+        if !predicate.configuration.iter().all(|used| self.knows(used)) {
+            let text = "a configuration of the tests is none of those that are known";
+            return refuse(Why::Configuration, text.to_owned());
         }
         let has_passed = |required: &&Pattern| {
             predicate.passed_tests.iter().chain(&predicate.warned_tests).any(|test| required.fits(test))
@@ -121,6 +159,23 @@ impl TestsPassed {
             None => Ok(()),
             Some(missing) => refuse(Why::TestResult, format!("{:?} is not among the tests", missing.as_str())),
         }
+    }
+
+    /// Whether a result that is not good may be about tests that the rule asks for: with a configuration that it knows, and of a name that it
+    /// requires, where the result says which it is about.
+    fn may_be_about(&self, predicate: &Predicate) -> bool {
+        let Predicate { configuration, passed_tests: passed, warned_tests: warned, failed_tests: failed, .. } =
+            predicate;
+        if !configuration.is_empty() && !configuration.iter().any(|used| self.knows(used)) {
+            return false;
+        }
+        let names_none = warned.is_empty() && failed.is_empty();
+        let is_required = |test: &String| self.required.as_ref().is_none_or(|required| required.fit(test));
+        names_none || passed.iter().chain(warned).chain(failed).any(is_required)
+    }
+
+    fn knows(&self, used: &Configuration) -> bool {
+        self.configurations.as_ref().is_none_or(|known| known.iter().any(|pinned| pinned.is(used)))
     }
 }
 

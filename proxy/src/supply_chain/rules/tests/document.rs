@@ -169,7 +169,7 @@ fn signers_alone_are_a_policy_too() {
 fn an_artifact_out_of_scope_does_not_pass_whatever_there_is() {
     let policy = policy(json!([{"name": "signed", "signatures": {"signers": ["key/a"]}}]));
     let other = Subject { name: "s3://elsewhere/app.tgz".to_owned(), ..subject() };
-    let verdict = evaluate(&policy, &other, &[signature("a")], &Default::default(), NOW);
+    let verdict = evaluate(&policy, &other, &[signature("a")], true, &Default::default(), NOW);
     assert!(!verdict.passed && verdict.rules[1].passed);
     assert_eq!((verdict.rules[0].kind, verdict.rules[0].reasons[0].code), ("scope", Why::Scope));
     assert_eq!(verdict.levels, ["FAILED"]);

@@ -67,13 +67,44 @@ fn certain_tests_must_be_among_them() {
 }
 
 #[test]
-fn a_later_failure_does_not_outweigh_and_several_may_be_needed() {
+fn nobody_whom_the_rule_names_may_say_that_they_have_failed() {
     let policy = rule("tests", json!({"signers": ["key/a", "key/b"], "threshold": 2}));
     let failed = with(result(), "/result", json!("FAILED"));
     let both = [says("a", TEST_RESULT, result()), says("b", TEST_RESULT, result())];
-    assert!(passes(&policy, &[&both[..], &[says("a", TEST_RESULT, failed.clone())]].concat()));
+    assert!(passes(&policy, &both));
+    for (bad, code) in [(failed.clone(), "test_result"), (json!({"result": "PASSED"}), "malformed")] {
+        assert_eq!(why(&policy, &[&both[..], &[says("a", TEST_RESULT, bad.clone())]].concat()), [code], "{bad}");
+        assert!(passes(&policy, &[&both[..], &[says("c", TEST_RESULT, bad.clone())]].concat()), "{bad}");
+        assert!(passes(&policy, &[&both[..], &[refused(&says("a", TEST_RESULT, bad.clone()))]].concat()), "{bad}");
+    }
     assert_eq!(
         why(&policy, &[says("a", TEST_RESULT, result()), says("b", TEST_RESULT, failed)]),
         ["too_few_signers", "test_result"]
     );
+}
+
+#[test]
+fn other_tests_may_have_failed() {
+    let known = "gitBlob:ebe4add40f63c3c98bc9b32ff1e736f04120b023";
+    let required = rule("tests", json!({"signers": ["key/a"], "required": ["unit/*"]}));
+    let configured = rule("tests", json!({"signers": ["key/a"], "configurations": [known]}));
+    let good = says("a", TEST_RESULT, result());
+    let others =
+        json!({"result": "FAILED", "failedTests": ["e2e/login"], "configuration": [{"digest": {"sha256": "00"}}]});
+    let alike = json!({"result": "FAILED", "configuration": result()["configuration"]});
+    for policy in [&required, &configured] {
+        assert!(passes(policy, &[good.clone(), says("a", TEST_RESULT, others.clone())]));
+        assert_eq!(why(policy, &[good.clone(), says("a", TEST_RESULT, alike.clone())]), ["test_result"]);
+    }
+    let fewer = with(result(), "/passedTests", json!(["lint"]));
+    assert!(passes(&required, &[good, says("a", TEST_RESULT, fewer)]), "what was not tested has not failed");
+}
+
+#[test]
+fn what_was_not_looked_at_may_say_that_they_have_failed() {
+    let policy = rule("tests", json!({"signers": ["key/a"]}));
+    let verdict = verdict_of_part(&policy, &[says("a", TEST_RESULT, result())]);
+    assert!(!verdict.passed);
+    assert_eq!(verdict.rules[0].reasons[0].code.as_str(), "left_out");
+    assert!(verdict_of_part(&rule("signatures", json!({"signers": ["key/a"]})), &[signature("a")]).passed);
 }

@@ -25,6 +25,15 @@ pub(super) struct Scan {
     pub(super) findings: Vec<Finding>,
 }
 
+/// What can be told of a scan that cannot be read.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    /// Which scanner it was, where it says so.
+    pub(super) scanner: Option<String>,
+    /// When it was done, where it says so: the later of its times.
+    pub(super) finished: Option<OffsetDateTime>,
+}
+
 /// A vulnerability of a package.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Finding {
@@ -73,6 +82,17 @@ struct Metadata {
     scan_started_on: Option<OffsetDateTime>,
     #[serde(default, with = "time::serde::rfc3339::option")]
     scan_finished_on: Option<OffsetDateTime>,
+}
+
+#[derive(Deserialize)]
+struct HeadPredicate {
+    scanner: Option<HeadScanner>,
+    metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct HeadScanner {
+    uri: Option<String>,
 }
 
 /// One result of `vulns`; v0.1 has it in an object of its own.
@@ -195,6 +215,15 @@ impl Scan {
         let report: Report = serde_json::from_str(predicate.scanner.result.get())
             .map_err(|_| attested.by.reason(Why::Malformed, "its result is a report of neither trivy nor grype"))?;
         predicate.into_scan(attested, |_| report.into_findings())
+    }
+}
+
+impl Head {
+    /// Reads what can be told of a scan that cannot be read otherwise.
+    pub(super) fn read(attested: &Attested<'_>) -> Self {
+        let Ok(HeadPredicate { scanner, metadata }) = attested.predicate() else { return Self::default() };
+        let finished = metadata.and_then(|metadata| metadata.scan_started_on.max(metadata.scan_finished_on));
+        Self { scanner: scanner.and_then(|scanner| scanner.uri), finished }
     }
 }
 
