@@ -1,18 +1,22 @@
 //! The rule `tests`: tests of the artifact have passed (in-toto attestation, "Test Result" v0.1).
 //!
-//! A result does not say of when it is, and when it was signed at the latest says nothing of that: an old one can be given a new time by anybody.
-//! So of several the newest cannot be told, and none that the rule names may say that those tests have failed.
+//! A result has no time of its own, and when it was signed at the latest says nothing of that: an old one can be given a new time by anybody. So
+//! the newest counts where the rule says at which place of the predicate its time stands; without one every result may be the newest, and
+//! none may say that those tests have failed that the rule asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::evidence::{Attested, Case};
+use super::attestation::time_at;
+use super::evidence::{Attested, Case, Signed};
+use super::newest::{Dated, newest};
 use super::policy::PolicyError;
 use super::signatures::{check_threshold, one};
 use super::signers::{Signers, are_enough};
 use super::verdict::{Findings, Reason, Why};
-use super::words::{Pattern, Several};
+use super::words::{Pattern, Several, is_pointer};
 
 /// The predicate.
 const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
@@ -31,6 +35,8 @@ pub(super) struct TestsPassed {
     configurations: Option<Several<Pinned>>,
     /// Tests that must be among those that have passed.
     required: Option<Several<Pattern>>,
+    /// The place of the time at which the tests ended. Unset: which result is the newest is not known.
+    time_field: Option<String>,
 }
 
 /// A digest by any algorithm, as `<algorithm>:<value>`.
@@ -62,15 +68,11 @@ enum Outcome {
     Failed,
 }
 
-/// What a result says of the tests that a rule is about.
-enum Says {
-    /// They have passed.
-    Passed,
-    /// Nothing that counts.
-    Nothing(Reason),
-    /// They have not passed, or may not have.
-    Failed(Reason),
-}
+/// Of whom and with which configurations a result is: of several the newest counts.
+type Suite = (String, BTreeSet<BTreeMap<String, String>>);
+
+/// By whom a result is, and why its tests have not passed, or may not have.
+type Told<'a> = (Signed<'a>, Result<(), Reason>);
 
 #[derive(Deserialize)]
 struct Configuration {
@@ -80,49 +82,65 @@ struct Configuration {
 
 impl TestsPassed {
     pub(super) fn check(&self, at: &str) -> Result<(), PolicyError> {
-        check_threshold(&self.signers, self.threshold, at)
+        check_threshold(&self.signers, self.threshold, at)?;
+        if self.time_field.as_deref().is_some_and(|field| !is_pointer(field)) {
+            let text = "is no JSON pointer, such as /finishedOn";
+            return Err(PolicyError::at(format!("{at}.time_field"), text));
+        }
+        Ok(())
     }
 
     pub(super) fn hold(&self, case: &Case<'_>, findings: &mut Findings) -> bool {
         self.signers.note_unknown(case.known, findings);
-        let (mut accepted, mut has_failed) = (Vec::new(), false);
-        let mut is_any = false;
+        let (mut is_any, mut suites) = (false, BTreeMap::<Suite, Vec<Dated<Told<'_>>>>::new());
         for attested in case.statements(|kind| kind == TEST_RESULT) {
             is_any = true;
-            match self.weigh(&attested) {
-                Says::Passed => accepted.push(attested.by),
-                Says::Nothing(reason) => findings.refuse(reason),
-                Says::Failed(reason) => {
-                    has_failed = true;
-                    findings.refuse(reason);
-                }
+            match self.weigh(case, &attested) {
+                Ok((suite, result)) => suites.entry(suite).or_default().push(result),
+                Err(reason) => findings.refuse(reason),
             }
         }
         if !is_any {
             findings.refuse(Reason::of_all(Why::NoEvidence, "nobody who is trusted has said that tests have passed"));
         }
+        let (mut accepted, mut has_failed) = (Vec::new(), false);
+        for (results, older) in suites.into_values().map(newest) {
+            older.iter().for_each(|(by, _)| findings.refuse(by.reason(Why::Superseded, "there is a newer result")));
+            for (by, told) in results {
+                match told {
+                    Ok(()) => accepted.push(by),
+                    Err(reason) => {
+                        has_failed = true;
+                        findings.refuse(reason);
+                    }
+                }
+            }
+        }
         let has_enough = are_enough(&accepted, self.threshold, findings);
         case.knows_the_newest(findings) && has_enough && !has_failed
     }
 
-    /// What a result says of the tests that the rule is about. What cannot be read may say that they have failed.
-    fn weigh(&self, attested: &Attested<'_>) -> Says {
-        if let Err(reason) = self.signers.check(&attested.by) {
-            return Says::Nothing(reason);
+    /// A result that may count, for or against. One that cannot be read may say anything.
+    fn weigh<'a>(&self, case: &Case<'_>, attested: &Attested<'a>) -> Result<(Suite, Dated<Told<'a>>), Reason> {
+        let by = attested.by;
+        self.signers.check(&by)?;
+        let at = self.time_field.as_deref().and_then(|field| time_at(&attested.predicate::<Value>().ok()?, field));
+        if let Some(at) = at {
+            case.check_age(&by, "the result", at, None)?;
         }
+        let signer = by.verified.signer.to_string();
         let predicate: Predicate = match attested.predicate() {
             Ok(predicate) => predicate,
-            Err(reason) => return Says::Failed(reason),
+            Err(reason) => return Ok(((signer, BTreeSet::new()), Dated { at, item: (by, Err(reason)) })),
         };
-        match self.check_result(attested, &predicate) {
-            Err(reason) if self.may_be_about(&predicate) => return Says::Failed(reason),
-            Err(reason) => return Says::Nothing(reason),
-            Ok(()) => {}
+        let told = self.check_result(attested, &predicate);
+        match &told {
+            Ok(()) => self.check_tests(attested, &predicate)?,
+            Err(reason) if !self.may_be_about(&predicate) => return Err(reason.clone()),
+            Err(_) => {}
         }
-        match self.check_tests(attested, &predicate) {
-            Err(reason) => Says::Nothing(reason),
-            Ok(()) => Says::Passed,
-        }
+        let configurations = predicate.configuration.into_iter().map(|used| used.digest).collect();
+        Ok(((signer, configurations), Dated { at, item: (by, told) }))
     }
 
     fn check_result(&self, attested: &Attested<'_>, predicate: &Predicate) -> Result<(), Reason> {

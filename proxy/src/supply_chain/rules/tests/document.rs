@@ -122,6 +122,7 @@ fn what_is_wrong_is_named_with_its_place() {
     );
     let alone = json!({"from": [], "allow": ["*"]});
     assert_wrong("/rules/5/layout/steps/1/materials", alone, "rules[5].layout.steps[0].name", "no later step");
+    assert_wrong("/rules/2/tests/time_field", json!("finishedOn"), "rules[2].tests.time_field", "JSON pointer");
     assert_wrong("/rules/6/attestation/max_age", json!("7d"), "rules[6].attestation.time_field", "where the time is");
     assert_wrong(
         "/rules/6/attestation/fields",

@@ -84,6 +84,31 @@ fn nobody_whom_the_rule_names_may_say_that_they_have_failed() {
 }
 
 #[test]
+fn the_newest_result_counts_where_the_rule_says_of_when_it_is() {
+    let policy = rule("tests", json!({"signers": ["key/a", "key/b"], "time_field": "/finishedOn"}));
+    let of = |days: i64, result_is: &str| {
+        let result = with(with(result(), "/result", json!(result_is)), "/finishedOn", json!(days_ago(days)));
+        says("a", TEST_RESULT, result)
+    };
+    for (evidence, passed) in [
+        ([of(2, "FAILED"), of(1, "PASSED")], true),
+        ([of(1, "PASSED"), of(2, "FAILED")], true),
+        ([of(2, "PASSED"), of(1, "FAILED")], false),
+        ([of(1, "PASSED"), of(1, "FAILED")], false),
+        ([of(1, "PASSED"), of(-1, "FAILED")], true),
+    ] {
+        assert_eq!(passes(&policy, &evidence), passed, "{:?}", verdict(&policy, &evidence));
+    }
+    assert_eq!(why(&policy, &[of(2, "PASSED"), of(1, "FAILED")]), ["test_result", "superseded"]);
+    let timeless = says("a", TEST_RESULT, with(result(), "/result", json!("FAILED")));
+    assert_eq!(why(&policy, &[of(1, "PASSED"), timeless]), ["test_result"], "it may be the newest");
+    let unreadable = says("a", TEST_RESULT, json!({"finishedOn": days_ago(3)}));
+    assert_eq!(why(&policy, &[of(1, "PASSED"), unreadable]), ["malformed"], "of which tests nobody knows");
+    let failed = with(with(result(), "/result", json!("FAILED")), "/finishedOn", json!(days_ago(3)));
+    assert_eq!(why(&policy, &[of(1, "PASSED"), says("b", TEST_RESULT, failed)]), ["test_result"], "of somebody else");
+}
+
+#[test]
 fn other_tests_may_have_failed() {
     let known = "gitBlob:ebe4add40f63c3c98bc9b32ff1e736f04120b023";
     let required = rule("tests", json!({"signers": ["key/a"], "required": ["unit/*"]}));
