@@ -89,9 +89,6 @@ struct Exception {
 /// What counts, by severity: each vulnerability once for each package.
 type Counted<'f> = BTreeMap<Severity, BTreeSet<(&'f str, &'f str)>>;
 
-/// A scan that may be the one that counts, and by whom; or why it cannot be read.
-type Candidate<'a> = (Signed<'a>, Result<Scan, Reason>);
-
 /// What a word about vulnerabilities is called where it is refused.
 const WORD: &str = "the word about vulnerabilities";
 
@@ -123,7 +120,7 @@ impl Vulnerabilities {
         let (mut is_any, mut scans) = (false, Vec::new());
         for attested in case.statements(is_scan) {
             is_any = true;
-            match self.candidate(case, &attested) {
+            match self.candidate(case, attested) {
                 Ok(dated) => scans.push(dated),
                 Err(reason) => findings.refuse(reason),
             }
@@ -132,12 +129,12 @@ impl Vulnerabilities {
             findings.refuse(Reason::of_all(Why::NoEvidence, "there is no scan by anybody who is trusted"));
         }
         let (scans, older) = newest(scans);
-        older.iter().for_each(|(by, _)| findings.refuse(by.reason(Why::Superseded, "there is a newer scan")));
+        older.iter().for_each(|scan| findings.refuse(scan.by.reason(Why::Superseded, "there is a newer scan")));
         let mut passed = !scans.is_empty();
-        for (by, scan) in scans {
-            match scan.and_then(|scan| self.accept(case, &by, &scan, &words)) {
+        for attested in scans {
+            match Scan::read(&attested).and_then(|scan| self.accept(case, &attested.by, &scan, &words)) {
                 Ok(used) => {
-                    findings.use_it(by.used());
+                    findings.use_it(attested.by.used());
                     used.into_iter().for_each(|used| findings.use_it(used));
                 }
                 Err(reason) => {
@@ -188,24 +185,20 @@ impl Vulnerabilities {
         age
     }
 
-    /// A scan that may be the one that counts: by whom the rule names, by a scanner that it takes, and not of the future.
-    fn candidate<'a>(&self, case: &Case<'_>, attested: &Attested<'a>) -> Result<Dated<Candidate<'a>>, Reason> {
-        let by = attested.by;
-        self.signers.check(&by)?;
-        let scan = Scan::read(attested);
-        let Head { scanner, finished: at } = match &scan {
-            Ok(scan) => Head { scanner: Some(scan.scanner.clone()), finished: Some(scan.finished) },
-            Err(_) => Head::read(attested),
-        };
+    /// A scan that may be the one that counts: by whom the rule names, by a scanner that it takes, and not of the future; as far as that can be
+    /// told of one that nobody has read yet.
+    fn candidate<'a>(&self, case: &Case<'_>, attested: Attested<'a>) -> Result<Dated<Attested<'a>>, Reason> {
+        self.signers.check(&attested.by)?;
+        let Head { scanner, finished } = Head::read(&attested);
         if let (Some(known), Some(scanner)) = (&self.scanners, &scanner)
             && !known.fit(scanner)
         {
-            return Err(by.reason(Why::Scanner, format!("{scanner:?} is no scanner of this rule")));
+            return Err(attested.by.reason(Why::Scanner, format!("{scanner:?} is no scanner of this rule")));
         }
-        if let Some(at) = at {
-            case.check_age(&by, "the scan", at, None)?;
+        if let Some(finished) = finished {
+            case.check_age(&attested.by, "the scan", finished, None)?;
         }
-        Ok(Dated { at, item: (by, scan) })
+        Ok(Dated { at: finished, item: attested })
     }
 
     /// Accepts a scan, with the words that it took.
