@@ -7,7 +7,7 @@
 //! Rules keep to one principle (in-toto attestation framework, "Validation model"): one is met where good evidence is there, and nothing
 //! that is there besides takes that away. So evidence that is added never makes a verdict worse, and evidence that is withheld never makes it
 //! better. But what is known of vulnerabilities and by tests changes, and the artifact does not: there the newest counts of what those say whom
-//! the rule names ([`newest`]), and what cannot be read, or was not looked at, is taken for it.
+//! the rule names (`newest`), and what cannot be read, or was not looked at, is taken for it.
 //! What nobody who is believed has signed counts for nothing, but for bills of materials where a rule says so.
 //!
 //! What does not live here: finding evidence (`collect`), where policies and verdicts are kept (`index`), and what follows from a verdict.

@@ -1,4 +1,4 @@
-//! [`newest`]: of several documents that say something of the same matter the newest counts.
+//! Of several documents that say something of the same matter the newest counts.
 
 use time::OffsetDateTime;
 
