@@ -101,8 +101,10 @@ impl World<'_> {
     }
 }
 
-fn test_result(result: &str) -> Value {
-    json!({"result": result, "configuration": [{"name": "ci", "digest": {"sha256": "ab".repeat(32)}}]})
+/// What came of tests that ended on a day of a month that is over.
+fn test_result(result: &str, day: u8) -> Value {
+    let configuration = json!([{"name": "ci", "digest": {"sha256": "ab".repeat(32)}}]);
+    json!({"result": result, "configuration": configuration, "finishedOn": format!("2024-01-{day:02}T00:00:00Z")})
 }
 
 /// Keys of cosign's that are trusted, a key for verdicts, and the policy.
@@ -118,7 +120,7 @@ fn prepare(world: &World<'_>) -> Result<()> {
     world.room.write("verdicts.pub", &world.get("/signing-keys/verdicts/public-key")?)?;
     let document = json!({"scope": ["s3://verdict-tour/*", "oci://verdict-tour/*"], "rules": [
         {"name": "signed", "signatures": {"signers": ["key/release"]}},
-        {"name": "tested", "tests": {"signers": ["key/ci"]}}]});
+        {"name": "tested", "tests": {"signers": ["key/ci"], "time_field": "/finishedOn"}}]});
     world.send(reqwest::Method::PUT, "/verification-policies/release", &json!({"document": document}))?;
     let server = world.room.server;
     let login = ["auth", "login", server.authority(), "-u", &server.access_key, "--password-stdin"];
@@ -136,23 +138,23 @@ fn judged(world: &World<'_>, tour: &mut Tour, artifact: &str, image: &str) {
     );
     tour.step(&format!("{artifact}: what a stranger signs changes nothing"), || {
         world.sign("evil.key", image, &[])?;
-        world.attest("evil.key", TEST_RESULT, &test_result("PASSED"), image)?;
+        world.attest("evil.key", TEST_RESULT, &test_result("PASSED", 2), image)?;
         ensure!(world.failed(artifact)? == ["signed", "tested"]);
         Ok(())
     });
     tour.step(&format!("{artifact}: cosign's signature counts, and tests that failed do not"), || {
         world.sign("release.key", image, &[])?;
-        world.attest("ci.key", TEST_RESULT, &test_result("FAILED"), image)?;
+        world.attest("ci.key", TEST_RESULT, &test_result("FAILED", 1), image)?;
         ensure!(world.failed(artifact)? == ["tested"]);
         // The key for releases may not speak of tests.
-        world.attest("release.key", TEST_RESULT, &test_result("PASSED"), image)?;
+        world.attest("release.key", TEST_RESULT, &test_result("PASSED", 2), image)?;
         ensure!(world.failed(artifact)? == ["tested"]);
         Ok(())
     });
     tour.step(
         &format!("{artifact}: with tests that passed it passes, and cosign verifies the verdict by its key alone"),
         || {
-            world.attest("ci.key", TEST_RESULT, &test_result("PASSED"), image)?;
+            world.attest("ci.key", TEST_RESULT, &test_result("PASSED", 2), image)?;
             let verified = world.verify(artifact)?;
             ensure!(verified.pointer("/verdict/passed") == Some(&Value::Bool(true)), "{verified}");
             world.verdict_by_cosign("verdicts.pub", image)?;

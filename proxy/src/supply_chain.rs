@@ -27,6 +27,7 @@ pub mod licence;
 pub mod limits;
 mod malformed;
 pub mod manifest;
+mod media_type;
 pub mod predicate;
 pub mod referrer;
 pub mod rules;

@@ -18,7 +18,8 @@ use crate::supply_chain::facts::{Known, Look, Piece};
 /// Pieces that are read of one artifact and of those that list it.
 const PIECES: i64 = 4096;
 
-/// Indexes that an artifact inherits from: those with something in them first.
+/// Indexes that an artifact inherits from: those first of which somebody who was believed has signed something, and of these the newest.
+/// Nothing is inherited from others.
 const PARENTS: i64 = 32;
 
 /// What was found when an artifact was looked at.
@@ -75,13 +76,22 @@ const FACTS: &str = "
     parents AS (
         SELECT s.* FROM evidence_children c JOIN scope ON c.scope_id = scope.id JOIN evidence_subjects s ON s.id = c.parent_id
         WHERE c.child = $3
-        ORDER BY EXISTS (SELECT FROM evidence e WHERE e.subject_id = s.id AND e.refusal IS NULL) DESC, s.id DESC LIMIT $4
+        ORDER BY EXISTS (
+            SELECT FROM evidence e WHERE e.subject_id = s.id AND (e.key IS NOT NULL OR e.identity IS NOT NULL)
+        ) DESC, s.id DESC LIMIT $4
     ),
-    family AS (SELECT 0 AS generation, * FROM own UNION ALL SELECT 1, * FROM parents)
-    SELECT f.id AS look, f.generation, f.digest, f.looked_at, f.is_whole, f.is_evidence,
+    family AS (SELECT 0 AS generation, * FROM own UNION ALL SELECT 1, * FROM parents),
+    vouched AS (
+        SELECT f.*, EXISTS (
+            SELECT FROM evidence e WHERE e.subject_id = f.id AND (e.key IS NOT NULL OR e.identity IS NOT NULL)
+        ) AS is_vouched_for
+        FROM family f
+    )
+    SELECT f.id AS look, f.generation, f.digest, f.looked_at, f.is_whole, f.is_evidence, f.is_vouched_for,
            COALESCE(f.told_at > f.looked_at, false) AS is_stale, e.*
-    FROM family f LEFT JOIN evidence e ON e.subject_id = f.id
-    ORDER BY f.generation, f.id LIMIT $5";
+    FROM vouched f LEFT JOIN evidence e ON e.subject_id = f.id
+    -- Where there is more than is read, it is of those that nobody vouches for.
+    ORDER BY f.generation, f.is_vouched_for DESC, f.id LIMIT $5";
 
 const BEFORE: &str = "
     SELECT clock_timestamp() AS now, COALESCE(s.rereads, false) AS rereads, e.*
@@ -154,16 +164,17 @@ const REST: &str = "
     )
     SELECT count(*) FROM rests";
 
-/// Those whose signatures may count by now, a few at a time.
+/// Those whose signatures may count by now, a few at a time: whoever was not looked at for longest first. Those that somebody is looking at,
+/// or that fail and come again by themselves, stand in nobody's way, and neither do those that are gone.
 const REOPEN: &str = "
     WITH open AS MATERIALIZED (
-        SELECT DISTINCT subject_id FROM (
-            SELECT subject_id FROM evidence WHERE NOT is_final AND trust_revision < $1 ORDER BY trust_revision LIMIT $2
-        ) AS few
+        SELECT DISTINCT subject_id FROM evidence WHERE NOT is_final AND trust_revision < $1
+    ), few AS MATERIALIZED (
+        SELECT s.id FROM open JOIN evidence_subjects s ON s.id = open.subject_id
+        WHERE s.looked_at IS NOT NULL AND (s.due_at IS NULL OR s.attempts = 0 AND s.due_at > clock_timestamp())
+        ORDER BY s.looked_at, s.id LIMIT $2
     ), due AS (
-        UPDATE evidence_subjects AS s SET due_at = clock_timestamp(), attempts = 0
-        FROM open WHERE s.id = open.subject_id AND (s.due_at IS NULL OR s.due_at > clock_timestamp())
-        RETURNING 1
+        UPDATE evidence_subjects AS s SET due_at = clock_timestamp() FROM few WHERE s.id = few.id RETURNING 1
     )
     SELECT count(*) FROM due";
 
@@ -193,6 +204,7 @@ struct FactsRow {
     looked_at: Option<OffsetDateTime>,
     is_whole: bool,
     is_evidence: bool,
+    is_vouched_for: bool,
     is_stale: bool,
     #[sqlx(flatten)]
     piece: PieceRow,
@@ -222,8 +234,8 @@ impl Index {
                     .bind(PIECES)
             })
             .await?;
-        // Where there were more, what is known is not all.
-        let is_whole = (rows.len() as i64) < PIECES;
+        // Where there were more, what is known of the last one is not all.
+        let is_cut = rows.len() as i64 >= PIECES;
         let (mut known, mut last) = (Known::default(), None);
         for row in rows {
             if last != Some((row.generation, row.look)) {
@@ -233,9 +245,10 @@ impl Index {
                 }
                 let look = Look {
                     looked_at: row.looked_at.filter(|_| !row.is_stale),
-                    is_whole: row.is_whole && is_whole,
+                    is_whole: row.is_whole,
                     // That is in its manifest, which stays as it is.
                     is_evidence: row.is_evidence,
+                    is_vouched_for: row.is_vouched_for,
                     pieces: Vec::new(),
                 };
                 if row.generation == 0 { known.own = look } else { known.parents.push(look) }
@@ -246,6 +259,9 @@ impl Index {
             let of_parents = known.parents.last_mut().filter(|_| row.generation > 0);
             let look = of_parents.unwrap_or(&mut known.own);
             look.pieces.extend(row.piece.into_piece()?);
+        }
+        if is_cut {
+            known.parents.last_mut().unwrap_or(&mut known.own).is_whole = false;
         }
         Ok(known)
     }

@@ -72,6 +72,15 @@ pub struct LeftOut {
     pub why: WhyLeftOut,
 }
 
+impl LeftOut {
+    /// Whether it may be a document that somebody who is believed has signed, and that would be read another time. What is too large or cannot
+    /// be read is by nobody, however often one looks: whoever may attach something could otherwise keep all else from counting.
+    #[must_use]
+    pub const fn may_be_of_consequence(&self) -> bool {
+        matches!(self.why, WhyLeftOut::TooMuch | WhyLeftOut::TooLate)
+    }
+}
+
 /// Why something was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhyLeftOut {

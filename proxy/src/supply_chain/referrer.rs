@@ -1,8 +1,11 @@
 //! A manifest that refers to another one, as it is attached: what it says, and what kinds of things it is.
 //!
 //! The kind decides which right is needed to attach it. It is read off every media type that the manifest names, so that a
-//! signature cannot be pushed with the right to attach SBOMs; that it is a *good* signature is for whoever verifies it.
+//! signature cannot be pushed with the right to attach SBOMs; that it is a *good* signature is for whoever verifies it. Types are known by
+//! how they begin: what the next version of a tool attaches takes the same right. What may be pulled whatever is known of it is another
+//! question, and not answered so ([`is_evidence`]).
 
+mod evidence;
 mod tag;
 
 use std::collections::BTreeMap;
@@ -10,9 +13,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use zas_policy::Action;
 
+pub use evidence::is_evidence;
 pub use tag::ReferrerTag;
 
 use super::manifest::MANIFEST as IMAGE_MANIFEST;
+use super::media_type::essence;
 use super::statement::COSIGN_SIGN_V1 as SIGNATURE_PREDICATE;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
@@ -189,16 +194,6 @@ fn check_texts(artifact_type: Option<&str>, annotations: &BTreeMap<String, Strin
     Ok(())
 }
 
-/// Whether a manifest holds signatures, attestations and bills of materials and nothing else, whatever it calls its config: such a thing is
-/// not run and not unpacked.
-#[must_use]
-pub fn is_evidence(manifest: &[u8]) -> bool {
-    let Ok(document) = serde_json::from_slice::<Document>(manifest) else { return false };
-    let annotations = document.annotations.unwrap_or_default();
-    let is_one = |layer: &Descriptor| !kinds_of(&layer.media_type, &annotations).is_empty();
-    !document.layers.is_empty() && document.manifests.is_none() && document.layers.iter().all(is_one)
-}
-
 /// What something is that is only listed: by its type and its annotations, without a look at its layers.
 #[must_use]
 pub fn listed_kinds(artifact_type: Option<&str>, annotations: &BTreeMap<String, String>) -> Vec<Kind> {
@@ -213,9 +208,9 @@ fn kinds(types: &[&str], annotations: &BTreeMap<String, String>, by_tag: Option<
     if kinds.is_empty() { vec![Kind::Other] } else { kinds }
 }
 
-/// What a media type stands for.
+/// What a media type stands for, by how it begins.
 fn kinds_of(media_type: &str, annotations: &BTreeMap<String, String>) -> Vec<Kind> {
-    let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let media_type = essence(media_type);
     let begins = |starts: &[&str]| starts.iter().any(|start| media_type.starts_with(start));
     if begins(&["application/vnd.dev.sigstore.bundle"]) {
         return bundle(annotations);
@@ -227,11 +222,17 @@ fn kinds_of(media_type: &str, annotations: &BTreeMap<String, String>) -> Vec<Kin
     ]) {
         return vec![Kind::Signature];
     }
-    if begins(&["application/vnd.in-toto", "application/vnd.dsse.envelope"]) {
+    if begins(&[
+        "application/vnd.in-toto",
+        "application/vnd.dsse.envelope",
+        "application/vnd.dev.cosign.artifact.att",
+        "application/vnd.docker.attestation.manifest",
+    ]) {
         return vec![Kind::Attestation];
     }
     let sboms = [
         "application/spdx",
+        "application/vnd.spdx",
         "text/spdx",
         "application/vnd.cyclonedx",
         "application/vnd.syft",
@@ -326,6 +327,9 @@ mod tests {
         );
         assert_eq!(kinds_of("application/vnd.note", "text/plain", &[], Some(Kind::Signature)), [Kind::Signature]);
         assert_eq!(kinds_of("Application/SPDX+json", "text/plain", &[], None), [Kind::Sbom]);
+        let buildkit = "application/vnd.docker.attestation.manifest.v1+json";
+        assert_eq!(listed_kinds(Some(buildkit), &BTreeMap::new()), [Kind::Attestation]);
+        assert_eq!(kinds_of("application/vnd.note", "application/vnd.spdx+json", &[], None), [Kind::Sbom]);
     }
 
     #[test]
@@ -355,21 +359,6 @@ mod tests {
         let fine = manifest("application/vnd.example", "text/plain").to_string();
         assert!(Referrer::parse(Some("application/json"), fine.as_bytes(), None).is_err());
         assert!(Referrer::parse(None, fine.as_bytes(), None).is_ok());
-    }
-
-    #[test]
-    fn what_can_be_run_or_unpacked_is_no_evidence() {
-        let with_layers = |types: &[&str]| {
-            let layer = |media_type: &&str| json!({"mediaType": media_type, "digest": EMPTY, "size": 2});
-            let mut value = manifest("application/vnd.example", "a/b");
-            value["layers"] = json!(types.iter().map(layer).collect::<Vec<_>>());
-            is_evidence(value.to_string().as_bytes())
-        };
-        let bundle = "application/vnd.dev.sigstore.bundle.v0.3+json";
-        assert!(with_layers(&[bundle]) && with_layers(&["application/spdx+json", "application/vnd.in-toto+json"]));
-        assert!(!with_layers(&[]) && !with_layers(&["application/vnd.oci.image.layer.v1.tar+gzip"]));
-        assert!(!with_layers(&[bundle, "application/vnd.oci.image.layer.v1.tar"]));
-        assert!(!is_evidence(b"{}"));
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! pure function: no I/O, no clock, and the order of the evidence does not matter. [`judge`] asks the verifier first, and [`summary`]
 //! makes a statement of the verdict, to be signed.
 //!
-//! Every rule keeps to one principle (in-toto attestation framework, "Validation model"): it is met where good evidence is there, and
-//! nothing that is there besides takes that away. So evidence that is added never makes a verdict worse, and evidence that is withheld
-//! never makes it better. What nobody who is believed has signed counts for nothing, but for bills of materials where a rule says so.
+//! Rules keep to one principle (in-toto attestation framework, "Validation model"): one is met where good evidence is there, and nothing
+//! that is there besides takes that away. So evidence that is added never makes a verdict worse, and evidence that is withheld never makes it
+//! better. But what is known of vulnerabilities and by tests changes, and the artifact does not: there the newest counts of what those say whom
+//! the rule names (`newest`), and what cannot be read, or was not looked at, is taken for it.
+//! What nobody who is believed has signed counts for nothing, but for bills of materials where a rule says so.
 //!
 //! What does not live here: finding evidence (`collect`), where policies and verdicts are kept (`index`), and what follows from a verdict.
 //! `docs/verification-policies.md` describes the language.
@@ -17,6 +19,7 @@ mod clock;
 mod evidence;
 mod judge;
 mod layout;
+mod newest;
 mod policy;
 mod provenance;
 mod scope;
@@ -42,16 +45,18 @@ use evidence::Case;
 use policy::Requirement;
 use verdict::Findings;
 
-/// Holds evidence against a policy, as of `now`. `known` are the names of all who are trusted: a rule that names nobody of them says so.
+/// Holds evidence against a policy, as of `now`. `is_whole` says whether all was looked at that may be of consequence: otherwise no rule is met by
+/// which the newest counts. `known` are the names of all who are trusted: a rule that names nobody of them says so.
 #[must_use]
 pub fn evaluate(
     policy: &VerificationPolicy,
     subject: &Subject,
     evidence: &[Piece<'_>],
+    is_whole: bool,
     known: &BTreeSet<String>,
     now: OffsetDateTime,
 ) -> Verdict {
-    let case = Case::new(subject, evidence, known, now);
+    let case = Case::new(subject, evidence, is_whole, known, now);
     let (mut rules, mut level) = (Vec::new(), None);
     if !policy.covers(&subject.name) {
         let mut findings = Findings::default();

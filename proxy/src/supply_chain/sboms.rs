@@ -20,7 +20,7 @@ use crate::supply_chain::manifest::{annotated_bundle_referrer, document_referrer
 use crate::supply_chain::referrer::Kind;
 use crate::supply_chain::sbom::carried::{self, Layer, Manner};
 use crate::supply_chain::sbom::{Format, Limits, Reading, read};
-use crate::supply_chain::signing::{SIGNED_WITH, has_only_legacy, signer};
+use crate::supply_chain::signing::{Operation, SIGNED_WITH, has_only_legacy, measured, signer};
 use crate::supply_chain::statement::Statement;
 
 /// A bill of materials that was read.
@@ -100,7 +100,8 @@ async fn attested(app: &App, artifact: &Artifact, sbom: &Read, key: &ActiveKey) 
     }
     let predicate_type = sbom.reading.sbom.format.predicate_type();
     let statement = Statement::new(artifact.subjects(), predicate_type, &predicate(sbom)?)?;
-    let (json, made_with) = (key.attest(&statement).await?.to_json()?, signer(key));
+    let bundle = measured(Operation::Attest, key, key.attest(&statement)).await?;
+    let (json, made_with) = (bundle.to_json()?, signer(key));
     let more = [(SIGNED_WITH, made_with.as_str())];
     let now = OffsetDateTime::now_utc();
     let made = annotated_bundle_referrer(&artifact.descriptor(), &json, predicate_type, now, &more)?;

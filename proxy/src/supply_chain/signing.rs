@@ -20,11 +20,11 @@ use time::OffsetDateTime;
 pub use form::Form;
 pub(in crate::supply_chain) use form::has_only_legacy;
 pub use legacy::LegacyTags;
+pub(in crate::supply_chain) use measured::{Operation, measured};
 pub use rules::{RuleSigner, TASK};
 pub use submitted::{Submitted, attach_submitted};
 pub(crate) use verdict::sign_verdict;
 
-use self::measured::{Operation, measured};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::digest::Digest;

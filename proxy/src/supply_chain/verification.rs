@@ -119,6 +119,7 @@ async fn verify_unmeasured(app: &App, permit: &Permit, question: Question<'_>) -
     let snapshot = app.trust.current()?;
     let judging = Judging {
         collected,
+        is_whole: !left_out.iter().any(LeftOut::may_be_of_consequence),
         artifact: artifact.clone(),
         snapshot: Arc::clone(&snapshot),
         host: question.host.map(str::to_owned),

@@ -2,7 +2,7 @@
 //!
 //! [`Verifier`] holds whom we believe: named keys, named identities, and the trusted root that identities are proven with. It is asked
 //! with pieces of [`Evidence`] and what they should say ([`Expected`]); each is answered by itself, with the signer's name
-//! ([`Verified`]) or the reason ([`Refusal`]). Good evidence is never outweighed by bad: whoever decides counts what is verified.
+//! ([`Verified`]) or the reason ([`Refusal`]). What follows from several pieces is for whoever decides.
 //!
 //! What a key or a certificate authority vouches for is checked in full (`docs/supply-chain-formats.md` lists the checks). A key is never
 //! chosen by what the evidence says of it: all trusted keys are tried. Logs, certificates and timestamps are the work of

@@ -198,6 +198,26 @@ async fn the_manifests_of_a_signed_index_are_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_signature_of_one_image_within_an_index_signs_neither_the_index_nor_another_image() {
+    let world = World::new().await;
+    let pair = world.key("ci").await;
+    let (signed, other) = (world.push("one", "one").await, world.push("other", "other").await);
+    let made = signature(&pair, &signed);
+    world.attach("prod/app", &made).await;
+    world.rule(&only_signed()).await;
+    // As buildx puts attestations beside an image.
+    let mut beside = Descriptor::of(MANIFEST, &made.manifest);
+    beside.annotations.insert("vnd.docker.reference.type".into(), "attestation-manifest".into());
+    beside.annotations.insert("vnd.docker.reference.digest".into(), signed.digest.to_string());
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [signed, other, beside]}).to_string();
+    world.manifest("prod/app", "v1", INDEX, &index).await;
+    // Whoever is refused has had the index looked at.
+    world.ask(READER, get("/v2/prod/app/manifests/v1").header("accept", INDEX)).await.expect(403);
+    world.ask(READER, get(format!("/v2/prod/app/manifests/{}", other.digest))).await.expect(403);
+    world.ask(READER, get(format!("/v2/prod/app/manifests/{}", signed.digest))).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_pushed_past_us_counts_and_what_was_removed_does_not() {
     let world = World::new().await;
     let pair = world.key("ci").await;

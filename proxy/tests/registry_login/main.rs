@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a helper of a test that panics is a test that fails; clippy sees only test functions as tests"
 )]
 

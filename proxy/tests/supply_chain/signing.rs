@@ -241,6 +241,24 @@ async fn every_signature_is_on_record_with_its_key_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bill_of_materials_that_is_attested_is_counted_as_a_use_of_its_key() {
+    let world = World::new().await;
+    // All sidecars of this process count together: a key of its own.
+    world.post("/signing-keys", &json!({"name": "counted-sboms", "usage": "report"})).await.expect(201);
+    let thing = world.object("app", "bytes").await;
+    let sbom = r#"{"bomFormat":"CycloneDX","specVersion":"1.6","version":1}"#;
+    let target = format!("{API}/artifacts/sbom?attestation=counted-sboms&artifact={}", thing.name);
+    let ask = Ask::post(target).header("content-type", "application/vnd.cyclonedx+json").body(sbom);
+    world.send(ask).await.expect(201);
+    let metrics = world.send(Ask::get("/-/metrics")).await.expect(200).body;
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("zas_signing_operations_total{") && line.contains("key=\"counted-sboms\""));
+    let is_counted = |line: &str| line.contains("operation=\"attest\"") && line.ends_with(" 1");
+    assert!(line.is_some_and(is_counted), "{line:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_comes_again_signs_once() {
     let world = World::new().await;
     let thing = world.object("app", "bytes").await;

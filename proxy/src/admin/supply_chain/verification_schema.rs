@@ -53,7 +53,10 @@ fn provenance() -> Value {
 }
 
 fn tests() -> Value {
-    json!({"allow_warnings": {"type": "boolean"}, "configurations": several(&text()), "required": several(&text())})
+    json!({
+        "allow_warnings": {"type": "boolean"}, "configurations": several(&text()), "required": several(&text()),
+        "time_field": pointer(),
+    })
 }
 
 fn sbom() -> Value {

@@ -20,7 +20,7 @@ pub(super) struct VerifiedArtifact {
     verdict: Option<ArtifactVerdict>,
     /// Each piece of evidence, with who has made it or the one reason why it does not count.
     evidence: Vec<EvidencePiece>,
-    /// What was not looked at. It can only have been of help: nothing that is there besides takes anything away.
+    /// What was not looked at. Where there was too much of it, or no time, no rule is met by which the newest counts.
     left_out: Vec<LeftOutDocument>,
 }
 

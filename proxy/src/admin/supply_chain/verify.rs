@@ -161,7 +161,8 @@ async fn queue(app: &App, permit: &Permit, name: &ArtifactRef, asked: &Asked, on
 }
 
 impl Asked {
-    /// Verifies what somebody had queued, for the service itself: whoever queued it had the right.
+    /// Verifies what somebody had queued, for the service itself: whoever queued it had the right then, and whoever asks what came of it is
+    /// asked for theirs (docs/threat-model.md, "What does not hold").
     pub(super) async fn carry_out(
         &self,
         app: &App,

@@ -141,6 +141,44 @@ async fn manifests_of_an_index_inherit_what_is_said_of_it() {
 }
 
 #[tokio::test]
+async fn an_index_with_more_than_is_read_leaves_what_an_artifact_has_itself_whole_and_comes_behind_those_that_are_vouched_for()
+ {
+    let world = World::new().await;
+    let (scope, child, own) = (repository(), digest("amd64"), pieces());
+    world.index.store_evidence(&look(&scope, &child, &carriers(&own), &own)).await.unwrap();
+    let children = [child];
+    let many: Vec<Piece> = (0..4200).map(|at| piece(&at.to_string(), PieceKind::Sbom, Signed::Nobody)).collect();
+    for (index, pieces) in [("flood", &many), ("signed", &own)] {
+        let (index, all) = (digest(index), carriers(pieces));
+        let found = NewEvidence { children: &children, ..look(&scope, &index, &all, pieces) };
+        world.index.store_evidence(&found).await.unwrap();
+    }
+    let known = world.index.known_of(&scope, &child).await.unwrap();
+    assert_eq!((known.own.is_whole, known.own.pieces.len()), (true, own.len()));
+    let parents: Vec<_> = known.parents.iter().map(|parent| (parent.is_vouched_for, parent.is_whole)).collect();
+    assert_eq!(parents, [(true, true), (false, false)]);
+    assert_eq!(known.parents[0].pieces.len(), own.len());
+}
+
+#[tokio::test]
+async fn of_more_indexes_than_are_read_those_that_are_vouched_for_remain() {
+    let world = World::new().await;
+    let (scope, child, own) = (repository(), digest("amd64"), pieces());
+    let (children, all, unsigned) = ([child], carriers(&own), [piece("sbom", PieceKind::Sbom, Signed::Nobody)]);
+    let signed = NewEvidence { children: &children, ..look(&scope, &child, &all, &own) };
+    world.index.store_evidence(&NewEvidence { subject: &digest("signed"), ..signed }).await.unwrap();
+    let listed = carriers(&unsigned);
+    for at in 0..40 {
+        let index = digest(&format!("index {at}"));
+        let found = NewEvidence { children: &children, ..look(&scope, &index, &listed, &unsigned) };
+        world.index.store_evidence(&found).await.unwrap();
+    }
+    let known = world.index.known_of(&scope, &child).await.unwrap();
+    assert_eq!(known.parents.len(), 32);
+    assert_eq!(known.parents.iter().filter(|parent| parent.is_vouched_for).count(), 1);
+}
+
+#[tokio::test]
 async fn what_was_found_before_something_happened_counts_for_nothing() {
     let world = World::new().await;
     let (scope, index, child, pieces) = (repository(), digest("index"), digest("amd64"), pieces());
@@ -204,6 +242,28 @@ async fn what_may_count_by_a_new_revision_is_due_and_what_is_final_is_not() {
     assert_eq!(world.index.reopen_evidence(7, 10).await.unwrap(), 0, "it was verified by this one");
     assert_eq!(world.index.reopen_evidence(8, 10).await.unwrap(), 1);
     assert_eq!(world.index.claim_evidence(LATER).await.unwrap(), Some((scope, open)));
+}
+
+#[tokio::test]
+async fn what_is_gone_or_fails_keeps_nothing_else_from_being_looked_at_by_a_new_revision() {
+    let world = World::new().await;
+    let scope = repository();
+    let pieces = [piece("signature", PieceKind::Signature, refused(false))];
+    let all = carriers(&pieces);
+    for (name, listed_at) in [("gone", FIRST), ("failing", FIRST), ("younger", LATER_LOOK), ("older", FIRST)] {
+        let subject = digest(name);
+        world.index.store_evidence(&NewEvidence { listed_at, ..look(&scope, &subject, &all, &pieces) }).await.unwrap();
+    }
+    world.index.rest_evidence(&scope, &digest("gone"), LATER_LOOK).await.unwrap();
+    world.index.expect_evidence(&scope, &digest("failing")).await.unwrap();
+    let failing = world.index.claim_evidence(LATER).await.unwrap();
+    assert_eq!(failing, Some((scope.clone(), digest("failing"))));
+    for next in ["older", "younger"] {
+        assert_eq!(world.index.reopen_evidence(8, 1).await.unwrap(), 1);
+        let claimed = world.index.claim_evidence(LATER).await.unwrap();
+        assert_eq!(claimed, Some((scope.clone(), digest(next))));
+    }
+    assert_eq!(world.index.reopen_evidence(8, 1).await.unwrap(), 0, "what is taken or fails comes by itself");
 }
 
 #[tokio::test]

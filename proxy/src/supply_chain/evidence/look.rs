@@ -133,17 +133,20 @@ impl Looking<'_> {
 
     /// A large bill of materials takes a second or so: on a thread of its own.
     async fn examine(&self, document: Document) -> Result<Examined> {
-        let about = if document.carrier.subject == self.subject.digest {
-            Arc::clone(&self.about)
-        } else {
-            // Within an index, a statement about one of its manifests.
+        // Within an index, a statement about one of its manifests.
+        let is_within = document.carrier.subject != self.subject.digest;
+        let about = if is_within {
             Arc::new(About { digests: vec![document.carrier.subject], ..(*self.about).clone() })
+        } else {
+            Arc::clone(&self.about)
         };
         let (trust, setup, now) = (Arc::clone(&self.trust), self.setup, self.now);
         let work = move || examine(&document, &about, &trust, &setup, &Limits::default(), now);
-        tokio::task::spawn_blocking(work)
+        let examined = tokio::task::spawn_blocking(work)
             .await
-            .map_err(|error| Error::internal("a document was not examined").source(error))
+            .map_err(|error| Error::internal("a document was not examined").source(error))?;
+        let Examined { piece, sbom } = examined;
+        Ok(Examined { piece: if is_within { piece.of_something_within() } else { piece }, sbom })
     }
 
     /// Has the artifact found by what its bill of materials lists.

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use time::OffsetDateTime;
 use zas_policy::matches_pattern;
 
 use super::{Facts, Judge, Known, Look, Maker, Piece, PieceKind, Signed};
+
+/// When a scan ended, and its critical findings: of two the newer is the greater, and of two at the same time the worse.
+type Scanned = (OffsetDateTime, u64);
 
 /// What is put together while pieces are looked at.
 #[derive(Default)]
@@ -24,8 +28,7 @@ impl Known {
         for piece in self.looks().flat_map(|look| &look.pieces) {
             sums.add(piece, judge);
         }
-        // An artifact's own scan is about it alone.
-        let newest = self.looks().find_map(|look| newest_scan(look, judge));
+        let newest = self.newest_scan(judge);
         Facts {
             signed: !sums.signed_by.is_empty(),
             signed_by: sums.signed_by.into_iter().collect(),
@@ -33,13 +36,30 @@ impl Known {
             has_sbom: sums.has_sbom,
             attestation_types: sums.types.into_iter().collect(),
             provenance_level: sums.level,
-            vuln_critical: newest.map(|(critical, _)| critical),
-            scanned_at: newest.map(|(_, at)| at),
+            vuln_critical: newest.map(|(_, critical)| critical),
+            scanned_at: newest.map(|(at, _)| at),
             passed: None,
             is_evidence: self.own.is_evidence,
-            complete: self.looks().all(|look| look.is_complete(judge)),
+            complete: self.is_complete(judge),
             looked_at: self.own.looked_at,
         }
+    }
+
+    /// Whether all is known: of the artifact itself, and of each index that it inherits from.
+    ///
+    /// An index from which nobody who is believed has ever been heard gives nothing that counts, so that it may be known in part, and so may
+    /// one of so many that they are not read: nothing is inherited from it, and nothing is missing. Otherwise whoever may push an index that
+    /// lists an artifact could keep everybody from it, with an index that cannot be read to its end. One that somebody vouches for may hold a
+    /// newer scan, or a statement that a policy refuses, and what it has may be inherited by nobody before that is known.
+    fn is_complete(&self, judge: Judge<'_>) -> bool {
+        self.own.is_complete(judge)
+            && self.parents.iter().all(|parent| parent.is_complete(judge) || !parent.is_vouched_for)
+    }
+
+    /// The scan that counts: the newest of its own, for that is about it alone; without one the newest of all indexes that list it.
+    fn newest_scan(&self, judge: Judge<'_>) -> Option<Scanned> {
+        let inherited = || self.parents.iter().filter_map(|parent| newest_scan(parent, judge)).max();
+        newest_scan(&self.own, judge).or_else(inherited)
     }
 }
 
@@ -88,14 +108,14 @@ fn level(builder: &str, signer: &str, judge: Judge<'_>) -> u8 {
     judge.builders.iter().filter(fits).map(|known| known.level).max().unwrap_or(0)
 }
 
-/// The newest scan of somebody who is believed: its critical findings, and when it ended. Of two at the same time the worse.
-fn newest_scan(look: &Look, judge: Judge<'_>) -> Option<(u64, time::OffsetDateTime)> {
+/// The newest scan of somebody who is believed.
+fn newest_scan(look: &Look, judge: Judge<'_>) -> Option<Scanned> {
     let scans = look.pieces.iter().filter(|piece| piece.kind == PieceKind::Attestation).filter_map(|piece| {
         let scan = piece.scan.as_ref()?;
         believed(piece, judge)?;
         Some((scan.ended_at, scan.critical.saturating_add(scan.unrated)))
     });
-    scans.max().map(|(at, critical)| (critical, at))
+    scans.max()
 }
 
 #[cfg(test)]
@@ -162,6 +182,59 @@ mod tests {
             ..child
         };
         assert!(judged(&with_sbom, &verifier, &[]).has_sbom);
+    }
+
+    #[test]
+    fn an_index_that_nobody_vouches_for_keeps_nobody_from_what_it_lists() {
+        let (key, verifier) = believing("ci");
+        let own = vec![signed_by(&key, PieceKind::Signature)];
+        let of = |parent: Look| Known { parents: vec![parent], ..known(own.clone()) };
+        let refused = Signed::Refused { code: "no_trusted_key".into(), is_final: false, retry_at: None };
+        let open = Piece { signed: refused, trust_revision: 0, ..piece(PieceKind::Signature) };
+        for parent in [
+            Look::default(),
+            Look { is_whole: false, ..known(vec![piece(PieceKind::Statement)]).own },
+            known(vec![open]).own,
+        ] {
+            let facts = judged(&of(parent.clone()), &verifier, &[]);
+            assert!(facts.complete && facts.signed, "{parent:?}");
+        }
+    }
+
+    #[test]
+    fn an_index_that_somebody_vouches_for_is_known_as_a_whole_before_anything_is_complete() {
+        let (key, verifier) = believing("ci");
+        let vouched = known(vec![signed_by(&key, PieceKind::Signature)]).own;
+        let stale = Look { looked_at: None, pieces: Vec::new(), ..vouched };
+        let partial = Look { is_whole: false, ..vouched };
+        for parent in [stale, partial] {
+            let child = Known { parents: vec![parent.clone()], ..known(Vec::new()) };
+            assert!(!judged(&child, &verifier, &[]).complete, "{parent:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_indexes_the_newest_scan_counts_in_whatever_order_they_come_and_an_own_one_before_all() {
+        let (key, verifier) = believing("scanner");
+        let scanned = |days: i64, critical| {
+            let ended_at = NOW - time::Duration::days(days);
+            let scan = Scan { ended_at, critical, high: 0, medium: 0, low: 0, unrated: 0 };
+            Piece { scan: Some(scan), ..signed_by(&key, PieceKind::Attestation) }
+        };
+        let (older, newer, worse) = (scanned(3, 0), scanned(1, 2), scanned(1, 5));
+        let found = |own: &[&Piece], parents: &[&Piece]| {
+            let parents = parents.iter().map(|&piece| known(vec![piece.clone()]).own).collect();
+            let own = own.iter().map(|&piece| piece.clone()).collect();
+            let facts = judged(&Known { parents, ..known(own) }, &verifier, &[]);
+            (facts.vuln_critical, facts.vuln_age_days(NOW))
+        };
+        for parents in [[&older, &newer], [&newer, &older]] {
+            assert_eq!(found(&[], &parents), (Some(2), Some(1)));
+            assert_eq!(found(&[&older], &parents), (Some(0), Some(3)));
+        }
+        for parents in [[&newer, &worse], [&worse, &newer]] {
+            assert_eq!(found(&[], &parents), (Some(5), Some(1)), "at the same time the worse");
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub struct Look {
     pub is_whole: bool,
     /// Whether it holds signatures, attestations or bills of materials and nothing else.
     pub is_evidence: bool,
+    /// Whether somebody who was believed has signed something of it, when somebody looked last.
+    pub is_vouched_for: bool,
     /// The pieces.
     pub pieces: Vec<Piece>,
 }

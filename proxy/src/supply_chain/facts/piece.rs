@@ -123,6 +123,19 @@ impl Piece {
         }
     }
 
+    /// The same of what stands within an index and is about one of its manifests: whoever has signed it has said nothing of the index, and
+    /// nothing of the other manifests, which have what is said of the index.
+    #[must_use]
+    pub fn of_something_within(self) -> Self {
+        let signed = match self.signed {
+            Signed::Nobody => Signed::Nobody,
+            Signed::By { .. } | Signed::Refused { .. } => {
+                Signed::Refused { code: "other_artifact".to_owned(), is_final: true, retry_at: None }
+            }
+        };
+        Self { signed, builder: None, scan: None, ..self }
+    }
+
     /// Whether it may say something else when it is verified again.
     #[must_use]
     pub fn is_open(&self, revision: i64, setup: &Digest, now: OffsetDateTime) -> bool {
@@ -141,7 +154,8 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supply_chain::facts::testing::{piece, setup};
+    use crate::supply_chain::facts::testing::{believing, known, piece, setup};
+    use crate::supply_chain::facts::{Judge, Known};
     use time::macros::datetime;
 
     const NOW: OffsetDateTime = datetime!(2026-06-01 00:00 UTC);
@@ -160,6 +174,27 @@ mod tests {
         assert!(!refused(false, Some(NOW + time::Duration::SECOND)).is_open(1, &setup(), NOW));
         let unreadable = Piece::unreadable(Digest::of(b"c"), "unreadable", 1, setup());
         assert!(!unreadable.is_open(9, &Digest::of(b"other roots"), NOW));
+    }
+
+    #[test]
+    fn what_is_signed_of_one_manifest_within_an_index_is_said_of_no_other() {
+        let (key, verifier) = believing("ci");
+        let signed = Signed::By { maker: Maker::Key(key), times: Vec::new(), is_logged: false };
+        let sbom = SbomSummary { valid: true, components: 1, purls: 1 };
+        let beside = Piece {
+            signed,
+            sbom: Some(sbom),
+            builder: Some("https://builder.example".into()),
+            ..piece(PieceKind::Signature)
+        };
+        let index = known(vec![beside.clone().of_something_within()]).own;
+        let sibling = Known { parents: vec![index], ..known(Vec::new()) };
+        let judge = Judge { verifier: &verifier, revision: 1, setup: &setup(), builders: &[], now: NOW };
+        let facts = sibling.facts(judge);
+        assert!(!facts.signed && facts.complete && facts.has_sbom, "{facts:?}");
+        assert!(known(vec![beside]).facts(judge).signed, "it would count, were it about the index");
+        let unsigned = piece(PieceKind::Statement);
+        assert_eq!(unsigned.clone().of_something_within(), unsigned);
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub(crate) fn signer(bytes: &[u8]) -> Signed {
 
 /// Somebody has looked, and this is all.
 pub(crate) fn known(pieces: Vec<Piece>) -> Known {
-    let own = Look { looked_at: Some(NOW), is_whole: true, is_evidence: false, pieces };
+    let is_vouched_for = pieces.iter().any(|piece| matches!(piece.signed, Signed::By { .. }));
+    let own = Look { looked_at: Some(NOW), is_whole: true, is_evidence: false, is_vouched_for, pieces };
     Known { own, ..Known::default() }
 }
 

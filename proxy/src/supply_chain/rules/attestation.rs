@@ -78,10 +78,13 @@ impl Attestation {
             return Err(attested.by.reason(Why::Field, format!("what stands at {place} is not what is wanted there")));
         }
         let Some(field) = &self.time_field else { return Ok(()) };
-        let told = predicate.pointer(field).and_then(Value::as_str);
-        let made = told.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
-        let made =
-            made.ok_or_else(|| attested.by.reason(Why::Time, format!("there is no time at {field} (RFC 3339)")))?;
+        let made = time_at(&predicate, field)
+            .ok_or_else(|| attested.by.reason(Why::Time, format!("there is no time at {field} (RFC 3339)")))?;
         case.check_age(&attested.by, "the statement", made, self.max_age)
     }
+}
+
+/// The time that stands at a place of a predicate.
+pub(super) fn time_at(predicate: &Value, field: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(predicate.pointer(field)?.as_str()?, &Rfc3339).ok()
 }

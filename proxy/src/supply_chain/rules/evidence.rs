@@ -6,7 +6,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::clock::{Age, Clock};
-use super::verdict::{Reason, Why};
+use super::verdict::{Findings, Reason, Why};
 use crate::digest::Digest;
 use crate::supply_chain::sbom::carried;
 use crate::supply_chain::statement::Statement;
@@ -61,6 +61,8 @@ pub struct Carrier<'a> {
 pub(super) struct Case<'a> {
     pub(super) subject: &'a Subject,
     pub(super) pieces: Vec<&'a Piece<'a>>,
+    /// Whether all that may be of consequence is among them.
+    is_whole: bool,
     pub(super) known: &'a BTreeSet<String>,
     pub(super) clock: Clock,
 }
@@ -83,6 +85,7 @@ impl<'a> Case<'a> {
     pub(super) fn new(
         subject: &'a Subject,
         pieces: &'a [Piece<'a>],
+        is_whole: bool,
         known: &'a BTreeSet<String>,
         now: OffsetDateTime,
     ) -> Self {
@@ -91,9 +94,20 @@ impl<'a> Case<'a> {
             // What came of a piece was found out now; the clock must know when it may come to something else.
             let _ = clock.has_come(until);
         }
+        let is_verified = |piece: &Piece<'_>| !matches!(piece.judged, Judged::Refused(Refusal::TooMuchEvidence));
+        let is_whole = is_whole && pieces.iter().all(is_verified);
         let mut pieces: Vec<_> = pieces.iter().collect();
         pieces.sort_by_cached_key(|piece| (piece.digest, piece.judged.sort_key()));
-        Self { subject, pieces, known, clock }
+        Self { subject, pieces, is_whole, known, clock }
+    }
+
+    /// For rules by which the newest counts: where something was not looked at, that may be the newest.
+    pub(super) fn knows_the_newest(&self, findings: &mut Findings) -> bool {
+        if !self.is_whole {
+            let text = "not all that refers to the artifact was looked at, and the newest may be among the rest";
+            findings.refuse(Reason::of_all(Why::LeftOut, text));
+        }
+        self.is_whole
     }
 
     /// What somebody who is believed has signed, whatever it is about.

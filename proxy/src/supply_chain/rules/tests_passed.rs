@@ -1,15 +1,22 @@
 //! The rule `tests`: tests of the artifact have passed (in-toto attestation, "Test Result" v0.1).
+//!
+//! A result has no time of its own, and when it was signed at the latest says nothing of that: an old one can be given a new time by anybody. So
+//! the newest counts where the rule says at which place of the predicate its time stands; without one every result may be the newest, and
+//! none may say that those tests have failed that the rule asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::evidence::{Attested, Case};
+use super::attestation::time_at;
+use super::evidence::{Attested, Case, Signed};
+use super::newest::{Dated, newest};
 use super::policy::PolicyError;
 use super::signatures::{check_threshold, one};
 use super::signers::{Signers, are_enough};
 use super::verdict::{Findings, Reason, Why};
-use super::words::{Pattern, Several};
+use super::words::{Pattern, Several, is_pointer};
 
 /// The predicate.
 const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
@@ -28,6 +35,8 @@ pub(super) struct TestsPassed {
     configurations: Option<Several<Pinned>>,
     /// Tests that must be among those that have passed.
     required: Option<Several<Pattern>>,
+    /// The place of the time at which the tests ended. Unset: which result is the newest is not known.
+    time_field: Option<String>,
 }
 
 /// A digest by any algorithm, as `<algorithm>:<value>`.
@@ -59,6 +68,12 @@ enum Outcome {
     Failed,
 }
 
+/// Of whom and with which configurations a result is: of several the newest counts.
+type Suite = (String, BTreeSet<BTreeMap<String, String>>);
+
+/// By whom a result is, and why its tests have not passed, or may not have.
+type Told<'a> = (Signed<'a>, Result<(), Reason>);
+
 #[derive(Deserialize)]
 struct Configuration {
     #[serde(default)]
@@ -67,30 +82,69 @@ struct Configuration {
 
 impl TestsPassed {
     pub(super) fn check(&self, at: &str) -> Result<(), PolicyError> {
-        check_threshold(&self.signers, self.threshold, at)
+        check_threshold(&self.signers, self.threshold, at)?;
+        if self.time_field.as_deref().is_some_and(|field| !is_pointer(field)) {
+            let text = "is no JSON pointer, such as /finishedOn";
+            return Err(PolicyError::at(format!("{at}.time_field"), text));
+        }
+        Ok(())
     }
 
     pub(super) fn hold(&self, case: &Case<'_>, findings: &mut Findings) -> bool {
         self.signers.note_unknown(case.known, findings);
-        let mut accepted = Vec::new();
-        let mut is_any = false;
+        let (mut is_any, mut suites) = (false, BTreeMap::<Suite, Vec<Dated<Told<'_>>>>::new());
         for attested in case.statements(|kind| kind == TEST_RESULT) {
             is_any = true;
-            match self.accept(&attested) {
-                Ok(()) => accepted.push(attested.by),
+            match self.weigh(case, &attested) {
+                Ok((suite, result)) => suites.entry(suite).or_default().push(result),
                 Err(reason) => findings.refuse(reason),
             }
         }
         if !is_any {
             findings.refuse(Reason::of_all(Why::NoEvidence, "nobody who is trusted has said that tests have passed"));
         }
-        are_enough(&accepted, self.threshold, findings)
+        let (mut accepted, mut has_failed) = (Vec::new(), false);
+        for (results, older) in suites.into_values().map(newest) {
+            older.iter().for_each(|(by, _)| findings.refuse(by.reason(Why::Superseded, "there is a newer result")));
+            for (by, told) in results {
+                match told {
+                    Ok(()) => accepted.push(by),
+                    Err(reason) => {
+                        has_failed = true;
+                        findings.refuse(reason);
+                    }
+                }
+            }
+        }
+        let has_enough = are_enough(&accepted, self.threshold, findings);
+        case.knows_the_newest(findings) && has_enough && !has_failed
     }
 
-    fn accept(&self, attested: &Attested<'_>) -> Result<(), Reason> {
+    /// A result that may count, for or against. One that cannot be read may say anything.
+    fn weigh<'a>(&self, case: &Case<'_>, attested: &Attested<'a>) -> Result<(Suite, Dated<Told<'a>>), Reason> {
+        let by = attested.by;
+        self.signers.check(&by)?;
+        let at = self.time_field.as_deref().and_then(|field| time_at(&attested.predicate::<Value>().ok()?, field));
+        if let Some(at) = at {
+            case.check_age(&by, "the result", at, None)?;
+        }
+        let signer = by.verified.signer.to_string();
+        let predicate: Predicate = match attested.predicate() {
+            Ok(predicate) => predicate,
+            Err(reason) => return Ok(((signer, BTreeSet::new()), Dated { at, item: (by, Err(reason)) })),
+        };
+        let told = self.check_result(attested, &predicate);
+        match &told {
+            Ok(()) => self.check_tests(attested, &predicate)?,
+            Err(reason) if !self.may_be_about(&predicate) => return Err(reason.clone()),
+            Err(_) => {}
+        }
+        let configurations = predicate.configuration.into_iter().map(|used| used.digest).collect();
+        Ok(((signer, configurations), Dated { at, item: (by, told) }))
+    }
+
+    fn check_result(&self, attested: &Attested<'_>, predicate: &Predicate) -> Result<(), Reason> {
         let refuse = |code, text: String| Err(attested.by.reason(code, text));
-        self.signers.check(&attested.by)?;
-        let predicate: Predicate = attested.predicate()?;
         match predicate.result {
             Outcome::Passed => {}
             Outcome::Warned if self.allow_warnings => {}
@@ -103,16 +157,18 @@ impl TestsPassed {
         if let Some(warned) = predicate.warned_tests.first().filter(|_| !self.allow_warnings) {
             return refuse(Why::TestResult, format!("{warned:?} has warned"));
         }
+        Ok(())
+    }
+
+    /// Whether those tests were made that the rule asks for.
+    fn check_tests(&self, attested: &Attested<'_>, predicate: &Predicate) -> Result<(), Reason> {
+        let refuse = |code, text: String| Err(attested.by.reason(code, text));
         if predicate.configuration.is_empty() {
             return refuse(Why::Configuration, "it does not say what was tested with".to_owned());
         }
-        if let Some(known) = &self.configurations
-            && !predicate.configuration.iter().all(|used| known.iter().any(|pinned| pinned.is(used)))
-        {
-            return refuse(
-                Why::Configuration,
-                "a configuration of the tests is none of those that are known".to_owned(),
-            );
+        if !predicate.configuration.iter().all(|used| self.knows(used)) {
+            let text = "a configuration of the tests is none of those that are known";
+            return refuse(Why::Configuration, text.to_owned());
         }
         let has_passed = |required: &&Pattern| {
             predicate.passed_tests.iter().chain(&predicate.warned_tests).any(|test| required.fits(test))
@@ -121,6 +177,23 @@ impl TestsPassed {
             None => Ok(()),
             Some(missing) => refuse(Why::TestResult, format!("{:?} is not among the tests", missing.as_str())),
         }
+    }
+
+    /// Whether a result that is not good may be about tests that the rule asks for: with a configuration that it knows, and of a name that it
+    /// requires, where the result says which it is about.
+    fn may_be_about(&self, predicate: &Predicate) -> bool {
+        let Predicate { configuration, passed_tests: passed, warned_tests: warned, failed_tests: failed, .. } =
+            predicate;
+        if !configuration.is_empty() && !configuration.iter().any(|used| self.knows(used)) {
+            return false;
+        }
+        let names_none = warned.is_empty() && failed.is_empty();
+        let is_required = |test: &String| self.required.as_ref().is_none_or(|required| required.fit(test));
+        names_none || passed.iter().chain(warned).chain(failed).any(is_required)
+    }
+
+    fn knows(&self, used: &Configuration) -> bool {
+        self.configurations.as_ref().is_none_or(|known| known.iter().any(|pinned| pinned.is(used)))
     }
 }
 

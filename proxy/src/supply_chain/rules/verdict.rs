@@ -117,6 +117,10 @@ pub enum Why {
     Chain,
     /// A value in a statement that is not one of those wanted.
     Field,
+    /// There is a newer one.
+    Superseded,
+    /// Not all was looked at, and what was not may be the newest.
+    LeftOut,
 }
 
 impl Why {
@@ -150,6 +154,8 @@ impl Why {
             Self::Step => "step",
             Self::Chain => "chain",
             Self::Field => "field",
+            Self::Superseded => "superseded",
+            Self::LeftOut => "left_out",
         }
     }
 }
@@ -254,7 +260,8 @@ mod tests {
 
     #[test]
     fn codes_are_written_as_they_are_named() {
-        for why in [Why::NoEvidence, Why::TooFewSigners, Why::BuildType, Why::TestResult, Why::NotDescribed, Why::Scope]
+        for why in
+            [Why::NoEvidence, Why::TooFewSigners, Why::BuildType, Why::TestResult, Why::NotDescribed, Why::LeftOut]
         {
             assert_eq!(serde_json::to_value(why).unwrap(), why.as_str());
         }

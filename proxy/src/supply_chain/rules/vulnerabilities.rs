@@ -1,12 +1,13 @@
 //! The rule `vulnerabilities`: a fresh scan of the artifact has found no more than may be, by the word of those who know better (VEX).
 //!
-//! Any scan that is fresh enough does, and any word that is: a later one that says worse takes nothing away. How long a good one lasts
-//! is what `max_scan_age` and `max_vex_age` are for.
+//! Of all scans by those whom the rule names, with a scanner that it takes, the newest counts, and of all words about a vulnerability the latest:
+//! what was found since is not undone by what was not known before. One that cannot be read may be the newest, and is never good.
 
 mod exploitability;
 mod package;
 mod scan;
 mod severity;
+mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,10 +16,12 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use exploitability::{Exploitability, is_vex};
-use scan::{Finding, Scan, is_scan};
+use scan::{Finding, Head, Scan, is_scan};
 use severity::Severity;
+use word::{Word, Words};
 
-use super::evidence::{Attested, Case};
+use super::evidence::{Attested, Case, Signed};
+use super::newest::{Dated, newest};
 use super::policy::PolicyError;
 use super::signers::Signers;
 use super::verdict::{Findings, Reason, Used, Why};
@@ -86,11 +89,8 @@ struct Exception {
 /// What counts, by severity: each vulnerability once for each package.
 type Counted<'f> = BTreeMap<Severity, BTreeSet<(&'f str, &'f str)>>;
 
-/// The word of those who know better, and by whom.
-struct Word {
-    used: Used,
-    vex: Exploitability,
-}
+/// What a word about vulnerabilities is called where it is refused.
+const WORD: &str = "the word about vulnerabilities";
 
 impl Vulnerabilities {
     pub(super) fn check(&self, at: &str) -> Result<(), PolicyError> {
@@ -117,59 +117,99 @@ impl Vulnerabilities {
     pub(super) fn hold(&self, case: &Case<'_>, findings: &mut Findings) -> bool {
         self.signers.note_unknown(case.known, findings);
         let words = self.words(case, findings);
-        let (mut is_any, mut passed) = (false, false);
+        let (mut is_any, mut scans) = (false, Vec::new());
         for attested in case.statements(is_scan) {
             is_any = true;
-            match self.accept(case, &attested, &words) {
-                Ok(used) => {
-                    passed = true;
-                    findings.use_it(attested.by.used());
-                    used.into_iter().for_each(|used| findings.use_it(used));
-                }
+            match self.candidate(case, attested) {
+                Ok(dated) => scans.push(dated),
                 Err(reason) => findings.refuse(reason),
             }
         }
         if !is_any {
             findings.refuse(Reason::of_all(Why::NoEvidence, "there is no scan by anybody who is trusted"));
         }
-        passed
+        let (scans, older) = newest(scans);
+        older.iter().for_each(|scan| findings.refuse(scan.by.reason(Why::Superseded, "there is a newer scan")));
+        let mut passed = !scans.is_empty();
+        for attested in scans {
+            match Scan::read(&attested).and_then(|scan| self.accept(case, &attested.by, &scan, &words)) {
+                Ok(used) => {
+                    findings.use_it(attested.by.used());
+                    used.into_iter().for_each(|used| findings.use_it(used));
+                }
+                Err(reason) => {
+                    passed = false;
+                    findings.refuse(reason);
+                }
+            }
+        }
+        case.knows_the_newest(findings) && passed
     }
 
     /// What those say whose word counts.
-    fn words(&self, case: &Case<'_>, findings: &mut Findings) -> Vec<Word> {
-        let Some(signers) = &self.vex_signers else { return Vec::new() };
+    fn words(&self, case: &Case<'_>, findings: &mut Findings) -> Words {
+        let mut words = Words::default();
+        let Some(signers) = &self.vex_signers else { return words };
         signers.note_unknown(case.known, findings);
-        let mut words = Vec::new();
         for attested in case.statements(is_vex) {
-            match self.word(case, signers, &attested) {
-                Ok(word) => words.push(word),
-                Err(reason) => findings.refuse(reason),
+            if let Err(reason) = self.hear(case, signers, &attested, &mut words) {
+                findings.refuse(reason);
             }
         }
         words
     }
 
-    fn word(&self, case: &Case<'_>, signers: &Signers, attested: &Attested<'_>) -> Result<Word, Reason> {
+    /// Takes a word in, as far as it counts.
+    fn hear(
+        &self,
+        case: &Case<'_>,
+        signers: &Signers,
+        attested: &Attested<'_>,
+        words: &mut Words,
+    ) -> Result<(), Reason> {
         signers.check(&attested.by)?;
-        let vex = Exploitability::read(attested, &case.subject.digests)?;
-        case.check_age(&attested.by, "the word about vulnerabilities", vex.made, self.max_vex_age)?;
-        Ok(Word { used: attested.by.used(), vex })
+        let vex = match Exploitability::read(attested, &case.subject.digests, &case.clock) {
+            Ok(vex) => vex,
+            Err(reason) => {
+                let made = exploitability::made(attested);
+                if let Some(made) = made {
+                    case.check_age(&attested.by, WORD, made, None)?;
+                }
+                words.add_unread(made);
+                return Err(reason);
+            }
+        };
+        case.check_age(&attested.by, WORD, vex.made, None)?;
+        let age = case.check_age(&attested.by, WORD, vex.made, self.max_vex_age);
+        words.add(Word { used: attested.by.used(), vex, is_stale: age.is_err() });
+        age
+    }
+
+    /// A scan that may be the one that counts: by whom the rule names, by a scanner that it takes, and not of the future; as far as that can be
+    /// told of one that nobody has read yet.
+    fn candidate<'a>(&self, case: &Case<'_>, attested: Attested<'a>) -> Result<Dated<Attested<'a>>, Reason> {
+        self.signers.check(&attested.by)?;
+        let Head { scanner, finished } = Head::read(&attested);
+        if let (Some(known), Some(scanner)) = (&self.scanners, &scanner)
+            && !known.fit(scanner)
+        {
+            return Err(attested.by.reason(Why::Scanner, format!("{scanner:?} is no scanner of this rule")));
+        }
+        if let Some(finished) = finished {
+            case.check_age(&attested.by, "the scan", finished, None)?;
+        }
+        Ok(Dated { at: finished, item: attested })
     }
 
     /// Accepts a scan, with the words that it took.
-    fn accept(&self, case: &Case<'_>, attested: &Attested<'_>, words: &[Word]) -> Result<BTreeSet<Used>, Reason> {
-        let refuse = |code, text: String| attested.by.reason(code, text);
-        self.signers.check(&attested.by)?;
-        let scan = Scan::read(attested)?;
-        if self.scanners.as_ref().is_some_and(|scanners| !scanners.fit(&scan.scanner)) {
-            return Err(refuse(Why::Scanner, format!("{:?} is no scanner of this rule", scan.scanner)));
-        }
-        case.check_age(&attested.by, "the scan", scan.finished, Some(self.max_scan_age))?;
+    fn accept(&self, case: &Case<'_>, by: &Signed<'_>, scan: &Scan, words: &Words) -> Result<BTreeSet<Used>, Reason> {
+        let refuse = |code, text: String| by.reason(code, text);
+        case.check_age(by, "the scan", scan.finished, Some(self.max_scan_age))?;
         if let Some(most) = self.max_db_age {
             let made = scan.data_of.ok_or_else(|| {
                 refuse(Why::Database, "it does not say how old the data was that it was made with".to_owned())
             })?;
-            case.check_age(&attested.by, "the vulnerability data", made, Some(most))
+            case.check_age(by, "the vulnerability data", made, Some(most))
                 .map_err(|reason| Reason { code: Why::Database, ..reason })?;
         }
         let (counted, used) = self.weigh(case, &scan.findings, words);
@@ -180,14 +220,11 @@ impl Vulnerabilities {
     }
 
     /// What is left of the findings, by severity; and the words that took others away.
-    fn weigh<'f>(&self, case: &Case<'_>, findings: &'f [Finding], words: &[Word]) -> (Counted<'f>, BTreeSet<Used>) {
+    fn weigh<'f>(&self, case: &Case<'_>, findings: &'f [Finding], words: &Words) -> (Counted<'f>, BTreeSet<Used>) {
         let (mut counted, mut used) = (Counted::new(), BTreeSet::new());
         for finding in findings {
-            let word = words.iter().find(|word| word.vex.clears(finding));
-            match word {
-                Some(word) => {
-                    used.insert(word.used.clone());
-                }
+            match words.clearing(finding) {
+                Some(clearing) => used.extend(clearing.into_iter().cloned()),
                 None if self.exceptions.iter().any(|exception| exception.covers(finding, case)) => {}
                 None => {
                     let named = (finding.id.as_str(), finding.package_name.as_str());

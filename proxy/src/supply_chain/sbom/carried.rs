@@ -9,7 +9,7 @@ mod envelope;
 mod layer;
 mod statement;
 
-pub use layer::{Layer, Manner, manner};
+pub use layer::{Layer, Manner, is_document, manner};
 pub use statement::in_predicate;
 
 use std::borrow::Cow;

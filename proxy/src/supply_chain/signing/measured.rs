@@ -10,7 +10,7 @@ use crate::telemetry::names;
 
 /// What a key is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operation {
+pub(in crate::supply_chain) enum Operation {
     /// A signature.
     Sign,
     /// A signature of the older form.
@@ -33,7 +33,7 @@ impl Operation {
 }
 
 /// Uses a key. At most 500 generations sign or are believed, so that their names may be labels.
-pub(super) async fn measured<T>(
+pub(in crate::supply_chain) async fn measured<T>(
     operation: Operation,
     key: &ActiveKey,
     work: impl Future<Output = Result<T>>,

@@ -19,11 +19,13 @@ use crate::supply_chain::rules::{
 use crate::supply_chain::sbom::carried;
 use crate::supply_chain::statement::SLSA_VSA_V1;
 use crate::supply_chain::trust::TrustSnapshot;
-use crate::supply_chain::verify::{Accept, Evidence, Expected, Outcome, SignerName, Verified};
+use crate::supply_chain::verify::{Accept, Evidence, Expected, Outcome, Refusal, SignerName, Verified};
 
 /// Everything that it takes; it is moved to the thread.
 pub(super) struct Judging {
     pub(super) collected: Collected,
+    /// Whether all is collected that may be of consequence.
+    pub(super) is_whole: bool,
     pub(super) artifact: Artifact,
     pub(super) snapshot: Arc<TrustSnapshot>,
     pub(super) host: Option<String>,
@@ -79,7 +81,7 @@ impl Judging {
         let verdict = self.policy.as_ref().filter(|_| !is_as_before).map(|policy| {
             let subject = Subject { name: inputs::name(&self.artifact), digests: self.artifact.digests() };
             let pieces: Vec<Piece<'_>> = pieces.into_iter().map(|(_, piece)| piece).collect();
-            evaluate(policy, &subject, &pieces, &self.snapshot.verifier.names(), self.now)
+            evaluate(policy, &subject, &pieces, self.is_whole, &self.snapshot.verifier.names(), self.now)
         });
         Judged { evidence, inputs, is_as_before, verdict }
     }
@@ -123,10 +125,14 @@ impl Judging {
         }
     }
 
-    /// The digest of what can be of consequence: what is signed by somebody who is believed, and where the policy takes it, what may be
-    /// a bill of materials.
+    /// The digest of what can be of consequence: what is signed by somebody who is believed, where the policy takes it, what may be a bill of
+    /// materials, and whether that is all.
     fn inputs(&self, pieces: &[(&Document, Piece<'_>)]) -> Digest {
         let mut entries: Vec<String> = self.artifact.digests().iter().map(ToString::to_string).collect();
+        let is_judged = |piece: &Piece<'_>| !matches!(piece.judged, Word::Refused(Refusal::TooMuchEvidence));
+        if !self.is_whole || !pieces.iter().all(|(_, piece)| is_judged(piece)) {
+            entries.push("not all".to_owned());
+        }
         for (document, piece) in pieces {
             let verified: Option<&Verified> = match &piece.judged {
                 Word::Signed(verified) => Some(verified),

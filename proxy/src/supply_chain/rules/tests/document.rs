@@ -122,6 +122,7 @@ fn what_is_wrong_is_named_with_its_place() {
     );
     let alone = json!({"from": [], "allow": ["*"]});
     assert_wrong("/rules/5/layout/steps/1/materials", alone, "rules[5].layout.steps[0].name", "no later step");
+    assert_wrong("/rules/2/tests/time_field", json!("finishedOn"), "rules[2].tests.time_field", "JSON pointer");
     assert_wrong("/rules/6/attestation/max_age", json!("7d"), "rules[6].attestation.time_field", "where the time is");
     assert_wrong(
         "/rules/6/attestation/fields",
@@ -169,7 +170,7 @@ fn signers_alone_are_a_policy_too() {
 fn an_artifact_out_of_scope_does_not_pass_whatever_there_is() {
     let policy = policy(json!([{"name": "signed", "signatures": {"signers": ["key/a"]}}]));
     let other = Subject { name: "s3://elsewhere/app.tgz".to_owned(), ..subject() };
-    let verdict = evaluate(&policy, &other, &[signature("a")], &Default::default(), NOW);
+    let verdict = evaluate(&policy, &other, &[signature("a")], true, &Default::default(), NOW);
     assert!(!verdict.passed && verdict.rules[1].passed);
     assert_eq!((verdict.rules[0].kind, verdict.rules[0].reasons[0].code), ("scope", Why::Scope));
     assert_eq!(verdict.levels, ["FAILED"]);

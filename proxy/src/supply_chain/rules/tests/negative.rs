@@ -58,7 +58,7 @@ impl World {
                 carrier: None,
             })
             .collect();
-        evaluate(policy, &subject(), &pieces, &verifier.names(), NOW)
+        evaluate(policy, &subject(), &pieces, true, &verifier.names(), NOW)
     }
 
     /// The code of the verifier's refusal of one piece of evidence, after making sure that the policy is not passed by it.

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::support::*;
+use crate::supply_chain::rules::{Judged, Piece};
+use crate::supply_chain::verify::Refusal;
 
 fn found(id: &str, score: &str) -> Value {
     json!({"id": id, "severity": [{"method": "nvd", "score": score}], "annotations": [{"purl": "pkg:npm/a@1.0.0"}]})
@@ -95,14 +97,47 @@ fn the_word_of_those_who_know_better_takes_findings_away() {
     let policy = rule("vulnerabilities", with(strict(), "/vex_signers", json!(["key/b"])));
     let scan = says("a", VULNS, scan(&[found("CVE-1", "critical")]));
     let word = says("b", OPENVEX, vex(not_affected("CVE-1")));
-    let verdict = verdict(&policy, &[scan.clone(), word.clone()]);
+    let verdict = verdict(&policy, &[scan.clone(), word]);
     assert!(verdict.passed);
     assert_eq!(verdict.rules[0].evidence.len(), 2, "the word is evidence too");
     assert_eq!(why(&policy, &[scan.clone(), says("b", OPENVEX, vex(not_affected("CVE-2")))]), ["vulnerability"]);
     let affected = with(not_affected("CVE-1"), "/status", json!("affected"));
-    assert_eq!(why(&policy, &[scan.clone(), says("b", OPENVEX, vex(affected.clone()))]), ["vulnerability"]);
-    // Later and worse takes nothing away: that is what max_vex_age is for.
-    assert!(passes(&policy, &[scan, word, says("b", OPENVEX, vex(affected))]));
+    assert_eq!(why(&policy, &[scan, says("b", OPENVEX, vex(affected))]), ["vulnerability"]);
+}
+
+#[test]
+fn of_all_words_about_a_vulnerability_the_latest_counts() {
+    let policy =
+        rule("vulnerabilities", with(with(strict(), "/vex_signers", json!(["key/b"])), "/max_vex_age", json!("20d")));
+    let scan = says("a", VULNS, scan(&[found("CVE-1", "critical")]));
+    let of = |days: i64, statement: &Value| {
+        says("b", OPENVEX, with(vex(statement.clone()), "/timestamp", json!(days_ago(days))))
+    };
+    let (clear, affected) = (not_affected("CVE-1"), with(not_affected("CVE-1"), "/status", json!("affected")));
+    let (old, middle) = (json!(days_ago(30)), json!(days_ago(10)));
+    for (evidence, passed) in [
+        ([of(3, &clear), of(2, &affected)], false),
+        ([of(2, &affected), of(3, &clear)], false),
+        ([of(3, &affected), of(2, &clear)], true),
+        ([of(2, &affected), of(2, &clear)], false),
+        // About something else.
+        ([of(3, &clear), of(2, &with(affected.clone(), "/vulnerability/name", json!("CVE-2")))], true),
+        // A statement's own time counts before the document's.
+        ([of(3, &clear), of(2, &with(affected.clone(), "/timestamp", old.clone()))], true),
+        // A document that is too old says what it says against the artifact.
+        ([of(3, &with(clear.clone(), "/timestamp", old)), of(25, &affected)], false),
+        ([of(3, &with(clear.clone(), "/timestamp", middle)), of(25, &affected)], true),
+        // What has not come yet is not said.
+        ([of(3, &clear), of(-1, &affected)], true),
+    ] {
+        let evidence = [&evidence[..], std::slice::from_ref(&scan)].concat();
+        assert_eq!(passes(&policy, &evidence), passed, "{:?}", verdict(&policy, &evidence));
+    }
+    let broken = |days: i64| says("b", OPENVEX, json!({"timestamp": days_ago(days), "statements": "none"}));
+    assert_eq!(why(&policy, &[scan.clone(), of(3, &clear), broken(2)]), ["malformed", "vulnerability"]);
+    assert!(passes(&policy, &[scan.clone(), of(3, &clear), broken(4)]), "something was said since");
+    let timeless = says("b", OPENVEX, json!({"statements": []}));
+    assert_eq!(why(&policy, &[scan, of(3, &clear), timeless]), ["malformed", "vulnerability"]);
 }
 
 #[test]
@@ -143,10 +178,69 @@ fn an_exception_is_for_a_vulnerability_of_a_package_for_a_while() {
     }
 }
 
+fn scan_of(days: i64, results: &[Value]) -> Value {
+    with(scan(results), "/metadata", json!({"scanStartedOn": days_ago(days), "scanFinishedOn": days_ago(days)}))
+}
+
 #[test]
-fn any_fresh_scan_is_enough_and_a_worse_one_does_not_outweigh_it() {
+fn the_newest_scan_counts_whichever_it_is() {
+    let policy = rule("vulnerabilities", with(strict(), "/signers", json!(["key/a", "key/b"])));
+    let critical = [found("CVE-1", "critical")];
+    let (clean, bad) = (|days| says("a", VULNS, scan_of(days, &[])), |days| says("b", VULNS, scan_of(days, &critical)));
+    for (evidence, passed) in [
+        ([clean(2), bad(1)], false),
+        ([bad(1), clean(2)], false),
+        ([bad(2), clean(1)], true),
+        ([clean(1), bad(2)], true),
+        ([clean(1), bad(1)], false),
+        // The newest is too old, and nothing else is newer.
+        ([clean(7), bad(8)], false),
+        // What has not come yet is none.
+        ([clean(1), bad(-1)], true),
+    ] {
+        assert_eq!(passes(&policy, &evidence), passed, "{:?}", verdict(&policy, &evidence));
+    }
+    assert_eq!(why(&policy, &[clean(2), bad(1)]), ["vulnerability", "superseded"]);
+    let until = verdict(&policy, &[clean(1), bad(-1)]).valid_until.unwrap();
+    assert!(until < NOW + time::Duration::DAY, "until the other one has come");
+    let strangers = says("c", VULNS, scan_of(1, &critical));
+    assert!(passes(&policy, &[clean(2), strangers]), "whom the rule does not name");
+    assert!(passes(&policy, &[clean(2), refused(&bad(1))]), "whom nobody trusts");
+    let cosigns = says("a", COSIGN_VULN, with(scan_of(1, &[]), "/scanner/result", json!({"SchemaVersion": 2})));
+    assert!(passes(&policy, &[bad(2), cosigns]), "of either kind");
+}
+
+#[test]
+fn a_scan_with_another_scanner_supersedes_none() {
+    let policy = rule("vulnerabilities", with(strict(), "/scanners", json!(["pkg:github/aquasecurity/trivy*"])));
+    let clean = says("a", VULNS, scan_of(2, &[]));
+    let bad = with(scan_of(1, &[found("CVE-1", "critical")]), "/scanner/uri", json!("pkg:github/acme/other"));
+    assert!(passes(&policy, &[clean.clone(), says("a", VULNS, bad.clone())]));
+    let unreadable = with(bad, "/scanner/result", json!({}));
+    assert!(passes(&policy, &[clean, says("a", VULNS, unreadable)]));
+}
+
+#[test]
+fn a_scan_that_cannot_be_read_lets_no_older_one_decide() {
     let policy = rule("vulnerabilities", strict());
-    let (clean, bad) = (says("a", VULNS, scan(&[])), says("a", VULNS, scan(&[found("CVE-1", "critical")])));
-    assert!(passes(&policy, &[bad.clone(), clean]));
-    assert!(!passes(&policy, &[bad]));
+    let clean = |days| says("a", VULNS, scan_of(days, &[]));
+    let broken = |days| says("a", VULNS, with(scan_of(days, &[]), "/scanner/result", json!({})));
+    assert_eq!(why(&policy, &[clean(2), broken(1)]), ["malformed", "superseded"]);
+    assert_eq!(why(&policy, &[clean(1), broken(1)]), ["malformed"]);
+    assert!(passes(&policy, &[clean(1), broken(2)]), "somebody has scanned since");
+    assert!(passes(&policy, &[clean(1), broken(-1)]), "what has not come yet is none");
+    let timeless = says("a", VULNS, with(scan_of(2, &[]), "/metadata", json!({})));
+    assert_eq!(why(&policy, &[clean(1), timeless]), ["time"]);
+    assert_eq!(why(&policy, &[clean(1), says("a", VULNS, json!({}))]), ["malformed"]);
+}
+
+#[test]
+fn what_was_not_looked_at_may_be_the_newest() {
+    let policy = rule("vulnerabilities", strict());
+    let evidence = [says("a", VULNS, scan(&[]))];
+    assert!(passes(&policy, &evidence));
+    let verdict = verdict_of_part(&policy, &evidence);
+    assert_eq!((verdict.passed, verdict.rules[0].reasons[0].code.as_str()), (false, "left_out"));
+    let one_too_many = Piece { judged: Judged::Refused(Refusal::TooMuchEvidence), ..says("c", VULNS, json!({})) };
+    assert_eq!(why(&policy, &[evidence[0].clone(), one_too_many]), ["left_out"]);
 }

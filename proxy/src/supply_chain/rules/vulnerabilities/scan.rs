@@ -16,13 +16,20 @@ const IN_TOTO: [&str; 2] = ["https://in-toto.io/attestation/vulns/v0.2", "https:
 /// What a scanner has found.
 #[derive(Debug)]
 pub(super) struct Scan {
-    /// Which one: a URI.
-    pub(super) scanner: String,
     /// When it was done.
     pub(super) finished: OffsetDateTime,
     /// Of when what it knew is.
     pub(super) data_of: Option<OffsetDateTime>,
     pub(super) findings: Vec<Finding>,
+}
+
+/// What can be told of a scan without its result, which may be long, or broken.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    /// Which scanner it was, a URI, where it says so.
+    pub(super) scanner: Option<String>,
+    /// When it was done, where it says so: the later of its times.
+    pub(super) finished: Option<OffsetDateTime>,
 }
 
 /// A vulnerability of a package.
@@ -53,8 +60,6 @@ struct Predicate<R> {
 #[derive(Deserialize)]
 struct Scanner<R> {
     #[serde(default)]
-    uri: String,
-    #[serde(default)]
     db: Option<Database>,
     result: R,
 }
@@ -73,6 +78,18 @@ struct Metadata {
     scan_started_on: Option<OffsetDateTime>,
     #[serde(default, with = "time::serde::rfc3339::option")]
     scan_finished_on: Option<OffsetDateTime>,
+}
+
+#[derive(Deserialize)]
+struct HeadPredicate {
+    scanner: Option<HeadScanner>,
+    metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct HeadScanner {
+    #[serde(default)]
+    uri: String,
 }
 
 /// One result of `vulns`; v0.1 has it in an object of its own.
@@ -198,6 +215,15 @@ impl Scan {
     }
 }
 
+impl Head {
+    /// Reads what can be told of a statement that [`is_scan`].
+    pub(super) fn read(attested: &Attested<'_>) -> Self {
+        let Ok(HeadPredicate { scanner, metadata }) = attested.predicate() else { return Self::default() };
+        let finished = metadata.and_then(|metadata| metadata.scan_started_on.max(metadata.scan_finished_on));
+        Self { scanner: scanner.map(|scanner| scanner.uri), finished }
+    }
+}
+
 impl<R> Predicate<R> {
     fn into_scan(self, attested: &Attested<'_>, findings: impl FnOnce(R) -> Vec<Finding>) -> Result<Scan, Reason> {
         let Metadata { scan_started_on: started, scan_finished_on: finished } = self.metadata;
@@ -210,7 +236,7 @@ impl<R> Predicate<R> {
         let finished =
             finished.ok_or_else(|| attested.by.reason(Why::Time, "it does not say when the scan was done"))?;
         let data_of = self.scanner.db.and_then(|db| db.last_update);
-        Ok(Scan { scanner: self.scanner.uri, finished, data_of, findings: findings(self.scanner.result) })
+        Ok(Scan { finished, data_of, findings: findings(self.scanner.result) })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Whether a layer may carry a bill of materials, and how, by what its descriptor and its manifest say.
 
+use crate::supply_chain::media_type::essence;
+
 /// What a manifest says of one of its layers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Layer<'a> {
@@ -79,11 +81,17 @@ pub fn manner(layer: &Layer<'_>) -> Option<Manner> {
     } else if media_type == ENVELOPE || media_type.starts_with(BUNDLE) {
         Manner::Attestation
     } else {
-        let plain = |media_type: &str| DOCUMENTS.contains(&media_type);
-        let is_document = plain(&media_type) || NEUTRAL.contains(&media_type.as_str()) && plain(&artifact_type);
-        return is_document.then_some(Manner::Referrer);
+        let is_plain =
+            is_document(&media_type) || NEUTRAL.contains(&media_type.as_str()) && is_document(&artifact_type);
+        return is_plain.then_some(Manner::Referrer);
     };
     layer.predicate_type.is_none_or(is_sbom_predicate).then_some(carrier)
+}
+
+/// Whether a layer of this type, in lower case and without parameters, is a bill of materials as it is.
+#[must_use]
+pub fn is_document(media_type: &str) -> bool {
+    DOCUMENTS.contains(&media_type)
 }
 
 /// Whether a predicate of this type is a bill of materials (in-toto attestation, "Predicates"; with and without a version).
@@ -92,11 +100,6 @@ pub(super) fn is_sbom_predicate(predicate_type: &str) -> bool {
     ["https://spdx.dev/Document", "https://cyclonedx.org/bom", "https://cyclonedx.org/schema"]
         .iter()
         .any(|known| predicate_type.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-}
-
-/// A media type without parameters, in lower case.
-fn essence(media_type: &str) -> String {
-    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 #[cfg(test)]
