@@ -22,6 +22,9 @@ const NOBODY: &[u8] = br#"{"mediaType":"application/vnd.dev.sigstore.trustedroot
 /// Somebody who is trusted, and has signed nothing.
 const STRANGER: &str = "stranger";
 
+/// The key by which cosign 3 attests files.
+const FILES: &str = "cosign3-files";
+
 /// Who signs or verifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Program {
@@ -204,6 +207,37 @@ impl Matrix<'_> {
         Ok(())
     }
 
+    /// cosign 3 attests a file, an object's bytes as they were downloaded or a manifest's. REST attaches that, the service verifies it, and
+    /// what is read of it again cosign verifies for the file.
+    fn attest_file(&self, thing: &Thing) -> Result<()> {
+        let (clients, file) = (&self.clients, thing.file.as_ref().unwrap_or(&thing.manifest).as_str());
+        let (key, public) = (format!("{FILES}.key"), format!("{FILES}.pub"));
+        let attest =
+            ["attest-blob", "--key", key.as_str(), "--use-signing-config=false", "--tlog-upload=false", "--yes"];
+        let what = ["--type", TEST_RESULT, "--predicate", "predicate.json", "--bundle", "file.bundle", file];
+        clients.cosign(&[&attest[..], &what[..]].concat())?;
+        let bundle: Value = serde_json::from_slice(&clients.room.read("file.bundle")?)?;
+        let attached = clients.post("artifacts/attest", &json!({"artifact": thing.name, "bundle": bundle}))?;
+        let name = format!("key/{FILES}");
+        ensure!(attached.pointer("/verification/signer") == Some(&json!(name)), "{attached}");
+        let (passed, verified) = self.passes(thing, &["key/cosign3-bundle".to_owned(), name])?;
+        ensure!(passed, "{verified}");
+
+        let digest = attached.pointer("/attestation/digest").and_then(Value::as_str).context("no digest")?;
+        let artifact = format!("artifact={}", thing.name);
+        let path = format!("artifacts/attestations/{digest}");
+        let read = clients.api(&["-G", "-d", &artifact], &path, &Value::Null)?;
+        clients.room.write("read.bundle", read.as_bytes())?;
+        let verify = |key: &str, file: &str| {
+            let verify = ["verify-blob-attestation", "--insecure-ignore-tlog=true", "--type", TEST_RESULT];
+            clients.cosign(&[&verify[..], &["--bundle", "read.bundle", "--key", key, file]].concat())
+        };
+        verify(&public, file)?;
+        ensure!(verify("stranger.pub", file).is_err(), "another key was believed");
+        ensure!(verify(&public, "predicate.json").is_err(), "other bytes were believed");
+        Ok(())
+    }
+
     /// Whether a thing is signed by the one and tested by the other, and all that the service says of it.
     fn passes(&self, thing: &Thing, [signer, reporter]: &[String; 2]) -> Result<(bool, Value)> {
         let policy = json!({"scope": ["s3://*", "oci://*"], "rules": [
@@ -224,6 +258,7 @@ fn whoever_signs_is_verified_by_everybody(server: &Endpoint) -> Result<()> {
     room.write("predicate.json", tests_passed().to_string().as_bytes())?;
     matrix.clients.log_in()?;
     matrix.trusted_key(&matrix.clients.cosign, STRANGER)?;
+    matrix.trusted_key(&matrix.clients.cosign, FILES)?;
     SIGNERS.iter().try_for_each(|signer| matrix.prepare(signer))?;
     let things = matrix.clients.things()?;
     let mut tour = Tour::new("the matrix of signatures");
@@ -237,6 +272,10 @@ fn whoever_signs_is_verified_by_everybody(server: &Endpoint) -> Result<()> {
                 tour.step(&sentence, || matrix.verify(verifier, signer, thing));
             }
         }
+    }
+    for thing in &things {
+        let sentence = format!("cosign 3 attests the file of {}, and both verify it", thing.what);
+        tour.step(&sentence, || matrix.attest_file(thing));
     }
     tour.finish()
 }
