@@ -37,6 +37,8 @@ pub enum Tool {
     Helm,
     /// The client of signatures `cosign`.
     Cosign,
+    /// The same as it was before bundles, version 2: `cosign2`.
+    Cosign2,
     /// The writer of SBOMs `syft`.
     Syft,
     /// The S3 client `rclone`.
@@ -53,7 +55,7 @@ pub enum Tool {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Registry,
         Self::Conformance,
         Self::Oras,
@@ -63,6 +65,7 @@ impl Tool {
         Self::Skopeo,
         Self::Helm,
         Self::Cosign,
+        Self::Cosign2,
         Self::Syft,
         Self::Rclone,
         Self::Minio,
@@ -71,7 +74,7 @@ impl Tool {
         Self::Schemathesis,
     ];
 
-    /// The name of its executable file.
+    /// Its name here, which is that of its executable file; but a second version of a program has a name of its own.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -84,6 +87,7 @@ impl Tool {
             Self::Skopeo => "skopeo",
             Self::Helm => "helm",
             Self::Cosign => "cosign",
+            Self::Cosign2 => "cosign2",
             Self::Syft => "syft",
             Self::Rclone => "rclone",
             Self::Minio => "minio",
@@ -131,6 +135,7 @@ pub fn provide(tool: Tool) -> Result<PathBuf, ToolError> {
         Tool::Skopeo => debian::provide(&cache, tool.name()),
         Tool::Helm => go::provide(&cache, &go::HELM),
         Tool::Cosign => go::provide(&cache, &go::COSIGN),
+        Tool::Cosign2 => go::provide(&cache, &go::COSIGN_2),
         Tool::Syft => go::provide(&cache, &go::SYFT),
         Tool::Rclone => go::provide(&cache, &go::RCLONE),
         Tool::Minio => go::provide(&cache, &go::MINIO),

@@ -56,6 +56,9 @@ pub(super) const HELM: GoTool = GoTool::new("helm", "helm.sh/helm/v3/cmd/helm", 
 
 pub(super) const COSIGN: GoTool = GoTool::new("cosign", "github.com/sigstore/cosign/v3/cmd/cosign", "v3.1.3");
 
+// What writes the older form of signatures by itself, as installations have it that were not brought to version 3.
+pub(super) const COSIGN_2: GoTool = GoTool::new("cosign", "github.com/sigstore/cosign/v2/cmd/cosign", "v2.6.1");
+
 pub(super) const SYFT: GoTool = GoTool::new("syft", "github.com/anchore/syft/cmd/syft", "v1.57.0");
 
 // Not a module of Go's: what it depends on, and in which versions, stands in a file of its own that only its own build reads.
@@ -123,7 +126,7 @@ mod tests {
 
     #[test]
     fn every_version_is_a_concrete_one_and_every_name_is_what_go_install_makes() {
-        for tool in [REGISTRY, CONFORMANCE, ORAS, CRANE, RCLONE, HELM, COSIGN, SYFT, DOCKER, PODMAN, MINIO] {
+        for tool in [REGISTRY, CONFORMANCE, ORAS, CRANE, RCLONE, HELM, COSIGN, COSIGN_2, SYFT, DOCKER, PODMAN, MINIO] {
             assert!(tool.version.starts_with('v') && tool.version.contains('.'), "{tool:?}");
             assert!(tool.package.ends_with(&format!("/{}", tool.name)), "{tool:?}");
         }

@@ -99,7 +99,7 @@ const EXAMPLES: &[Page] = &[
             ("cosign sign", Left("it needs keys of cosign's; tests/artifacts.rs signs and attaches with them")),
             (
                 "curl -sS -u $root $api/artifacts/attest",
-                Left("it needs an image; tests/signing.rs attests to one, with the same predicate"),
+                Left("it needs an image; tests/signing attests to one, with the same predicate"),
             ),
             (
                 "curl -sS -u $root \"$api/artifacts/referrers",
@@ -111,9 +111,9 @@ const EXAMPLES: &[Page] = &[
             ),
             (
                 "curl -sS -u $root -X PUT $api/buckets/releases/signing-rules",
-                Left("docs/api.md sets such a rule; tests/signing.rs waits for its signatures"),
+                Left("docs/api.md sets such a rule; tests/signing waits for its signatures"),
             ),
-            ("curl -u \"$KEY:$SECRET\" \"$URL/-/api/v1/artifacts/sbom", Left("tests/sboms.rs does all of it")),
+            ("curl -u \"$KEY:$SECRET\" \"$URL/-/api/v1/artifacts/sbom", Left("tests/sboms does all of it")),
         ],
     ),
     (

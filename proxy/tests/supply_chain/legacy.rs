@@ -19,7 +19,7 @@ use crate::support::{believing, code, expected, identity, key, trusted, with_roo
 
 const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
 const CHAIN: &str = "dev.sigstore.cosign/chain";
-const LOG_ENTRY: &str = "dev.sigstore.cosign/bundle";
+pub(crate) const LOG_ENTRY: &str = "dev.sigstore.cosign/bundle";
 
 fn payload(reference: &str) -> Payload {
     Payload { reference: reference.to_owned(), digest: Digest::of(b"manifest"), annotations: Default::default() }
@@ -37,7 +37,7 @@ async fn signed(pair: &KeyPair, reference: &str) -> Layer {
 }
 
 /// The entry as cosign wrote it into an annotation.
-fn annotation(entry: &Value) -> String {
+pub(crate) fn annotation(entry: &Value) -> String {
     let log = STANDARD.decode(entry["logId"]["keyId"].as_str().unwrap()).unwrap();
     let number = |value: &Value| value.as_str().unwrap().parse::<i64>().unwrap();
     json!({

@@ -1,5 +1,5 @@
 //! Who has signed: evidence of real tools, of an instance of sigstore made here, and of those who would like to be believed. And what
-//! the service signs and attaches itself, over its management API.
+//! the service signs and attaches itself, over its management API, and what it refuses that others attach.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,11 +13,13 @@ mod ask;
 mod attached;
 mod attesting;
 mod cosign;
+mod forger;
 mod instance;
 mod keyed;
 mod keyless;
 mod legacy;
 mod public_good;
+mod refused;
 mod rules;
 #[path = "../support/sidecar.rs"]
 mod sidecar;
