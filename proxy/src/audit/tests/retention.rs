@@ -3,6 +3,8 @@
 use time::{Duration, OffsetDateTime};
 
 use super::world::World;
+use crate::audit::{Kind, Record};
+use crate::digest::Digest;
 
 /// Moves everything that is there `days` back, partitions included, as if it had been written then.
 async fn age(world: &World, days: i64) {
@@ -45,23 +47,93 @@ async fn a_day_that_is_over_leaves_a_tombstone_and_the_log_stays_in_order() {
     assert_eq!(world.keeper.retire(OffsetDateTime::now_utc()).await.unwrap(), 0);
 }
 
+/// What verification says, all of it.
+async fn said(world: &World) -> String {
+    world.verify().await.findings.iter().map(|finding| format!("{finding}\n")).collect()
+}
+
+/// Drops the partition of the oldest record.
+async fn drop_day(world: &World) {
+    let day = world.text("SELECT tableoid::regclass::text FROM audit_event ORDER BY time LIMIT 1").await;
+    world.tamper(&format!("DROP TABLE {day}")).await;
+}
+
+/// Where the chain stands at a seal, as tombstones write it.
+async fn head(world: &World, number: i64) -> String {
+    let hash = world.text(&format!("SELECT encode(hash, 'hex') FROM audit_seal WHERE number = {number}")).await;
+    format!(r#"{{"writer":"{}","number":{number},"hash":"{hash}"}}"#, world.index.writer())
+}
+
+/// Retires the day before yesterday, with a record, as of these heads.
+async fn retire_with(world: &World, heads: &str) {
+    let day = OffsetDateTime::now_utc().date() - Duration::days(2);
+    let tombstone = Record::new(Kind::Tombstone).reference(&day.to_string()).digest(Digest::of(heads.as_bytes()));
+    assert!(world.index.retire_audit_day(day, &tombstone, heads).await.unwrap());
+}
+
 #[tokio::test]
 async fn a_tombstone_that_nobody_recorded_does_not_excuse_what_is_missing() {
+    for (day, time) in [
+        ("(now() AT TIME ZONE 'UTC')::date", "now() + interval '1 day'"),
+        ("(now() AT TIME ZONE 'UTC')::date", "'2000-01-01 00:00+00'"),
+        ("'2100-01-01'", "'2000-01-01 00:00+00'"),
+        ("'2100-01-01'", "'2100-01-02 00:00+00'"),
+    ] {
+        let world = World::with_records().await;
+        drop_day(&world).await;
+        world.tamper(&format!("INSERT INTO audit_tombstone VALUES ({day}, {time}, gen_random_uuid(), '[]')")).await;
+        let said = said(&world).await;
+        assert!(said.contains("is said to be retired"), "{day} {time}: {said}");
+        assert!(said.contains("a record was deleted"), "{day} {time}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_tombstone_that_nobody_recorded_does_not_hide_what_was_put_in() {
     let world = World::with_records().await;
-    let day = world.text("SELECT tableoid::regclass::text FROM audit_event ORDER BY time LIMIT 1").await;
-    let forge = format!(
-        "DROP TABLE {day}; INSERT INTO audit_tombstone VALUES ((now() AT TIME ZONE 'UTC')::date, now() + interval '1 day', gen_random_uuid(), '[]')"
-    );
-    world.tamper(&forge).await;
-    let first = world.first().await;
-    assert!(first.contains("said to be retired, and no record says so"), "{first}");
+    let forged = world.record("forged").await.id().to_string();
+    world
+        .tamper(&format!(
+            "DELETE FROM audit_unsealed WHERE id = '{forged}';
+             INSERT INTO audit_tombstone VALUES ('2100-01-01', '2000-01-01 00:00+00', gen_random_uuid(), '[]')"
+        ))
+        .await;
+    let said = said(&world).await;
+    assert!(said.contains("is in no seal") && said.contains(&forged), "{said}");
+}
+
+#[tokio::test]
+async fn a_tombstone_whose_record_no_seal_covers_is_named() {
+    let world = World::with_records().await;
+    retire_with(&world, "[]").await;
+    assert_eq!(world.verify().await.findings, [], "it waits for its seal");
+    world.tamper("DELETE FROM audit_unsealed").await;
+    let said = said(&world).await;
+    assert!(said.contains("by a record that no seal covers"), "{said}");
+}
+
+#[tokio::test]
+async fn a_tombstone_does_not_let_a_chain_begin_later_than_it_stood_when_the_day_was_over() {
+    for (number, named, why) in [
+        (4, 4, "names seal 2, which is before seal 4"),
+        (6, 99, "nobody else names seal 99"),
+        (4, 2, "seal 2 is not the one that checkpoint 1"),
+    ] {
+        let world = World::with_records().await;
+        let head = head(&world, number).await.replace(&format!("\"number\":{number}"), &format!("\"number\":{named}"));
+        retire_with(&world, &format!("[{head}]")).await;
+        world.tamper("DELETE FROM audit_seal WHERE number <= 4").await;
+        world.seal().await;
+        let said = said(&world).await;
+        assert!(said.contains(why) && said.contains("a seal is missing"), "{why}: {said}");
+    }
 }
 
 #[tokio::test]
 async fn a_day_that_is_not_over_cannot_be_retired() {
     let world = World::with_records().await;
     let today = OffsetDateTime::now_utc().date();
-    let tombstone = crate::audit::Record::new(crate::audit::Kind::Tombstone).reference(&today.to_string());
+    let tombstone = Record::new(Kind::Tombstone).reference(&today.to_string());
     world.index.retire_audit_day(today, &tombstone, "[]").await.unwrap_err();
     assert_eq!(world.verify().await.findings, []);
 }
