@@ -88,8 +88,10 @@ impl Keeper {
             self.measure().await?;
         }
         if timers.days.is_due(Duration::from_secs(3600)) {
-            self.prepare_days().await?;
+            // Neither waits for the other.
+            let prepared = self.prepare_days().await;
             self.retire(OffsetDateTime::now_utc()).await?;
+            prepared?;
         }
         Ok(())
     }
@@ -122,7 +124,15 @@ impl Keeper {
         Ok(())
     }
 
-    async fn prepare_days(&self) -> Result<()> {
+    /// Makes the partitions of the days to come, and of those of which something was written before they had any: what stands in
+    /// no day's partition is never retired.
+    /// # Errors
+    /// `IndexUnavailable`; the rest is made the next time.
+    pub(super) async fn prepare_days(&self) -> Result<()> {
+        for day in self.index.stray_audit_days().await? {
+            self.index.prepare_audit_day(day).await?;
+            tracing::warn!(%day, "audit records came before their day had a partition; they are in one now");
+        }
         let today = OffsetDateTime::now_utc().date();
         for ahead in 0..=DAYS_AHEAD {
             self.index.prepare_audit_day(today + time::Duration::days(ahead)).await?;

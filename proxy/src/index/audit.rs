@@ -105,12 +105,20 @@ impl Index {
         Ok(rows.into_iter().map(|(writer,)| writer).filter(|writer| *writer != self.writer).collect())
     }
 
-    /// Makes the partitions of a day; whether any was missing.
+    /// Makes the partitions of a day, and moves into them what came before they were there; whether any was missing.
     /// # Errors
     /// `IndexUnavailable`, also where somebody reads the log for long just then.
     pub async fn prepare_audit_day(&self, day: Date) -> Result<bool> {
         let (made,): (bool,) = self.fetch_one(|| sqlx::query_as("SELECT audit_prepare_day($1)").bind(day)).await?;
         Ok(made)
+    }
+
+    /// Days of which something was written before their partitions were there, in their order, at most a hundred.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn stray_audit_days(&self) -> Result<Vec<Date>> {
+        let rows: Vec<(Date,)> = self.fetch_all(|| sqlx::query_as("SELECT * FROM audit_stray_days()")).await?;
+        Ok(rows.into_iter().map(|(day,)| day).collect())
     }
 
     /// Heads that have moved since the last checkpoint, by writer.
@@ -185,7 +193,7 @@ impl Index {
         Ok(self.fetch_one(|| sqlx::query_as(STATE)).await?)
     }
 
-    /// Days that have a partition of events, in their order.
+    /// Days that have a partition, in their order.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn audit_days(&self) -> Result<Vec<Date>> {

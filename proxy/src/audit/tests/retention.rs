@@ -1,6 +1,6 @@
 //! Days that are past their retention.
 
-use time::{Duration, OffsetDateTime};
+use time::{Date, Duration, OffsetDateTime};
 
 use super::world::World;
 use crate::audit::{Kind, Record};
@@ -16,20 +16,27 @@ async fn age(world: &World, days: i64) {
     world.tamper(&sql).await;
 }
 
+/// A record as it would have been written on another day.
+async fn record_on(world: &World, day: Date, key: &str) {
+    let record = world.record(key).await;
+    let id = record.id();
+    let text = record.canonical(world.index.writer());
+    let moved = text.replace(&record.time().date().to_string(), &day.to_string());
+    let sql = format!(
+        "DELETE FROM audit_event WHERE id = '{id}';
+         DELETE FROM audit_unsealed WHERE id = '{id}';
+         SELECT audit_append(ARRAY['{moved}'])"
+    );
+    world.tamper(&sql).await;
+}
+
 #[tokio::test]
 async fn a_day_that_is_over_leaves_a_tombstone_and_the_log_stays_in_order() {
     let world = World::new().await;
     let old = OffsetDateTime::now_utc() - Duration::days(500);
     world.index.prepare_audit_day(old.date()).await.unwrap();
     for i in 0..3 {
-        let text = world.record(&format!("{i}")).await.canonical(world.index.writer());
-        let day = OffsetDateTime::now_utc().date().to_string();
-        let moved = text.replace(&day, &old.date().to_string());
-        let id = world.text("SELECT id::text FROM audit_unsealed ORDER BY time DESC LIMIT 1").await;
-        world
-            .tamper(&format!("DELETE FROM audit_event WHERE id = '{id}'; DELETE FROM audit_unsealed WHERE id = '{id}'"))
-            .await;
-        world.tamper(&format!("SELECT audit_append(ARRAY['{moved}'])")).await;
+        record_on(&world, old.date(), &format!("{i}")).await;
     }
     world.seal().await;
     age(&world, 500).await;
@@ -45,6 +52,35 @@ async fn a_day_that_is_over_leaves_a_tombstone_and_the_log_stays_in_order() {
     assert_eq!(report.findings, []);
     assert_eq!((report.retired_days, report.records), (1, 2), "today's record and the tombstone");
     assert_eq!(world.keeper.retire(OffsetDateTime::now_utc()).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_came_before_its_day_had_a_partition_is_retired_and_so_is_what_comes_after_that() {
+    let world = World::with_records().await;
+    let old = OffsetDateTime::now_utc().date() - Duration::days(500);
+    for i in 0..2 {
+        record_on(&world, old, &format!("late-{i}")).await;
+        world.seal().await;
+        assert_eq!(world.verify().await.findings, [], "round {i}");
+        world.keeper.prepare_days().await.unwrap();
+        assert_eq!(world.keeper.retire(OffsetDateTime::now_utc()).await.unwrap(), 1, "round {i}");
+        world.seal().await;
+        let report = world.verify().await;
+        assert_eq!((report.findings, report.retired_days), (Vec::new(), 1), "round {i}");
+        assert_eq!(world.text("SELECT count(*)::text FROM audit_event WHERE record LIKE '%late%'").await, "0");
+    }
+}
+
+#[tokio::test]
+async fn what_is_put_in_on_a_day_that_was_retired_is_named() {
+    let world = World::with_records().await;
+    retire_with(&world, "[]").await;
+    world.seal().await;
+    let day = OffsetDateTime::now_utc().date() - Duration::days(2);
+    record_on(&world, day, "forged").await;
+    world.tamper("DELETE FROM audit_unsealed").await;
+    let said = said(&world).await;
+    assert!(said.contains(&format!("a record of {day} is in no seal")), "{said}");
 }
 
 /// What verification says, all of it.

@@ -1,0 +1,115 @@
+-- Retention of the audit log: rows of a day whose partition came late are moved into it, so that they go with their day; and a day
+-- may be retired again where something of it came later still.
+
+-- The day of a tombstone is no key any more: what is committed late for a day that is gone has a tombstone of its own.
+ALTER TABLE audit_tombstone DROP CONSTRAINT audit_tombstone_pkey, ADD PRIMARY KEY (day, event_id);
+
+CREATE OR REPLACE FUNCTION audit_prepare_day(p_day date) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '5s' AS $$
+DECLARE
+    v_parent   text;
+    v_name     text;
+    v_default  text;
+    v_column   text;
+    v_from     timestamptz := p_day::timestamp AT TIME ZONE 'UTC';
+    v_to       timestamptz := (p_day + 1)::timestamp AT TIME ZONE 'UTC';
+    v_strays   boolean;
+    v_made     boolean := false;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('zas audit days', 0));
+    FOREACH v_parent IN ARRAY ARRAY['audit_event', 'audit_seal'] LOOP
+        v_name := v_parent || '_' || to_char(p_day, 'YYYYMMDD');
+        CONTINUE WHEN to_regclass(v_name) IS NOT NULL;
+        v_default := v_parent || '_default';
+        v_column := CASE v_parent WHEN 'audit_event' THEN 'time' ELSE 'sealed_at' END;
+        -- No partition is attached while the default partition has rows of its range. What attaching locks anyway is locked before
+        -- the look, so that none comes in between.
+        EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', v_default);
+        EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', v_name, v_parent);
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE %I >= $1 AND %I < $2)', v_default, v_column, v_column)
+            INTO v_strays USING v_from, v_to;
+        IF v_strays THEN
+            -- The rows stay as they are, in the same transaction; nobody else sees the log without them, or the trigger off.
+            EXECUTE format('ALTER TABLE %I DISABLE TRIGGER audit_insert_only', v_default);
+            EXECUTE format('INSERT INTO %I SELECT * FROM %I WHERE %I >= $1 AND %I < $2', v_name, v_default, v_column, v_column)
+                USING v_from, v_to;
+            EXECUTE format('DELETE FROM %I WHERE %I >= $1 AND %I < $2', v_default, v_column, v_column) USING v_from, v_to;
+            EXECUTE format('ALTER TABLE %I ENABLE TRIGGER audit_insert_only', v_default);
+        END IF;
+        EXECUTE format('CREATE TRIGGER audit_no_truncate BEFORE TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()', v_name);
+        -- Attached rather than made in place: that does not lock out those who write to other days.
+        EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', v_parent, v_name, v_from, v_to);
+        v_made := true;
+    END LOOP;
+    RETURN v_made;
+END
+$$;
+COMMENT ON FUNCTION audit_prepare_day IS 'Makes the partitions of a day where they are missing, and moves into them what came before they were there.';
+
+CREATE FUNCTION audit_stray_days() RETURNS SETOF date
+LANGUAGE sql STABLE SECURITY DEFINER SET enable_seqscan = on AS $$
+    -- What tells of a later time, from a clock that is wrong, waits until its day comes.
+    SELECT (s.time AT TIME ZONE 'UTC')::date AS day
+    FROM (SELECT time FROM audit_event_default UNION ALL SELECT sealed_at FROM audit_seal_default) AS s (time)
+    WHERE s.time >= '0001-01-01 00:00+00' AND s.time < clock_timestamp() + interval '1 day'
+    GROUP BY 1 ORDER BY 1 LIMIT 100
+$$;
+COMMENT ON FUNCTION audit_stray_days IS 'Days whose rows stand in a default partition, the oldest hundred: audit_prepare_day moves them.';
+
+CREATE OR REPLACE FUNCTION audit_days() RETURNS SETOF date
+LANGUAGE sql STABLE SECURITY DEFINER AS $$
+    SELECT DISTINCT to_date(substring(c.relname FROM '_(\d{8})$'), 'YYYYMMDD')
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent IN ('audit_event'::regclass, 'audit_seal'::regclass) AND c.relname ~ '^audit_(event|seal)_\d{8}$'
+    ORDER BY 1
+$$;
+
+CREATE OR REPLACE FUNCTION audit_retire(p_day date, p_record text, p_heads text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '5s' AS $$
+DECLARE
+    v_parent text;
+    v_name   text;
+    v_said   json := p_record::json;
+BEGIN
+    IF p_day > (clock_timestamp() AT TIME ZONE 'UTC')::date - 2 THEN
+        RAISE EXCEPTION 'a day is retired only when it is over' USING ERRCODE = '22023';
+    END IF;
+    IF v_said->>'kind' <> 'tombstone' OR v_said->>'reference' <> p_day::text THEN
+        RAISE EXCEPTION 'a day is retired only by a tombstone that names it' USING ERRCODE = '22023';
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('zas audit days', 0));
+    IF EXISTS (SELECT FROM audit_tombstone WHERE day = p_day)
+        AND to_regclass('audit_event_' || to_char(p_day, 'YYYYMMDD')) IS NULL
+        AND to_regclass('audit_seal_' || to_char(p_day, 'YYYYMMDD')) IS NULL
+    THEN
+        RETURN false;
+    END IF;
+    PERFORM audit_append(ARRAY[p_record]);
+    INSERT INTO audit_tombstone (day, event_time, event_id, heads)
+    VALUES (p_day, (v_said->>'time')::timestamptz, (v_said->>'id')::uuid, p_heads);
+    FOREACH v_parent IN ARRAY ARRAY['audit_event', 'audit_seal'] LOOP
+        v_name := v_parent || '_' || to_char(p_day, 'YYYYMMDD');
+        CONTINUE WHEN to_regclass(v_name) IS NULL;
+        EXECUTE format('ALTER TABLE %I DETACH PARTITION %I', v_parent, v_name);
+        EXECUTE format('DROP TABLE %I', v_name);
+    END LOOP;
+    RETURN true;
+END
+$$;
+
+-- As in 0008: what acts with its owner's rights looks for tables where this migration puts them, and may not be called by everybody.
+DO $$
+DECLARE
+    v_function regprocedure;
+BEGIN
+    FOREACH v_function IN ARRAY ARRAY[
+        'audit_prepare_day(date)', 'audit_stray_days()', 'audit_days()', 'audit_retire(date, text, text)'
+    ]::regprocedure[] LOOP
+        EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', v_function, current_schema());
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', v_function);
+    END LOOP;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'zas_audit_writer') THEN
+        GRANT EXECUTE ON FUNCTION audit_stray_days TO zas_audit_writer;
+    END IF;
+END
+$$;
