@@ -1,5 +1,6 @@
 -- Retention of the audit log: rows of a day whose partition came late are moved into it, so that they go with their day; and a day
--- may be retired again where something of it came later still.
+-- may be retired again where something of it came later still. At the end the history of policies: what goes with a policy or a role
+-- is in it, and nothing is attached that is not there.
 
 -- The day of a tombstone is no key any more: what is committed late for a day that is gone has a tombstone of its own.
 ALTER TABLE audit_tombstone DROP CONSTRAINT audit_tombstone_pkey, ADD PRIMARY KEY (day, event_id);
@@ -113,3 +114,72 @@ BEGIN
     END IF;
 END
 $$;
+
+-- --- policies
+
+-- Beside the function of 0007, which programs of before call while they are being replaced.
+CREATE FUNCTION attach_policy(p_policy text, p_target_kind text, p_target text, p_is_builtin boolean, p_by text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_version bigint;
+BEGIN
+    PERFORM FROM policy_attachments
+    WHERE policy = p_policy AND target_kind = p_target_kind AND target = p_target;
+    IF FOUND THEN
+        RETURN 'ok';
+    END IF;
+    v_version := next_policy_revision();
+    -- Only now, for whoever deletes the policy has to take the revision's row too: it is not deleted any more before this commits.
+    PERFORM FROM policy_documents WHERE kind = 'policy' AND name = p_policy;
+    IF NOT FOUND AND NOT p_is_builtin THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZA003';
+    END IF;
+    INSERT INTO policy_attachments (policy, target_kind, target, version, changed_by)
+    VALUES (p_policy, p_target_kind, p_target, v_version, p_by)
+    ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN 'ok';
+    END IF;
+    INSERT INTO policy_history (version, kind, name, change, state, changed_by)
+    VALUES (v_version, 'attachment', p_policy, 'attach',
+        jsonb_build_object('target_kind', p_target_kind, 'target', p_target), p_by);
+    RETURN 'ok';
+END
+$$;
+COMMENT ON FUNCTION attach_policy(text, text, text, boolean, text) IS 'Built-in policies are the program''s, so that it says which are. ZA003: there is no such policy.';
+
+CREATE OR REPLACE FUNCTION delete_policy_document(p_kind text, p_name text, p_expected bigint, p_by text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_version bigint;
+    v_current bigint;
+    v_gone    record;
+BEGIN
+    v_version := next_policy_revision();
+    DELETE FROM policy_documents AS d WHERE d.kind = p_kind AND d.name = p_name RETURNING d.version INTO v_current;
+    IF v_current IS NULL THEN
+        -- Undoes the revision too: nothing has changed.
+        RAISE EXCEPTION USING ERRCODE = 'ZA003';
+    END IF;
+    IF p_expected <> v_current THEN
+        RAISE EXCEPTION USING ERRCODE = 'ZA002';
+    END IF;
+    FOR v_gone IN
+        SELECT a.policy, a.target_kind, a.target FROM policy_attachments AS a
+        WHERE (p_kind = 'policy' AND a.policy = p_name) OR (p_kind = 'role' AND a.target_kind = 'role' AND a.target = p_name)
+        ORDER BY a.policy, a.target_kind, a.target
+    LOOP
+        DELETE FROM policy_attachments AS a
+        WHERE a.policy = v_gone.policy AND a.target_kind = v_gone.target_kind AND a.target = v_gone.target;
+        INSERT INTO policy_history (version, kind, name, change, state, changed_by)
+        VALUES (v_version, 'attachment', v_gone.policy, 'detach',
+            jsonb_build_object('target_kind', v_gone.target_kind, 'target', v_gone.target,
+                'because', format('the %s was deleted', p_kind)), p_by);
+        v_version := next_policy_revision();
+    END LOOP;
+    INSERT INTO policy_history (version, kind, name, change, state, changed_by)
+    VALUES (v_version, p_kind, p_name, 'delete', '{}', p_by);
+    RETURN 'ok';
+END
+$$;
+COMMENT ON FUNCTION delete_policy_document IS 'What is attached goes with it, each with an entry in the history, so that a later document of the same name begins with nothing. ZA003: there is none.';
