@@ -1,5 +1,6 @@
 -- Retention of the audit log: rows of a day whose partition came late are moved into it, so that they go with their day; and a day
--- may be retired again where something of it came later still. At the end the history of policies: what goes with a policy or a role
+-- may be retired again where something of it came later still. What a webhook was not told of is waited for, and then told of as a
+-- gap. At the end the history of policies: what goes with a policy or a role
 -- is in it, and nothing is attached that is not there.
 
 -- The day of a tombstone is no key any more: what is committed late for a day that is gone has a tombstone of its own.
@@ -65,7 +66,7 @@ LANGUAGE sql STABLE SECURITY DEFINER AS $$
     ORDER BY 1
 $$;
 
-CREATE OR REPLACE FUNCTION audit_retire(p_day date, p_record text, p_heads text) RETURNS boolean
+CREATE FUNCTION audit_retire(p_day date, p_record text, p_heads text, p_gaps text[]) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '5s' AS $$
 DECLARE
     v_parent text;
@@ -78,6 +79,9 @@ BEGIN
     IF v_said->>'kind' <> 'tombstone' OR v_said->>'reference' <> p_day::text THEN
         RAISE EXCEPTION 'a day is retired only by a tombstone that names it' USING ERRCODE = '22023';
     END IF;
+    IF EXISTS (SELECT FROM unnest(p_gaps) AS gap WHERE gap::json->>'kind' IS DISTINCT FROM 'gap') THEN
+        RAISE EXCEPTION 'a day is retired only with gaps beside its tombstone' USING ERRCODE = '22023';
+    END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('zas audit days', 0));
     IF EXISTS (SELECT FROM audit_tombstone WHERE day = p_day)
         AND to_regclass('audit_event_' || to_char(p_day, 'YYYYMMDD')) IS NULL
@@ -85,7 +89,7 @@ BEGIN
     THEN
         RETURN false;
     END IF;
-    PERFORM audit_append(ARRAY[p_record]);
+    PERFORM audit_append(array_prepend(p_record, p_gaps));
     INSERT INTO audit_tombstone (day, event_time, event_id, heads)
     VALUES (p_day, (v_said->>'time')::timestamptz, (v_said->>'id')::uuid, p_heads);
     FOREACH v_parent IN ARRAY ARRAY['audit_event', 'audit_seal'] LOOP
@@ -98,19 +102,43 @@ BEGIN
 END
 $$;
 
+COMMENT ON FUNCTION audit_retire(date, text, text, text[]) IS 'Writes the tombstone of a day, and gaps of what nobody was told of before, and drops its events and seals, in one transaction. The one way in which audit records go.';
+
+-- As programs of before call it.
+CREATE OR REPLACE FUNCTION audit_retire(p_day date, p_record text, p_heads text) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET lock_timeout = '5s' AS $$
+    SELECT audit_retire(p_day, p_record, p_heads, '{}')
+$$;
+COMMENT ON FUNCTION audit_retire(date, text, text) IS 'As with no gaps.';
+
+CREATE FUNCTION audit_untold(p_name text, p_day date) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET enable_seqscan = on AS $$
+    SELECT COALESCE(sum(cardinality(s.ids)), 0)::bigint FROM audit_seal AS s
+    LEFT JOIN audit_cursor AS c ON c.name = p_name AND c.writer = s.writer
+    WHERE s.sealed_at >= p_day::timestamp AT TIME ZONE 'UTC' AND s.sealed_at < (p_day + 1)::timestamp AT TIME ZONE 'UTC'
+      AND s.number > COALESCE(c.number, 0)
+      -- A webhook that never asked is told of what comes from when it does.
+      AND EXISTS (SELECT FROM audit_cursor AS l WHERE l.name = p_name AND l.writer = '00000000-0000-0000-0000-000000000000')
+$$;
+COMMENT ON FUNCTION audit_untold IS 'How many records that were sealed on a day a webhook was not told of.';
+
 -- As in 0008: what acts with its owner's rights looks for tables where this migration puts them, and may not be called by everybody.
 DO $$
 DECLARE
     v_function regprocedure;
 BEGIN
     FOREACH v_function IN ARRAY ARRAY[
-        'audit_prepare_day(date)', 'audit_stray_days()', 'audit_days()', 'audit_retire(date, text, text)'
+        'audit_prepare_day(date)', 'audit_stray_days()', 'audit_days()', 'audit_retire(date, text, text, text[])',
+        'audit_retire(date, text, text)', 'audit_untold(text, date)'
     ]::regprocedure[] LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', v_function, current_schema());
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', v_function);
     END LOOP;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'zas_audit_writer') THEN
-        GRANT EXECUTE ON FUNCTION audit_stray_days TO zas_audit_writer;
+        GRANT EXECUTE ON FUNCTION audit_stray_days() TO zas_audit_writer;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'zas_audit_retention') THEN
+        GRANT EXECUTE ON FUNCTION audit_retire(date, text, text, text[]), audit_untold(text, date) TO zas_audit_retention;
     END IF;
 END
 $$;

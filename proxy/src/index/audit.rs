@@ -209,13 +209,25 @@ impl Index {
         Ok(self.fetch_all(|| sqlx::query_as(HEADS).bind(day)).await?)
     }
 
-    /// Drops a day's events and seals, and leaves `tombstone` in the log; false where somebody else has.
+    /// How many records that were sealed on a day a webhook was not told of; 0 where it has never asked.
     /// # Errors
-    /// `IndexUnavailable`; `InternalError` where the day is not over or the record is no tombstone of it.
-    pub async fn retire_audit_day(&self, day: Date, tombstone: &Record, heads: &str) -> Result<bool> {
-        let text = tombstone.canonical(self.writer);
+    /// `IndexUnavailable`.
+    pub async fn untold_audit_records(&self, webhook: &str, day: Date) -> Result<u64> {
+        let (untold,): (i64,) =
+            self.fetch_one(|| sqlx::query_as("SELECT audit_untold($1, $2)").bind(webhook).bind(day)).await?;
+        Ok(to_u64(untold))
+    }
+
+    /// Drops a day's events and seals, and leaves `tombstone` in the log, and `gaps` of what nobody was told of before; false where
+    /// somebody else has.
+    /// # Errors
+    /// `IndexUnavailable`; `InternalError` where the day is not over or the records are no tombstone of it and no gaps.
+    pub async fn retire_audit_day(&self, day: Date, tombstone: &Record, heads: &str, gaps: &[Record]) -> Result<bool> {
+        let (text, gaps) = (tombstone.canonical(self.writer), self.texts(gaps));
         let (retired,): (bool,) = self
-            .fetch_one(|| sqlx::query_as("SELECT audit_retire($1, $2, $3)").bind(day).bind(&text).bind(heads))
+            .fetch_one(|| {
+                sqlx::query_as("SELECT audit_retire($1, $2, $3, $4)").bind(day).bind(&text).bind(heads).bind(&gaps)
+            })
             .await?;
         Ok(retired)
     }

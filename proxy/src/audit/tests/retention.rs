@@ -7,7 +7,7 @@ use crate::audit::{Kind, Record};
 use crate::digest::Digest;
 
 /// Moves everything that is there `days` back, partitions included, as if it had been written then.
-async fn age(world: &World, days: i64) {
+pub(super) async fn age(world: &World, days: i64) {
     let sql = format!(
         "SELECT audit_prepare_day((now() AT TIME ZONE 'UTC')::date - {days});
          ALTER TABLE audit_seal DISABLE TRIGGER ALL;
@@ -104,7 +104,7 @@ async fn head(world: &World, number: i64) -> String {
 async fn retire_with(world: &World, heads: &str) {
     let day = OffsetDateTime::now_utc().date() - Duration::days(2);
     let tombstone = Record::new(Kind::Tombstone).reference(&day.to_string()).digest(Digest::of(heads.as_bytes()));
-    assert!(world.index.retire_audit_day(day, &tombstone, heads).await.unwrap());
+    assert!(world.index.retire_audit_day(day, &tombstone, heads, &[]).await.unwrap());
 }
 
 #[tokio::test]
@@ -170,6 +170,6 @@ async fn a_day_that_is_not_over_cannot_be_retired() {
     let world = World::with_records().await;
     let today = OffsetDateTime::now_utc().date();
     let tombstone = Record::new(Kind::Tombstone).reference(&today.to_string());
-    world.index.retire_audit_day(today, &tombstone, "[]").await.unwrap_err();
+    world.index.retire_audit_day(today, &tombstone, "[]", &[]).await.unwrap_err();
     assert_eq!(world.verify().await.findings, []);
 }
