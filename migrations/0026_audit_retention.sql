@@ -76,7 +76,7 @@ BEGIN
     IF p_day > (clock_timestamp() AT TIME ZONE 'UTC')::date - 2 THEN
         RAISE EXCEPTION 'a day is retired only when it is over' USING ERRCODE = '22023';
     END IF;
-    IF v_said->>'kind' <> 'tombstone' OR v_said->>'reference' <> p_day::text THEN
+    IF v_said->>'kind' IS DISTINCT FROM 'tombstone' OR v_said->>'reference' IS DISTINCT FROM p_day::text THEN
         RAISE EXCEPTION 'a day is retired only by a tombstone that names it' USING ERRCODE = '22023';
     END IF;
     IF EXISTS (SELECT FROM unnest(p_gaps) AS gap WHERE gap::json->>'kind' IS DISTINCT FROM 'gap') THEN

@@ -238,17 +238,6 @@ impl Index {
         Ok(rows.into_iter().collect())
     }
 
-    /// Which of these events wait for a seal.
-    /// # Errors
-    /// `IndexUnavailable`.
-    pub async fn audit_unsealed_among(&self, times: &[OffsetDateTime], ids: &[Uuid]) -> Result<HashSet<AuditPlace>> {
-        const AMONG: &str = "
-            SELECT u.time, u.id FROM unnest($1::timestamptz[], $2::uuid[]) AS t (time, id)
-            JOIN audit_unsealed AS u ON u.time = t.time AND u.id = t.id";
-        let rows: Vec<AuditPlace> = self.fetch_all(|| sqlx::query_as(AMONG).bind(times).bind(ids)).await?;
-        Ok(rows.into_iter().collect())
-    }
-
     /// The first event of a time range that neither a seal nor the sealer's queue knows of.
     /// # Errors
     /// `IndexUnavailable`.
