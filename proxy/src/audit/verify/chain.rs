@@ -76,8 +76,12 @@ impl Run<'_> {
             }
             after = last;
         }
-        // Of a chain that ended before the range began nothing needs to be there.
-        Ok(if is_on_trust { None } else { missing(writer, at.number.max(last(starts)), &said) })
+        if is_on_trust && let Some((newest, _)) = said.last_key_value() {
+            // It ended before the range began: of that nothing is read but the end.
+            let end = self.index.audit_seals(writer, newest - 1, OffsetDateTime::UNIX_EPOCH, 1).await?;
+            at.number = end.first().map_or(newest - 1, |seal| seal.number);
+        }
+        Ok(missing(writer, at.number.max(last(starts)), &said))
     }
 
     /// The first record of a seal that is not what was sealed.
