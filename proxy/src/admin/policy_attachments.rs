@@ -140,7 +140,6 @@ pub(super) async fn attach_policy(
     target: Result<Query<Target>, QueryRejection>,
 ) -> Result<StatusCode, Refusal> {
     let Query(target) = target?;
-    exists(&app, &policy).await?;
     let attachment = attachment(policy, target)?;
     let by = permitted.permit.principal().to_string();
     app.index.attach_policy(&attachment, &by, permitted.permit.record().as_slice()).await?;

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::note::Signer;
@@ -41,6 +42,7 @@ impl From<&AuditHead> for Head {
 pub(super) struct Lines {
     pub(super) number: i64,
     pub(super) root: String,
+    pub(super) time: OffsetDateTime,
     pub(super) previous: String,
 }
 
@@ -100,8 +102,10 @@ pub(super) fn parse(text: &str, origin: &str) -> Option<Lines> {
     let _: u64 = lines.next()?.parse().ok()?;
     let root = lines.next()?.to_owned();
     let number = lines.next()?.strip_prefix("checkpoint ")?.parse().ok()?;
+    let time = lines.next()?.strip_prefix("time ")?;
+    let time = OffsetDateTime::parse(time, &Rfc3339).ok()?;
     let previous = lines.find_map(|line| line.strip_prefix("previous "))?.to_owned();
-    Some(Lines { number, root, previous })
+    Some(Lines { number, root, time, previous })
 }
 
 /// The Merkle tree hash over heads (RFC 6962, section 2.1); `None` where a hash is none.
@@ -171,6 +175,7 @@ mod tests {
         let second = next(&signer, Some(&first), &[moved], OffsetDateTime::UNIX_EPOCH).unwrap();
         let lines = parse(signer.verifier().open(&second.note).unwrap(), "zas-audit/s3").unwrap();
         assert_eq!((lines.number, lines.previous), (2, previous(Some(&first.note))));
+        assert_eq!(lines.time, OffsetDateTime::UNIX_EPOCH);
         assert_eq!(lines.root, BASE64.encode(root(&[head(1)]).unwrap().as_bytes()));
         assert_eq!(parse(signer.verifier().open(&second.note).unwrap(), "another"), None);
     }

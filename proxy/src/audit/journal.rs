@@ -69,6 +69,15 @@ struct Entry {
     done: Option<oneshot::Sender<()>>,
 }
 
+/// What became of records that were to be written.
+enum Appended {
+    Committed,
+    /// Postgres cannot hold them, however often it is asked.
+    Refused(Error),
+    /// The process ends, and Postgres was away until then.
+    TooLate,
+}
+
 /// Counts a record as lost unless it got into the queue: also where its request is given up while it waits.
 struct Waiting<'a>(Option<&'a Inner>);
 
@@ -267,50 +276,65 @@ impl Inner {
             batch.into_iter().map(|entry| (entry.record, entry.done)).unzip();
         let gap = self.take_gap();
         records.extend(gap.clone().map(|(record, _)| record));
+        match self.append(&records, stop, until).await {
+            Appended::Committed => {
+                count(&records);
+                records.iter().zip(waiting).filter_map(|(record, done)| committed(record, done)).collect()
+            }
+            Appended::Refused(error) => {
+                tracing::error!("Postgres refuses a batch of audit records: {}", error.for_log());
+                self.write_singly(records, waiting, stop, until).await
+            }
+            Appended::TooLate => {
+                self.lose(records.len().try_into().unwrap_or(u64::MAX));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Writes records by one statement, and again while Postgres is away.
+    async fn append(&self, records: &[Record], stop: &CancellationToken, until: &mut Option<Instant>) -> Appended {
         let mut pause = PAUSES.0;
-        let refused = loop {
-            match self.index.append_audit(&records).await {
-                Ok(_) => break None,
-                Err(error) if !is_passing(&error) => break Some(error),
+        loop {
+            match self.index.append_audit(records).await {
+                Ok(_) => return Appended::Committed,
+                Err(error) if !is_passing(&error) => return Appended::Refused(error),
                 Err(error) => tracing::warn!("audit records wait: {}", error.for_log()),
             }
             if stop.is_cancelled() && until.is_none() {
                 *until = Some(Instant::now() + DRAIN);
             }
             if until.is_some_and(|until| Instant::now() >= until) {
-                self.lose(records.len().try_into().unwrap_or(u64::MAX));
-                return Vec::new();
+                return Appended::TooLate;
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
-        };
-        match refused {
-            None => {
-                count(&records);
-                records.iter().zip(waiting).filter_map(|(record, done)| committed(record, done)).collect()
-            }
-            Some(error) => {
-                tracing::error!("Postgres refuses a batch of audit records: {}", error.for_log());
-                self.write_singly(records, waiting).await
-            }
         }
     }
 
-    /// One record that Postgres cannot hold must not keep the others out.
-    async fn write_singly(&self, records: Vec<Record>, waiting: Vec<Option<oneshot::Sender<()>>>) -> Vec<Record> {
+    /// One record that Postgres cannot hold must not keep the others out. Each waits while Postgres is away, as a batch does: only what
+    /// is refused for its own sake is lost.
+    async fn write_singly(
+        &self,
+        records: Vec<Record>,
+        waiting: Vec<Option<oneshot::Sender<()>>>,
+        stop: &CancellationToken,
+        until: &mut Option<Instant>,
+    ) -> Vec<Record> {
         let mut waiting = waiting.into_iter();
         let mut owed = Vec::new();
         for record in records {
             let done = waiting.next().flatten();
-            match self.index.append_audit(std::slice::from_ref(&record)).await {
-                Ok(_) => {
+            match self.append(std::slice::from_ref(&record), stop, until).await {
+                Appended::Committed => {
                     count(std::slice::from_ref(&record));
                     owed.extend(committed(&record, done));
                 }
-                Err(error) => {
+                Appended::Refused(error) => {
                     tracing::error!(record = %record.id(), "an audit record is lost: {}", error.for_log());
                     self.lose(1);
                 }
+                Appended::TooLate => self.lose(1),
             }
         }
         owed

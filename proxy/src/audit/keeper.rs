@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use metrics::gauge;
+use metrics::{counter, gauge};
 use time::{Date, OffsetDateTime};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,9 @@ const DAYS_AHEAD: i64 = 7;
 
 /// The shortest retention: a day goes only when it is over and sealed.
 const MIN_RETENTION: Duration = Duration::from_secs(2 * 24 * 3600);
+
+/// How much longer a day is kept for a webhook that has not been told of it.
+const WEBHOOK_PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The background work of one process.
 #[derive(Debug)]
@@ -88,8 +91,10 @@ impl Keeper {
             self.measure().await?;
         }
         if timers.days.is_due(Duration::from_secs(3600)) {
-            self.prepare_days().await?;
+            // Neither waits for the other.
+            let prepared = self.prepare_days().await;
             self.retire(OffsetDateTime::now_utc()).await?;
+            prepared?;
         }
         Ok(())
     }
@@ -122,7 +127,15 @@ impl Keeper {
         Ok(())
     }
 
-    async fn prepare_days(&self) -> Result<()> {
+    /// Makes the partitions of the days to come, and of those of which something was written before they had any: what stands in
+    /// no day's partition is never retired.
+    /// # Errors
+    /// `IndexUnavailable`; the rest is made the next time.
+    pub(super) async fn prepare_days(&self) -> Result<()> {
+        for day in self.index.stray_audit_days().await? {
+            self.index.prepare_audit_day(day).await?;
+            tracing::warn!(%day, "audit records came before their day had a partition; they are in one now");
+        }
         let today = OffsetDateTime::now_utc().date();
         for ahead in 0..=DAYS_AHEAD {
             self.index.prepare_audit_day(today + time::Duration::days(ahead)).await?;
@@ -130,7 +143,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Retires the days whose retention is over at `now`, oldest first; how many it was.
+    /// Retires the days whose retention is over at `now`, oldest first; how many it was. A day that a webhook has not been told of
+    /// waits for a week, with those behind it.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn retire(&self, now: OffsetDateTime) -> Result<usize> {
@@ -140,22 +154,54 @@ impl Keeper {
             if !is_over(day, retention, now) {
                 break;
             }
-            let heads: Vec<checkpoint::Head> =
-                self.index.audit_day_heads(day).await?.iter().map(checkpoint::Head::from).collect();
-            let heads = serde_json::to_string(&heads).map_err(crate::error::Error::internal)?;
-            let digest = crate::digest::Digest::of(heads.as_bytes());
-            let tombstone = Record::new(Kind::Tombstone)
-                .api(super::Api::System)
-                .action("RetireAuditDay")
-                .reference(&day.to_string())
-                .digest(digest)
-                .note(format!("retention of {} days", retention.as_secs() / 86_400));
-            if self.index.retire_audit_day(day, &tombstone, &heads).await? {
-                tracing::info!(%day, "audit records are past their retention and gone");
+            let untold = self.untold(day).await?;
+            if let Some((webhook, records)) = untold.first()
+                && !is_over(day, retention.saturating_add(WEBHOOK_PATIENCE), now)
+            {
+                tracing::warn!(%day, webhook, records, "audit records are kept longer: a webhook was not told of them yet");
+                break;
+            }
+            if self.retire_day(day, retention, &untold).await? {
                 retired += 1;
             }
         }
         Ok(retired)
+    }
+
+    /// The webhooks that were not told of a day, and of how many records.
+    async fn untold(&self, day: Date) -> Result<Vec<(&str, u64)>> {
+        let mut untold = Vec::new();
+        for webhook in &self.config.webhooks {
+            let records = self.index.untold_audit_records(&webhook.name, day).await?;
+            if records > 0 {
+                untold.push((webhook.name.as_str(), records));
+            }
+        }
+        Ok(untold)
+    }
+
+    async fn retire_day(&self, day: Date, retention: Duration, untold: &[(&str, u64)]) -> Result<bool> {
+        let heads: Vec<checkpoint::Head> =
+            self.index.audit_day_heads(day).await?.iter().map(checkpoint::Head::from).collect();
+        let heads = serde_json::to_string(&heads).map_err(crate::error::Error::internal)?;
+        let record =
+            |kind| Record::new(kind).api(super::Api::System).action("RetireAuditDay").reference(&day.to_string());
+        let tombstone = record(Kind::Tombstone)
+            .digest(crate::digest::Digest::of(heads.as_bytes()))
+            .note(format!("retention of {} days", retention.as_secs() / 86_400));
+        let gap = |(webhook, records): &(&str, u64)| {
+            record(Kind::Gap).lost(*records).note(format!("retired before the webhook {webhook} was told"))
+        };
+        let gaps: Vec<Record> = untold.iter().map(gap).collect();
+        let is_retired = self.index.retire_audit_day(day, &tombstone, &heads, &gaps).await?;
+        if is_retired {
+            tracing::info!(%day, "audit records are past their retention and gone");
+            for (webhook, records) in untold {
+                tracing::warn!(%day, webhook, records, "audit records are gone that a webhook was not told of");
+                counter!(names::AUDIT_UNTOLD, "webhook" => (*webhook).to_owned()).increment(*records);
+            }
+        }
+        Ok(is_retired)
     }
 }
 

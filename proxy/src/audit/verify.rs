@@ -8,6 +8,7 @@ mod chain;
 mod days;
 mod expected;
 mod finding;
+mod retirement;
 
 use time::{Duration, OffsetDateTime};
 
@@ -15,10 +16,11 @@ pub use finding::{Finding, Report};
 
 use self::days::Days;
 use self::expected::Expected;
+use self::retirement::Retirement;
 use super::note::Verifier;
 use super::{checkpoint, publish};
 use crate::error::Result;
-use crate::index::{AuditTombstone, Index};
+use crate::index::Index;
 use crate::store::Store;
 
 /// How old an event is when it must be on record for certain: longer than any statement takes.
@@ -46,8 +48,7 @@ pub struct Options<'a> {
 struct Run<'a> {
     index: &'a Index,
     options: &'a Options<'a>,
-    /// Events before it were retired.
-    horizon: Option<OffsetDateTime>,
+    retirement: Retirement,
     days: Days,
     expected: Expected,
     report: Report,
@@ -66,25 +67,25 @@ pub async fn verify(index: &Index, options: &Options<'_>) -> Result<Report> {
         }
         None => Ok(Vec::new()),
     };
-    let tombstones = index.audit_tombstones().await?;
-    let horizon = tombstones.last().and_then(|last| last.day.next_day()).map(|day| day.midnight().assume_utc());
     let mut run = Run {
         index,
         options,
-        horizon,
-        days: Days::new(options.from.max(horizon.map(|horizon| horizon + SKEW)), to),
+        retirement: Retirement::default(),
+        days: Days::new(options.from, to),
         expected: Expected::default(),
         report: Report::default(),
     };
     run.expect_heads_of_writers().await?;
     run.check_checkpoints(published, published_up_to).await?;
+    run.weigh_tombstones().await?;
+    run.days.retire(run.retirement.days());
     run.days.read_events(index).await?;
     run.days.read_unsealed(index).await?;
-    run.check_tombstones(&tombstones).await?;
-    run.check_chains(&tombstones).await?;
-    for finding in run.days.unaccounted(index).await? {
-        run.report.findings.push(finding);
-    }
+    run.check_chains().await?;
+    let (retired_days, not_retired) = run.retirement.settle();
+    run.report.retired_days = retired_days;
+    run.report.findings.extend(not_retired);
+    run.report.findings.extend(run.days.unaccounted(index).await?);
     Ok(run.report)
 }
 
@@ -92,37 +93,8 @@ impl Run<'_> {
     /// Each writer noted its own head: a chain that was cut off is found even before the next checkpoint.
     async fn expect_heads_of_writers(&mut self) -> Result<()> {
         for head in self.index.audit_heads().await? {
-            self.expected.add(&checkpoint::Head::from(&head), "its writer's row".to_owned());
+            self.expected.add(&checkpoint::Head::from(&head), "its writer's row".to_owned(), None);
         }
         Ok(())
-    }
-
-    /// A retired day must say where the chains stood, as the record of its retirement does.
-    async fn check_tombstones(&mut self, tombstones: &[AuditTombstone]) -> Result<()> {
-        for tombstone in tombstones {
-            self.report.retired_days += 1;
-            if self.is_retired(tombstone.event_time) {
-                continue;
-            }
-            let events = self.index.audit_events_of(&[tombstone.event_time], &[tombstone.event_id]).await?;
-            let record = events.first().and_then(|event| serde_json::from_str::<serde_json::Value>(&event.record).ok());
-            let digest = crate::digest::Digest::of(tombstone.heads.as_bytes()).to_string();
-            let agrees = record.is_some_and(|record| {
-                let is = |name: &str, wanted: &str| record.get(name).and_then(|value| value.as_str()) == Some(wanted);
-                is("kind", "tombstone") && is("reference", &tombstone.day.to_string()) && is("digest", &digest)
-            });
-            if !agrees {
-                self.report.findings.push(Finding {
-                    record: Some(tombstone.event_id),
-                    ..Finding::new(format!("the day {} is said to be retired, and no record says so", tombstone.day))
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether events of that time are gone rightly.
-    fn is_retired(&self, time: OffsetDateTime) -> bool {
-        self.horizon.is_some_and(|horizon| time < horizon)
     }
 }

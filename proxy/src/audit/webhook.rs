@@ -101,23 +101,34 @@ impl Webhook {
             if backlog.is_empty() {
                 return Ok(());
             }
-            for (writer, number) in backlog {
-                self.tell_chain(writer, number).await?;
+            for (writer, told, last) in backlog {
+                self.tell_chain(writer, told, last).await?;
             }
         }
     }
 
-    async fn tell_chain(&self, writer: Uuid, told: i64) -> Result<()> {
+    /// Tells of a chain's seals behind `told`; `last` is there, or was retired.
+    async fn tell_chain(&self, writer: Uuid, told: i64, last: i64) -> Result<()> {
         let seals = self.index.audit_seals(writer, told, OffsetDateTime::UNIX_EPOCH, SEALS).await?;
+        // What went with a day before anybody was told is on record as a gap (`keeper.rs`).
+        let retired = seals.first().map_or(last, |first| first.number.saturating_sub(1)).saturating_sub(told);
+        if retired > 0 {
+            let webhook = &self.config.name;
+            tracing::warn!(webhook, %writer, seals = retired, "a webhook goes on behind seals that were retired");
+        }
         if seals.is_empty() {
-            // Retired before anybody was told: there is nothing to tell any more.
-            let heads = self.index.audit_heads().await?;
-            let head = heads.iter().find(|head| head.writer == writer).map_or(told, |head| head.number);
-            return self.index.set_audit_cursor(&self.config.name, writer, head).await;
+            return self.index.set_audit_cursor(&self.config.name, writer, last).await;
         }
         for seal in seals {
             let mut events = self.index.audit_events_of(&seal.times, &seal.ids).await?;
             events.sort_by_key(|event| (event.time, event.id));
+            let gone = seal.ids.len().saturating_sub(events.len());
+            if gone > 0 {
+                let webhook = &self.config.name;
+                tracing::warn!(webhook, %writer, seal = seal.number, records = gone, "a webhook is not told of records that are gone");
+                let gone = u64::try_from(gone).unwrap_or(u64::MAX);
+                counter!(names::AUDIT_UNTOLD, "webhook" => webhook.clone()).increment(gone);
+            }
             let mut body = String::new();
             for event in &events {
                 body.push_str(&render(event, self.config.format));

@@ -28,7 +28,8 @@ pub struct Audit {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub reconcile_after: Duration,
-    /// How long records are kept: whole days go, oldest first. At least two days.
+    /// How long records are kept: whole days go, oldest first. At least two days. What a webhook was not told of is kept for up to a week
+    /// longer.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub retention: Duration,

@@ -105,12 +105,20 @@ impl Index {
         Ok(rows.into_iter().map(|(writer,)| writer).filter(|writer| *writer != self.writer).collect())
     }
 
-    /// Makes the partitions of a day; whether any was missing.
+    /// Makes the partitions of a day, and moves into them what came before they were there; whether any was missing.
     /// # Errors
     /// `IndexUnavailable`, also where somebody reads the log for long just then.
     pub async fn prepare_audit_day(&self, day: Date) -> Result<bool> {
         let (made,): (bool,) = self.fetch_one(|| sqlx::query_as("SELECT audit_prepare_day($1)").bind(day)).await?;
         Ok(made)
+    }
+
+    /// Days of which something was written before their partitions were there, in their order, at most a hundred.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn stray_audit_days(&self) -> Result<Vec<Date>> {
+        let rows: Vec<(Date,)> = self.fetch_all(|| sqlx::query_as("SELECT * FROM audit_stray_days()")).await?;
+        Ok(rows.into_iter().map(|(day,)| day).collect())
     }
 
     /// Heads that have moved since the last checkpoint, by writer.
@@ -185,7 +193,7 @@ impl Index {
         Ok(self.fetch_one(|| sqlx::query_as(STATE)).await?)
     }
 
-    /// Days that have a partition of events, in their order.
+    /// Days that have a partition, in their order.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn audit_days(&self) -> Result<Vec<Date>> {
@@ -201,13 +209,25 @@ impl Index {
         Ok(self.fetch_all(|| sqlx::query_as(HEADS).bind(day)).await?)
     }
 
-    /// Drops a day's events and seals, and leaves `tombstone` in the log; false where somebody else has.
+    /// How many records that were sealed on a day a webhook was not told of; 0 where it has never asked.
     /// # Errors
-    /// `IndexUnavailable`; `InternalError` where the day is not over or the record is no tombstone of it.
-    pub async fn retire_audit_day(&self, day: Date, tombstone: &Record, heads: &str) -> Result<bool> {
-        let text = tombstone.canonical(self.writer);
+    /// `IndexUnavailable`.
+    pub async fn untold_audit_records(&self, webhook: &str, day: Date) -> Result<u64> {
+        let (untold,): (i64,) =
+            self.fetch_one(|| sqlx::query_as("SELECT audit_untold($1, $2)").bind(webhook).bind(day)).await?;
+        Ok(to_u64(untold))
+    }
+
+    /// Drops a day's events and seals, and leaves `tombstone` in the log, and `gaps` of what nobody was told of before; false where
+    /// somebody else has.
+    /// # Errors
+    /// `IndexUnavailable`; `InternalError` where the day is not over or the records are no tombstone of it and no gaps.
+    pub async fn retire_audit_day(&self, day: Date, tombstone: &Record, heads: &str, gaps: &[Record]) -> Result<bool> {
+        let (text, gaps) = (tombstone.canonical(self.writer), self.texts(gaps));
         let (retired,): (bool,) = self
-            .fetch_one(|| sqlx::query_as("SELECT audit_retire($1, $2, $3)").bind(day).bind(&text).bind(heads))
+            .fetch_one(|| {
+                sqlx::query_as("SELECT audit_retire($1, $2, $3, $4)").bind(day).bind(&text).bind(heads).bind(&gaps)
+            })
             .await?;
         Ok(retired)
     }

@@ -252,7 +252,8 @@ impl Index {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn audit_tombstones(&self) -> Result<Vec<AuditTombstone>> {
-        const ALL: &str = "SELECT day, event_time, event_id, heads FROM audit_tombstone ORDER BY day";
+        const ALL: &str =
+            "SELECT day, event_time, event_id, heads FROM audit_tombstone ORDER BY day, event_time, event_id";
         Ok(self.fetch_all(|| sqlx::query_as(ALL)).await?)
     }
 
@@ -268,12 +269,12 @@ impl Index {
         Ok(is_ours)
     }
 
-    /// Chains with seals that a webhook was not told of, each with the last seal that it was.
+    /// Chains with seals that a webhook was not told of, each with the last seal that it was, and the last that there is.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn audit_backlog(&self, name: &str, limit: u32) -> Result<Vec<(Uuid, i64)>> {
+    pub async fn audit_backlog(&self, name: &str, limit: u32) -> Result<Vec<(Uuid, i64, i64)>> {
         const BACKLOG: &str = "
-            SELECT w.id, COALESCE(c.number, 0) FROM audit_writer AS w
+            SELECT w.id, COALESCE(c.number, 0), w.number FROM audit_writer AS w
             LEFT JOIN audit_cursor AS c ON c.name = $1 AND c.writer = w.id
             WHERE w.number > COALESCE(c.number, 0) ORDER BY w.id LIMIT $2";
         Ok(self.fetch_all(|| sqlx::query_as(BACKLOG).bind(name).bind(i64::from(limit))).await?)

@@ -42,7 +42,14 @@ impl Failure {
 
     /// Whether the transaction was undone only because another one was in its way, so that it may be tried again.
     pub(super) fn is_conflict(&self) -> bool {
-        matches!(self.sqlstate(), Some("40001" | "40P01"))
+        matches!(self.sqlstate(), Some("40001" | "40P01")) || self.is_late_for_partition()
+    }
+
+    /// Whether a row was on its way into a default partition when a partition was attached that it belongs to: the next attempt finds it.
+    /// Postgres calls that a violated check, but names no constraint.
+    fn is_late_for_partition(&self) -> bool {
+        let is_default = |error: &PgDatabaseError| error.table().is_some_and(|table| table.ends_with("_default"));
+        self.sqlstate() == Some("23514") && self.constraint().is_none() && self.answer().is_some_and(is_default)
     }
 
     /// Whether a blob that was to be named is gone or condemned.
@@ -88,6 +95,7 @@ impl Failure {
         match self {
             Self::Deadline(_) => Code::IndexUnavailable,
             Self::Database(error) => match error {
+                sqlx::Error::Database(_) if self.is_conflict() => Code::OperationAborted,
                 sqlx::Error::Database(_) => self.sqlstate().map_or(Code::InternalError, code_of),
                 sqlx::Error::Io(_)
                 | sqlx::Error::Tls(_)

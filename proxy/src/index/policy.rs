@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 use time::OffsetDateTime;
+use zas_policy::builtin_policy;
 
 use super::Index;
 use super::audited::audited;
@@ -122,7 +123,7 @@ const PUT: &str = audited!(8, "SELECT status, version FROM put_policy_document($
 
 const DELETE: &str = audited!(5, "SELECT delete_policy_document($1, $2, $3, $4) AS status");
 
-const ATTACH: &str = audited!(5, "SELECT attach_policy($1, $2, $3, $4) AS status");
+const ATTACH: &str = audited!(6, "SELECT attach_policy($1, $2, $3, $4, $5) AS status");
 
 const DETACH: &str = audited!(5, "SELECT detach_policy($1, $2, $3, $4) AS status");
 
@@ -270,31 +271,35 @@ impl Index {
         Ok(rows.await?)
     }
 
-    /// Attaches a policy; nothing happens where it is attached already.
+    /// Attaches a policy that is there, or one that is built in; nothing happens where it is attached already.
     /// # Errors
-    /// `IndexUnavailable`.
+    /// `NoSuchEntity` where there is no such policy.
     pub async fn attach_policy(&self, attachment: &Attachment, by: &str, audit: &[Record]) -> Result<()> {
-        self.change_attachment(ATTACH, attachment, by, audit).await
+        let records = self.canonical(audit);
+        let is_builtin = builtin_policy(&attachment.policy).is_some();
+        let (status,): (String,) = self
+            .fetch_one(|| {
+                sqlx::query_as(ATTACH)
+                    .bind(&attachment.policy)
+                    .bind(&attachment.target_kind)
+                    .bind(&attachment.target)
+                    .bind(is_builtin)
+                    .bind(by)
+                    .bind(&records)
+            })
+            .await
+            .map_err(Failure::refusal)?;
+        check(&status)
     }
 
     /// Takes an attachment away.
     /// # Errors
     /// `NoSuchEntity` where it is not attached.
     pub async fn detach_policy(&self, attachment: &Attachment, by: &str, audit: &[Record]) -> Result<()> {
-        self.change_attachment(DETACH, attachment, by, audit).await
-    }
-
-    async fn change_attachment(
-        &self,
-        statement: &'static str,
-        attachment: &Attachment,
-        by: &str,
-        audit: &[Record],
-    ) -> Result<()> {
         let records = self.canonical(audit);
         let (status,): (String,) = self
             .fetch_one(|| {
-                sqlx::query_as(statement)
+                sqlx::query_as(DETACH)
                     .bind(&attachment.policy)
                     .bind(&attachment.target_kind)
                     .bind(&attachment.target)

@@ -113,6 +113,7 @@ metrics! {
     AUDIT_LAG: Gauge "zas_audit_unsealed_age_seconds" [] "Age of the oldest audit record that no seal covers yet, in seconds.";
     AUDIT_CHECKPOINT_AGE: Gauge "zas_audit_checkpoint_age_seconds" [] "Age of the last signed checkpoint in seconds.";
     AUDIT_WEBHOOK: Counter "zas_audit_webhook_deliveries_total" ["webhook", "outcome"] "Batches of audit records that were posted, by webhook and outcome (ok, error).";
+    AUDIT_UNTOLD: Counter "zas_audit_webhook_untold_records_total" ["webhook"] "Audit records that were retired before a webhook was told of them.";
 
     // --- the process
     BUILD_INFO: Gauge "zas_build_info" ["version"] "Always 1; the version of this process is in the label.";

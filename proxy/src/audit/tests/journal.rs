@@ -223,3 +223,35 @@ async fn one_record_that_postgres_refuses_does_not_keep_the_others_out() {
     running.await.unwrap();
     assert_eq!((world.count("operation").await, world.count("gap").await), (2, 1));
 }
+
+#[tokio::test]
+async fn behind_a_record_that_postgres_refuses_the_others_wait_while_it_is_away() {
+    let world = World::new().await;
+    let pool = world.database.pool().unwrap();
+    // A sequence goes on where a transaction is undone: of those that are tried one by one the first two find no room.
+    let failing = "
+        CREATE SEQUENCE attempts;
+        CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.action = 'poison' THEN
+                RAISE EXCEPTION 'no' USING ERRCODE = '23514';
+            ELSIF nextval('attempts') <= 2 THEN
+                RAISE EXCEPTION 'disk full' USING ERRCODE = '53100';
+            END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER away BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION away()";
+    sqlx::raw_sql(failing).execute(&pool).await.unwrap();
+    let journal = Journal::new(world.index.clone(), &config(10, AuditReads::Queued));
+    for action in ["poison", "a", "b"] {
+        journal.record(Record::new(Kind::Operation).action(action)).await.unwrap();
+    }
+    let (stop, running) = run(&journal);
+    stop.cancel();
+    running.await.unwrap();
+    let lost: i64 = sqlx::query_scalar("SELECT (record::json->>'lost')::bigint FROM audit_event WHERE kind = 'gap'")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!((world.count("operation").await, lost), (2, 1));
+}

@@ -1,6 +1,7 @@
 //! Somebody who owns the database changes what is on record; verification must name the first thing that is wrong.
 
 use super::world::World;
+use crate::audit::verify;
 
 /// The record of this key.
 async fn id(world: &World, key: &str) -> String {
@@ -22,6 +23,17 @@ async fn an_untouched_log_is_in_order() {
     assert_eq!(report.findings, []);
     assert_eq!((report.records, report.seals, report.writers), (12, 6, 1));
     assert_eq!((report.checkpoints, report.published), (3, 3));
+}
+
+#[tokio::test]
+async fn of_a_chain_that_ended_before_the_range_only_the_end_must_be_there() {
+    let world = World::with_records().await;
+    let from = time::OffsetDateTime::now_utc() + time::Duration::DAY;
+    let options = verify::Options { from: Some(from), to: Some(from), verifier: None, store: None, prefix: "s3" };
+    assert_eq!(verify::verify(&world.index, &options).await.unwrap().findings, []);
+    world.tamper("DELETE FROM audit_seal WHERE number = 6").await;
+    let report = verify::verify(&world.index, &options).await.unwrap();
+    assert_says(&report.findings[0].to_string(), &["cut off", "seal 6"]);
 }
 
 #[tokio::test]

@@ -7,10 +7,11 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use time::OffsetDateTime;
 
 use super::world::World;
 use crate::audit::Webhook;
-use crate::config::{AuditFormat, AuditWebhook, PrivateUrl, Secret};
+use crate::config::{Audit, AuditFormat, AuditWebhook, PrivateUrl, Secret};
 
 /// A receiver that answers 204 once its `answers` are used up, and keeps what it gets.
 #[derive(Clone, Default)]
@@ -51,15 +52,72 @@ impl Receiver {
     }
 }
 
-async fn setup(world: &World, receiver: &Receiver) -> Webhook {
-    let config = AuditWebhook {
+async fn config(receiver: &Receiver) -> AuditWebhook {
+    AuditWebhook {
         name: "siem".to_owned(),
         url: PrivateUrl::new(receiver.start().await),
         format: AuditFormat::Jsonl,
         secret: Some(Secret::new("a secret of the two")),
         secret_file: None,
-    };
-    Webhook::new(world.index.clone(), &config).unwrap()
+    }
+}
+
+async fn setup(world: &World, receiver: &Receiver) -> Webhook {
+    Webhook::new(world.index.clone(), &config(receiver).await).unwrap()
+}
+
+/// A webhook that was asked for, three records that it was not told of, and a day's retention that ended yesterday.
+async fn with_an_old_day() -> (World, Receiver, Webhook) {
+    let receiver = Receiver::default();
+    let config = config(&receiver).await;
+    let world = World::with_webhooks(vec![config.clone()]).await;
+    let webhook = Webhook::new(world.index.clone(), &config).unwrap();
+    webhook.round().await.unwrap();
+    for i in 0..3 {
+        world.record(&format!("old-{i}")).await;
+    }
+    world.seal().await;
+    let retention = i64::try_from(Audit::default().retention.as_secs() / 86_400).unwrap();
+    super::retention::age(&world, retention + 2).await;
+    (world, receiver, webhook)
+}
+
+#[tokio::test]
+async fn a_day_goes_when_every_webhook_was_told_of_it() {
+    let (world, receiver, webhook) = with_an_old_day().await;
+    let now = OffsetDateTime::now_utc();
+    assert_eq!(world.keeper.retire(now).await.unwrap(), 0, "it waits");
+    webhook.round().await.unwrap();
+    assert_eq!(receiver.lines().len(), 3);
+    assert_eq!(world.keeper.retire(now).await.unwrap(), 1);
+    assert_eq!(world.text("SELECT count(*)::text FROM audit_event WHERE kind = 'gap'").await, "0");
+}
+
+#[tokio::test]
+async fn what_goes_before_a_webhook_was_told_is_counted_in_a_gap_of_which_it_is_told() {
+    let (world, receiver, webhook) = with_an_old_day().await;
+    let week = time::Duration::days(7);
+    assert_eq!(world.keeper.retire(OffsetDateTime::now_utc() + week).await.unwrap(), 1);
+    let gap = "SELECT (record::json->>'lost') || ' ' || (record::json->>'note') FROM audit_event WHERE kind = 'gap'";
+    assert_eq!(world.text(gap).await, "3 retired before the webhook siem was told");
+    world.record("new").await;
+    world.seal().await;
+    webhook.round().await.unwrap();
+    let lines = receiver.lines();
+    assert_eq!(lines.len(), 3, "the tombstone, the gap, and what is new: {lines:?}");
+    assert!(lines.iter().any(|line| line.contains(r#""kind":"gap""#)), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("old-")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_webhook_that_never_asked() {
+    let receiver = Receiver::default();
+    let world = World::with_webhooks(vec![config(&receiver).await]).await;
+    world.record("old").await;
+    world.seal().await;
+    super::retention::age(&world, 500).await;
+    assert_eq!(world.keeper.retire(OffsetDateTime::now_utc()).await.unwrap(), 1);
+    assert_eq!(world.text("SELECT count(*)::text FROM audit_event WHERE kind = 'gap'").await, "0");
 }
 
 #[tokio::test]

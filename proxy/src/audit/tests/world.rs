@@ -9,7 +9,7 @@ use zas_registry::{Options, Registry, Server};
 use crate::audit::note::{Signer, generate_key};
 use crate::audit::verify::{self, Report};
 use crate::audit::{Keeper, Kind, Record, checkpoint};
-use crate::config::{Audit, Store as StoreConfig};
+use crate::config::{Audit, AuditWebhook, Store as StoreConfig};
 use crate::index::Index;
 use crate::postgres::testing::{self, TestDatabase};
 use crate::store::Store;
@@ -26,6 +26,11 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
+        Self::with_webhooks(Vec::new()).await
+    }
+
+    /// One whose keeper knows of webhooks; nobody tells them.
+    pub(super) async fn with_webhooks(webhooks: Vec<AuditWebhook>) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let database = testing::database().await.unwrap();
         let index = database.index().unwrap();
@@ -37,8 +42,12 @@ impl World {
         let key_file = folder.path().join("audit.pem");
         let pem = generate_key().unwrap();
         std::fs::write(&key_file, &pem).unwrap();
-        let audit =
-            Audit { checkpoint_key_file: Some(key_file), checkpoint_interval: Duration::ZERO, ..Audit::default() };
+        let audit = Audit {
+            checkpoint_key_file: Some(key_file),
+            checkpoint_interval: Duration::ZERO,
+            webhooks,
+            ..Audit::default()
+        };
         let keeper = Keeper::new(index.clone(), store.clone(), "s3", audit).unwrap();
         let signer = Signer::from_pem(&pem, &checkpoint::origin("s3")).unwrap();
         Self { database, index, store, keeper, signer, _server: server, _folder: folder }

@@ -8,11 +8,11 @@ use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::expected::Said;
+use super::retirement::Starts;
 use super::{Finding, Run, SKEW};
-use crate::audit::checkpoint::Head;
 use crate::digest::Digest;
 use crate::error::Result;
-use crate::index::{AuditEvent, AuditSeal, AuditTombstone};
+use crate::index::{AuditEvent, AuditSeal};
 
 /// Seals that are read at a time, each of up to 500 records.
 const PAGE: u32 = 20;
@@ -25,17 +25,17 @@ struct At {
 }
 
 impl Run<'_> {
-    pub(super) async fn check_chains(&mut self, tombstones: &[AuditTombstone]) -> Result<()> {
-        let starts = starts(tombstones);
+    pub(super) async fn check_chains(&mut self) -> Result<()> {
         for writer in self.index.audit_writers().await? {
             self.report.writers += 1;
             let said = self.expected.take(writer);
-            let found = self.check_chain(writer, starts.get(&writer), said).await?;
+            let starts = self.retirement.starts_of(writer);
+            let found = self.check_chain(writer, &starts, said).await?;
             self.report.findings.extend(found);
         }
         for writer in self.expected.rest() {
             let said = self.expected.take(writer);
-            let start = starts.get(&writer).map_or(0, |start| start.number);
+            let start = last(&self.retirement.starts_of(writer));
             // Of a range that begins later nothing needs to be there.
             if self.options.from.is_none() {
                 self.report.findings.extend(missing(writer, start, &said));
@@ -48,12 +48,11 @@ impl Run<'_> {
     async fn check_chain(
         &mut self,
         writer: Uuid,
-        start: Option<&At>,
+        starts: &Starts,
         said: BTreeMap<i64, Vec<Said>>,
     ) -> Result<Option<Finding>> {
         let since = self.options.from.map_or(OffsetDateTime::UNIX_EPOCH, |from| from - SKEW);
-        let beginning = At { number: 0, hash: vec![0; 32] };
-        let mut at = start.cloned().unwrap_or(beginning);
+        let mut at = At { number: 0, hash: vec![0; 32] };
         let mut after = at.number;
         let mut is_on_trust = self.options.from.is_some();
         loop {
@@ -63,6 +62,8 @@ impl Run<'_> {
                 if is_on_trust {
                     at = At { number: seal.number - 1, hash: seal.previous.clone() };
                     is_on_trust = false;
+                } else if let Some(start) = start_before(seal, starts, &at) {
+                    at = start;
                 }
                 if let Some(wrong) = check_seal(seal, &at, said.get(&seal.number)) {
                     return Ok(Some(wrong));
@@ -75,7 +76,12 @@ impl Run<'_> {
             }
             after = last;
         }
-        Ok(missing(writer, at.number, &said))
+        if is_on_trust && let Some((newest, _)) = said.last_key_value() {
+            // It ended before the range began: of that nothing is read but the end.
+            let end = self.index.audit_seals(writer, newest - 1, OffsetDateTime::UNIX_EPOCH, 1).await?;
+            at.number = end.first().map_or(newest - 1, |seal| seal.number);
+        }
+        Ok(missing(writer, at.number.max(last(starts)), &said))
     }
 
     /// The first record of a seal that is not what was sealed.
@@ -85,30 +91,33 @@ impl Run<'_> {
         let entries = seal.times.iter().zip(&seal.ids).zip(seal.hashes.chunks(32));
         for ((time, id), hash) in entries {
             self.days.sealed((*time, *id));
-            let wrong = match events.get(id) {
-                Some(event) => what_is_wrong(event, seal, hash),
-                None if self.is_retired(*time) => None,
-                None => Some("a record was deleted"),
+            let event = events.get(id);
+            let wrong = event.map_or(Some("a record was deleted"), |event| what_is_wrong(event, seal, hash));
+            let Some(what) = wrong else {
+                self.retirement.is_sealed((*time, *id));
+                self.report.records += 1;
+                continue;
             };
-            match wrong {
-                Some(what) => return Ok(Some(Finding { record: Some(*id), ..of_seal(seal, what) })),
-                None => self.report.records += 1,
+            let finding = Finding { record: Some(*id), ..of_seal(seal, what) };
+            let is_excused = event.is_none() && self.retirement.excuses(time.date(), &finding);
+            if !is_excused {
+                return Ok(Some(finding));
             }
         }
         Ok(None)
     }
 }
 
-/// Where each chain begins, after what was retired.
-fn starts(tombstones: &[AuditTombstone]) -> HashMap<Uuid, At> {
-    let mut starts = HashMap::new();
-    for tombstone in tombstones {
-        let heads: Vec<Head> = serde_json::from_str(&tombstone.heads).unwrap_or_default();
-        for head in heads {
-            starts.insert(head.writer, At { number: head.number, hash: hex::decode(&head.hash).unwrap_or_default() });
-        }
-    }
-    starts
+/// Where a chain goes on at this seal, if those before it were retired; what is there of them is checked as any other.
+fn start_before(seal: &AuditSeal, starts: &Starts, at: &At) -> Option<At> {
+    let number = seal.number - 1;
+    let hash = starts.get(&number).filter(|_| number > at.number)?;
+    Some(At { number, hash: hash.clone() })
+}
+
+/// The last seal of a chain that was retired; 0 where none was.
+fn last(starts: &Starts) -> i64 {
+    starts.last_key_value().map_or(0, |(number, _)| *number)
 }
 
 /// What is wrong with a seal by itself, behind the one before it.

@@ -22,6 +22,8 @@ const PAGE: u32 = 1_000;
 pub(super) struct Said {
     pub(super) hash: String,
     pub(super) by: String,
+    /// When it was said, where a checkpoint says it.
+    at: Option<OffsetDateTime>,
 }
 
 /// The hashes that seals must have.
@@ -29,9 +31,25 @@ pub(super) struct Said {
 pub(super) struct Expected(HashMap<Uuid, BTreeMap<i64, Vec<Said>>>);
 
 impl Expected {
-    pub(super) fn add(&mut self, head: &Head, by: String) {
-        let said = Said { hash: head.hash.clone(), by };
+    pub(super) fn add(&mut self, head: &Head, by: String, at: Option<OffsetDateTime>) {
+        let said = Said { hash: head.hash.clone(), by, at };
         self.0.entry(head.writer).or_default().entry(head.number).or_default().push(said);
+    }
+
+    /// Why this cannot be where its chain stood before `end`; `None` where it can.
+    pub(super) fn objection(&self, head: &Head, end: OffsetDateTime) -> Option<String> {
+        let number = head.number;
+        let Some(chain) = self.0.get(&head.writer) else { return Some("nobody else knows of its chain".to_owned()) };
+        let other = chain.get(&number).into_iter().flatten().find(|said| said.hash != head.hash);
+        if let Some(said) = other {
+            return Some(format!("seal {number} is not the one that {} names", said.by));
+        }
+        if chain.range(number..).next().is_none() {
+            return Some(format!("nobody else names seal {number}"));
+        }
+        let (earlier, said) = chain.range(..number).next_back()?;
+        let said = said.iter().find(|said| said.at.is_some_and(|at| at >= end))?;
+        Some(format!("{}, made later, names seal {earlier}, which is before seal {number}", said.by))
     }
 
     /// Who speaks of this writer's chain, by seal.
@@ -60,9 +78,9 @@ impl Run<'_> {
             Ok(published) => {
                 for one in published {
                     self.report.published += 1;
-                    self.check_note(one.number, &one.note, &one.heads, "in the registry");
+                    let at = self.check_note(one.number, &one.note, &one.heads, "in the registry");
                     one.heads.iter().for_each(|head| {
-                        self.expected.add(head, format!("checkpoint {} in the registry", one.number));
+                        self.expected.add(head, format!("checkpoint {} in the registry", one.number), at);
                     });
                     by_number.insert(one.number, one.note);
                 }
@@ -101,9 +119,9 @@ impl Run<'_> {
             self.wrong_checkpoint(row.number, "a checkpoint's heads cannot be read");
             return Ok(());
         };
-        self.check_note(row.number, &row.note, &heads, "in the database");
+        let at = self.check_note(row.number, &row.note, &heads, "in the database");
         for head in &heads {
-            self.expected.add(head, format!("checkpoint {}", row.number));
+            self.expected.add(head, format!("checkpoint {}", row.number), at);
         }
         let number = last.map_or(1, |last| last.number + 1);
         let is_first_of_a_range = last.is_none() && self.options.from.is_some();
@@ -115,8 +133,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Whether the note is signed, is of this number, and has the root of these heads.
-    fn check_note(&mut self, number: i64, note: &str, heads: &[Head], place: &str) {
+    /// Whether the note is signed, is of this number, and has the root of these heads: then when it was made.
+    fn check_note(&mut self, number: i64, note: &str, heads: &[Head], place: &str) -> Option<OffsetDateTime> {
         let origin = checkpoint::origin(self.options.prefix);
         let text = match self.options.verifier {
             None => {
@@ -127,14 +145,17 @@ impl Run<'_> {
         let text = match text {
             Ok(text) => text,
             Err(error) => {
-                return self.wrong_checkpoint(number, &format!("a checkpoint {place} does not count: {error}"));
+                self.wrong_checkpoint(number, &format!("a checkpoint {place} does not count: {error}"));
+                return None;
             }
         };
         let root = checkpoint::root(heads).map(|root| BASE64.encode(root.as_bytes()));
         let lines = checkpoint::parse(text, &origin);
-        if !lines.is_some_and(|lines| lines.number == number && Some(lines.root) == root) {
+        let Some(lines) = lines.filter(|lines| lines.number == number && Some(&lines.root) == root.as_ref()) else {
             self.wrong_checkpoint(number, &format!("a checkpoint {place} does not fit the heads that stand with it"));
-        }
+            return None;
+        };
+        Some(lines.time)
     }
 
     fn compare(&mut self, row: &AuditCheckpoint, theirs: Option<&str>, published_up_to: i64) {

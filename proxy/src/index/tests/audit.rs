@@ -241,7 +241,7 @@ async fn many_who_seal_at_once_seal_each_event_once() {
 }
 
 #[tokio::test]
-async fn a_record_of_a_day_without_a_partition_is_kept() {
+async fn a_record_of_a_day_without_a_partition_is_kept_and_goes_into_one() {
     let world = World::new().await;
     let text = record("k")[0].canonical(Uuid::nil());
     let old = text.replace(&text[text.find("\"time\":\"").unwrap() + 8..][..10].to_owned(), "2001-02-03");
@@ -249,10 +249,37 @@ async fn a_record_of_a_day_without_a_partition_is_kept() {
     sqlx::query("SELECT audit_append(ARRAY[$1])").bind(&old).execute(&pool).await.unwrap();
     assert_eq!(world.count("SELECT count(*) FROM audit_event_default").await, 1);
     let day = time::Date::from_calendar_date(2001, time::Month::February, 3).unwrap();
-    let made = world.index.prepare_audit_day(day).await.unwrap();
-    assert!(made, "seals of the day get their partition");
-    assert_eq!(world.count("SELECT count(*) FROM audit_event").await, 1);
+    assert_eq!(world.index.stray_audit_days().await.unwrap(), [day]);
+    assert!(world.index.prepare_audit_day(day).await.unwrap());
+    assert_eq!(world.count("SELECT count(*) FROM audit_event_default").await, 0);
+    assert_eq!(world.count("SELECT count(*) FROM audit_event_20010203").await, 1);
+    let kept: String =
+        sqlx::query_scalar("SELECT record FROM audit_event WHERE time < '2002-01-01'").fetch_one(&pool).await.unwrap();
+    assert_eq!(kept, old);
+    assert!(world.index.audit_days().await.unwrap().contains(&day), "retention sees it");
+    assert_eq!(world.index.stray_audit_days().await.unwrap(), []);
     assert!(!world.index.prepare_audit_day(day).await.unwrap());
+    for table in ["audit_event_default", "audit_event_20010203"] {
+        sqlx::query("SELECT audit_append(ARRAY[$1])").bind(old.replace("2001", "2003")).execute(&pool).await.unwrap();
+        let delete = format!("DELETE FROM {table}");
+        sqlx::query(sqlx::AssertSqlSafe(delete)).execute(&pool).await.expect_err("insert-only, as before");
+    }
+}
+
+#[tokio::test]
+async fn records_that_are_written_while_their_day_gets_its_partition_are_all_kept_in_it() {
+    let world = World::new().await;
+    let today = time::OffsetDateTime::now_utc().date();
+    let drop = format!("DROP TABLE audit_event_{}", today.to_string().replace('-', ""));
+    sqlx::query(sqlx::AssertSqlSafe(drop)).execute(&world.database.pool().unwrap()).await.unwrap();
+    world.index.append_audit(&record("before")).await.unwrap();
+    let records: Vec<_> = (0..100).map(|i| record(&i.to_string())).collect();
+    let appended = futures::future::join_all(records.iter().map(|record| world.index.append_audit(record)));
+    let (appended, made) = futures::future::join(appended, world.index.prepare_audit_day(today)).await;
+    assert!(made.unwrap());
+    appended.into_iter().for_each(|written| assert_eq!(written.unwrap(), 1));
+    assert_eq!(world.count("SELECT count(*) FROM audit_event").await, 101);
+    assert_eq!(world.count("SELECT count(*) FROM audit_event_default").await, 0);
 }
 
 #[tokio::test]

@@ -109,3 +109,67 @@ async fn the_history_says_who_changed_what_the_latest_first() {
     let rest = world.index.policy_history(DocumentKind::Policy, "p", before, 1).await.unwrap();
     assert_eq!(rest.first(), all.get(2));
 }
+
+#[tokio::test]
+async fn only_a_policy_that_is_there_or_built_in_is_attached() {
+    let world = World::new().await;
+    let revision = world.index.policy_revision().await.unwrap();
+    let missing =
+        world.index.attach_policy(&attachment("nobody", "user", "bob"), "x", &super::audit::record("r")).await;
+    assert_code(missing, Code::NoSuchEntity);
+    assert_eq!(world.index.policy_revision().await.unwrap(), revision, "nothing has changed");
+    assert_eq!(world.count("SELECT count(*) FROM audit_event").await, 0);
+    world.index.attach_policy(&attachment("read-only", "user", "bob"), "x", &[]).await.unwrap();
+    assert_eq!(world.index.policy_data().await.unwrap().attachments, [attachment("read-only", "user", "bob")]);
+}
+
+#[tokio::test]
+async fn a_policy_that_is_deleted_while_it_is_attached_leaves_no_attachment() {
+    let world = World::new().await;
+    world.index.put_policy_document(policy("p")).await.unwrap();
+    // It is deleted, and that is not committed yet.
+    let mut deleting = world.database.pool().unwrap().begin().await.unwrap();
+    sqlx::query("SELECT delete_policy_document('policy', 'p', NULL, 'x')").execute(&mut *deleting).await.unwrap();
+    let attached = attachment("p", "user", "bob");
+    let commit = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        deleting.commit().await.unwrap();
+    };
+    let (attaching, ()) = futures::future::join(world.index.attach_policy(&attached, "x", &[]), commit).await;
+    assert_code(attaching, Code::NoSuchEntity);
+    assert!(world.index.policy_data().await.unwrap().attachments.is_empty());
+}
+
+#[tokio::test]
+async fn what_goes_with_a_role_or_a_policy_is_in_the_history() {
+    let world = World::new().await;
+    for name in ["p", "q"] {
+        world.index.put_policy_document(policy(name)).await.unwrap();
+        world.index.attach_policy(&attachment(name, "role", "deploy"), "user/carol", &[]).await.unwrap();
+    }
+    let role = NewDocument { kind: DocumentKind::Role, max_session: Some(3600), ..policy("deploy") };
+    world.index.put_policy_document(role).await.unwrap();
+    world.index.attach_policy(&attachment("q", "user", "bob"), "user/carol", &[]).await.unwrap();
+    world.index.delete_policy_document(DocumentKind::Role, "deploy", None, "user/dave", &[]).await.unwrap();
+    world.index.delete_policy_document(DocumentKind::Policy, "q", None, "user/erin", &[]).await.unwrap();
+    let mut said = Vec::new();
+    for (kind, name) in [(DocumentKind::Policy, "p"), (DocumentKind::Policy, "q"), (DocumentKind::Role, "deploy")] {
+        let all = world.index.policy_history(kind, name, None, 2).await.unwrap();
+        said.extend(all.into_iter().map(|entry| {
+            let target = entry.state["target"].as_str().unwrap_or_default().to_owned();
+            (name, entry.change, target, entry.changed_by)
+        }));
+    }
+    let said: Vec<_> =
+        said.iter().map(|(name, change, target, by)| (*name, change.as_str(), target.as_str(), by.as_str())).collect();
+    let expected = [
+        ("p", "detach", "deploy", "user/dave"),
+        ("p", "attach", "deploy", "user/carol"),
+        ("q", "delete", "", "user/erin"),
+        ("q", "detach", "bob", "user/erin"),
+        ("deploy", "delete", "", "user/dave"),
+        ("deploy", "put", "", "user/alice"),
+    ];
+    assert_eq!(said, expected);
+    assert!(world.index.policy_data().await.unwrap().attachments.is_empty());
+}
