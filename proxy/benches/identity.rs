@@ -51,6 +51,7 @@ fn sessions(c: &mut Criterion) {
         chain_ends: now + LONGEST_SESSION,
         token_id: None,
         login_id: None,
+        access_key: None,
         expires_at: now + Duration::hours(1),
     };
     let made = sessions.begin(new).unwrap();

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::LONGEST_SESSION;
+use super::issuers::SKEW;
 use crate::config;
 use crate::error::{Code, Error, Result};
 use crate::index::notify::{Feed, REVOCATIONS, Subscription};
@@ -33,6 +34,11 @@ const BATCH: u32 = 1000;
 /// Revocations that are known at the most; they lapse within two days.
 const MOST: u32 = 1_000_000;
 
+/// Seconds after a revocation in which what this service begins for its subject is revoked as well. A replica may take an access key for
+/// five seconds after it was switched off, and its clock may be ahead by as much as the clocks of issuers may: the session that it begins
+/// says then that it was begun after the revocation.
+const MARGIN: i64 = 5 + SKEW;
+
 /// What a credential says of itself that can be revoked.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Revocable<'a> {
@@ -40,6 +46,8 @@ pub(crate) struct Revocable<'a> {
     pub subject: &'a str,
     /// Seconds since 1970 at which the first credential of its chain was issued.
     pub issued_at: i64,
+    /// Whether that was this service, by its own clock: a session that was begun with an access key.
+    pub begun_by_us: bool,
     /// The token's id, after the issuer's name and a slash.
     pub token: Option<&'a str>,
     /// The login's id, after the issuer's name and a slash.
@@ -97,7 +105,9 @@ impl Revocations {
         }
         let of_subject = before(RevocationKind::Subject, credential.subject);
         let of_login = credential.login.and_then(|login| before(RevocationKind::Login, login));
-        let is_late = of_subject.max(of_login).is_some_and(|before| credential.issued_at <= before);
+        let margin = if credential.begun_by_us { MARGIN } else { 0 };
+        let is_late =
+            of_subject.max(of_login).is_some_and(|before| credential.issued_at <= before.saturating_add(margin));
         let token = credential.token.and_then(|token| before(RevocationKind::Token, token));
         let session = credential.session.and_then(|session| before(RevocationKind::Session, session));
         Ok(is_late || token.is_some() || session.is_some())
@@ -215,6 +225,15 @@ mod tests {
         let login = Revocable { login: Some("kc/sid"), ..bob };
         assert!(revocations.is_revoked(login).unwrap());
         assert!(!revocations.is_revoked(Revocable { issued_at: now.unix_timestamp() + 60, ..login }).unwrap());
+        // A replica that is late, or ahead, begins sessions with an access key that was switched off a moment ago.
+        let key = Revocable { begun_by_us: true, ..alice };
+        let after = |seconds| now.unix_timestamp() + seconds;
+        assert!(revocations.is_revoked(Revocable { issued_at: after(20), ..key }).unwrap());
+        assert!(
+            !revocations.is_revoked(Revocable { issued_at: after(20), ..alice }).unwrap(),
+            "a token says when itself"
+        );
+        assert!(!revocations.is_revoked(Revocable { issued_at: after(600), ..key }).unwrap(), "begun later");
     }
 
     #[tokio::test]

@@ -49,6 +49,8 @@ pub struct NewSession {
     pub token_id: Option<String>,
     /// The login that the token was issued for, as it is revoked.
     pub login_id: Option<String>,
+    /// The access key that the chain was begun with: it ends with it.
+    pub access_key: Option<String>,
     /// When it ends.
     pub expires_at: OffsetDateTime,
 }
@@ -83,6 +85,8 @@ pub struct OpenSession {
     pub token_id: Option<String>,
     /// The login that the token was issued for.
     pub login_id: Option<String>,
+    /// The access key that the chain was begun with.
+    pub access_key: Option<String>,
 }
 
 /// What is sealed, as CBOR.
@@ -110,6 +114,8 @@ struct Sealed {
     token_id: Option<String>,
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     login_id: Option<String>,
+    #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
+    access_key: Option<String>,
     #[serde(rename = "b")]
     issued_at: i64,
     #[serde(rename = "c")]
@@ -151,6 +157,7 @@ impl Sessions {
             attributes: new.identity.attributes,
             token_id: new.token_id,
             login_id: new.login_id,
+            access_key: new.access_key,
             issued_at: new.issued_at,
             chain_ends: new.chain_ends.unix_timestamp(),
             expires_at: new.expires_at.unix_timestamp(),
@@ -207,6 +214,7 @@ impl Sealed {
             chain_ends: time(self.chain_ends)?,
             token_id: self.token_id,
             login_id: self.login_id,
+            access_key: self.access_key,
         })
     }
 }
@@ -250,6 +258,7 @@ mod tests {
             chain_ends: now + LONGEST_SESSION,
             token_id: Some("kc/jti".into()),
             login_id: Some("kc/sid".into()),
+            access_key: Some("ZASK".into()),
             expires_at: now + Duration::hours(1),
         }
     }
@@ -265,6 +274,7 @@ mod tests {
         assert_eq!((identity.id.as_str(), identity.name.as_str(), identity.groups.len()), ("kc/1", "alice", 0));
         assert_eq!(identity.attributes["team"], ["build"]);
         assert_eq!((opened.token_id.as_deref(), opened.login_id.as_deref()), (Some("kc/jti"), Some("kc/sid")));
+        assert_eq!(opened.access_key.as_deref(), Some("ZASK"));
         assert!(!made.token.expose().contains(made.secret.expose()));
         let late = sessions.open(&made.access_key_id, made.token.expose(), now + Duration::hours(1)).unwrap_err();
         assert_eq!(late.code(), Code::ExpiredToken);

@@ -6,7 +6,7 @@ use zas_proxy::index::{AccessKeyChange, Attachment, DocumentKind, NewDocument};
 use super::support::World;
 
 /// A service account of the group `/build`, with a policy of the key's own where one is given.
-async fn service_account(world: &World, policy: Option<&str>) -> Issued {
+pub(crate) async fn service_account(world: &World, policy: Option<&str>) -> Issued {
     let new = NewKey {
         owner: "root/test".into(),
         service_account: Some(ServiceAccount::New),
