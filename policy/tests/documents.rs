@@ -129,11 +129,57 @@ fn a_trust_policy_never_trusts_a_whole_issuer() {
         r#", "Condition": {"StringEqualsIfExists": {"jwt:sub": "x"}}"#,
         r#", "Condition": {"ForAllValues:StringEquals": {"aws:groups": "x"}}"#,
         r#", "Condition": {"StringEquals": {"aws:UserAgent": "x"}}"#,
+        // What every token of the issuer has.
+        r#", "Condition": {"StringEquals": {"jwt:aud": "zas", "jwt:iss": "https://gh.example", "jwt:azp": "cli"}}"#,
+        r#", "Condition": {"StringEquals": {"aws:PrincipalTag/aud": "zas"}}"#,
+        r#", "Condition": {"StringEquals": {"zas:Issuer": "gh"}}"#,
+        r#", "Condition": {"StringEquals": {"jwt:sub": "${jwt:sub}"}}"#,
+        r#", "Condition": {"StringLike": {"jwt:sub": "${aws:UserAgent}*"}}"#,
+        // What every name begins with.
+        r#", "Condition": {"StringLike": {"jwt:sub": "repo:*"}}"#,
+        r#", "Condition": {"StringLike": {"aws:userid": ["gh/*"]}}"#,
+        r#", "Condition": {"StringLike": {"aws:userid": "*/*"}}"#,
+        r#", "Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam:::user/*"}}"#,
+        r#", "Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam:::user/gh:*"}}"#,
+        r#", "Condition": {"Bool": {"jwt:ref_protected": ["true", "false"]}}"#,
+        r#", "Condition": {"NumericGreaterThan": {"jwt:repository_id": "0"}}"#,
+        r#", "Condition": {"Null": {"jwt:sub": "false"}}"#,
     ];
     for condition in refused {
         assert!(trust(condition).unwrap_err().to_string().contains("A web identity needs a Condition"), "{condition}");
     }
-    assert!(trust(r#", "Condition": {"StringLike": {"jwt:sub": "repo:acme/*"}}"#).is_ok());
+    for condition in [
+        r#"{"StringLike": {"jwt:sub": "repo:acme/*"}}"#,
+        r#"{"StringEquals": {"jwt:aud": "zas", "jwt:repository_id": "42"}}"#,
+        r#"{"NumericEquals": {"jwt:repository_id": 42}}"#,
+        r#"{"StringLike": {"aws:groups": "/teams/*"}}"#,
+        r#"{"ArnLike": {"aws:PrincipalArn": "arn:aws:iam:::user/gh:acme-*"}}"#,
+    ] {
+        let narrowed = trust(&format!(r#", "Condition": {condition}"#));
+        assert_eq!(narrowed.map(drop), Ok(()), "{condition}");
+    }
+    // A token is a credential of one's own too.
+    let own = |principal: &str, condition: &str| {
+        let statement = format!(r#"{{"Effect": "Allow", {principal}, "Action": "sts:AssumeRole" {condition}}}"#);
+        Policy::parse(Kind::Trust, "role/r", &identity(&statement))
+    };
+    for open in [
+        r#""Principal": "*""#,
+        r#""Principal": {"AWS": ["user/alice", "*"]}"#,
+        r#""Principal": {"Federated": "gh"}"#,
+        r#""NotPrincipal": {"AWS": "user/alice"}"#,
+    ] {
+        for condition in ["", r#", "Condition": {"StringEquals": {"jwt:aud": "zas"}}"#] {
+            assert!(
+                own(open, condition).unwrap_err().to_string().contains("whoever has a token"),
+                "{open} {condition}"
+            );
+        }
+        assert!(own(open, r#", "Condition": {"StringEquals": {"aws:groups": "/dev"}}"#).is_ok(), "{open}");
+    }
+    for named in ["user/alice", "role/deploy", "group//dev"] {
+        assert!(own(&format!(r#""Principal": {{"AWS": "{named}"}}"#), "").is_ok(), "{named}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::action::{ActionSet, Service};
 use crate::decision::Effect;
 use crate::document::{Kind, Principals, Resources, Statement};
 use crate::error::ParseError;
+use crate::principals::PrincipalPattern;
 use crate::{Action, parse::block};
 
 /// How statements are read.
@@ -148,20 +149,40 @@ fn once<T>(element: &Element<'_>, part: &mut Option<T>, value: T, one: &str, oth
     Ok(())
 }
 
-/// Web identities are trusted by what their tokens say, never all of them: an issuer of CI tokens has the whole world as users.
+/// Those whom an issuer vouches for are trusted by what their tokens say, never all of them: an issuer of CI tokens has the whole world
+/// as users. They take a role with a web identity, and, for a token is a credential of one's own too, by `sts:AssumeRole`.
 fn careful(element: &Element<'_>, statement: &Statement) -> Result<(), ParseError> {
     let web = statement.actions.contains(Action::AssumeRoleWithWebIdentity);
-    if !web || statement.effect == Effect::Deny {
+    let own = statement.actions.contains(Action::AssumeRole) && is_open(&statement.principals);
+    if statement.effect == Effect::Deny || !(web || own) {
         return Ok(());
     }
-    if matches!(statement.principals, Principals::AllBut(_)) {
+    if web && matches!(statement.principals, Principals::AllBut(_)) {
         return Err(element.error("A web identity is trusted by its issuer: NotPrincipal cannot allow it."));
     }
-    if !statement.conditions.iter().any(block::narrows_token) {
-        return Err(element.error(
-            "A web identity needs a Condition on what its token says, such as jwt:sub, jwt:<claim>, aws:groups or zas:Roles, \
-             with a value that is more than wildcards.",
-        ));
+    if statement.conditions.iter().any(block::narrows_token) {
+        return Ok(());
     }
-    Ok(())
+    let (who, example) = if web {
+        ("A web identity needs", "jwt:sub, jwt:<claim>, aws:groups or zas:Roles")
+    } else {
+        (
+            "\"*\", Federated and NotPrincipal let in whoever has a token of an issuer: sts:AssumeRole needs",
+            "aws:groups, zas:Roles or jwt:sub",
+        )
+    };
+    Err(element.error(format!(
+        "{who} a Condition on what its token says, such as {example}, with a value that is more than wildcards, and more than what \
+         every token has (jwt:iss, jwt:aud, jwt:azp)."
+    )))
+}
+
+/// Whether others are among them than those that are named.
+fn is_open(principals: &Principals) -> bool {
+    match principals {
+        Principals::Attached | Principals::AllBut(_) => true,
+        Principals::Of(patterns) => {
+            patterns.iter().any(|one| matches!(one, PrincipalPattern::Everybody | PrincipalPattern::Issuer(_)))
+        }
+    }
 }
