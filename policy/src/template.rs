@@ -201,11 +201,6 @@ impl Template {
         self.shape == Shape::Literal
     }
 
-    /// Whether it is nothing but wildcards.
-    pub(crate) fn is_only_wildcards(&self) -> bool {
-        !self.segments.is_empty() && self.segments.iter().all(Segment::is_wildcard)
-    }
-
     /// The text before the first wildcard or variable.
     pub(crate) fn literal_prefix(&self) -> &str {
         match self.segments.first() {

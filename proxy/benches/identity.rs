@@ -47,6 +47,7 @@ fn sessions(c: &mut Criterion) {
         role: "deploy".into(),
         name: "job-7".into(),
         policy: None,
+        inherited: Vec::new(),
         issued_at: now.unix_timestamp(),
         chain_ends: now + LONGEST_SESSION,
         token_id: None,

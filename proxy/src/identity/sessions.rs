@@ -41,6 +41,8 @@ pub struct NewSession {
     pub name: String,
     /// The policy that narrows it.
     pub policy: Option<String>,
+    /// The policies that narrowed the credentials that it is begun with.
+    pub inherited: Vec<String>,
     /// Seconds since 1970 at which the first credential of the chain was issued.
     pub issued_at: i64,
     /// When the chain ends, whatever is assumed from it.
@@ -108,6 +110,8 @@ struct Sealed {
     name: String,
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
+    #[serde(rename = "w", default, skip_serializing_if = "Vec::is_empty")]
+    inherited: Vec<String>,
     #[serde(rename = "a", default, skip_serializing_if = "BTreeMap::is_empty")]
     attributes: BTreeMap<String, Vec<String>>,
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
@@ -154,6 +158,7 @@ impl Sessions {
             role: new.role,
             name: new.name,
             policy: new.policy,
+            inherited: new.inherited,
             attributes: new.identity.attributes,
             token_id: new.token_id,
             login_id: new.login_id,
@@ -195,7 +200,8 @@ impl Sessions {
 impl Sealed {
     fn opened(self, access_key_id: &str) -> Result<OpenSession> {
         let time = |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(Error::internal);
-        let session = Session { name: self.name, policy: self.policy, issued_at: self.issued_at };
+        let Self { name, policy, inherited, issued_at, .. } = self;
+        let session = Session { name, policy, inherited, issued_at };
         let identity = Identity {
             id: self.subject,
             name: self.user,
@@ -254,6 +260,7 @@ mod tests {
             role: "deploy".into(),
             name: "job-7".into(),
             policy: Some("{}".into()),
+            inherited: vec!["[]".into()],
             issued_at: now.unix_timestamp(),
             chain_ends: now + LONGEST_SESSION,
             token_id: Some("kc/jti".into()),
@@ -275,6 +282,8 @@ mod tests {
         assert_eq!(identity.attributes["team"], ["build"]);
         assert_eq!((opened.token_id.as_deref(), opened.login_id.as_deref()), (Some("kc/jti"), Some("kc/sid")));
         assert_eq!(opened.access_key.as_deref(), Some("ZASK"));
+        let session = identity.session.as_ref().unwrap();
+        assert_eq!((session.policy.as_deref(), session.inherited.as_slice()), (Some("{}"), &["[]".to_owned()][..]));
         assert!(!made.token.expose().contains(made.secret.expose()));
         let late = sessions.open(&made.access_key_id, made.token.expose(), now + Duration::hours(1)).unwrap_err();
         assert_eq!(late.code(), Code::ExpiredToken);

@@ -139,11 +139,13 @@ pub(super) async fn assumed(
     let ends = OffsetDateTime::now_utc() + Duration::seconds(i64::from(seconds.min(most)));
     let expires_at = ends.min(chain.ends);
     let (subject, user) = (identity.id.clone(), identity.name.clone());
+    let inherited = narrowers(&identity);
     let credentials = app.identity.sessions()?.begin(NewSession {
         identity,
         role: role.name.clone(),
         name: name.clone(),
         policy: asking.policy,
+        inherited,
         issued_at: chain.issued_at,
         chain_ends: chain.ends,
         token_id: chain.token_id,
@@ -164,6 +166,20 @@ pub(super) async fn assumed(
         permit.recorded(Kind::Token).map(|record| record.reference(&credentials.id.to_string()).answered(200, None));
     app.index.begin_role_session(&row, record.as_slice()).await?;
     Ok(Assumed { credentials, role: role.name, name, expires_at })
+}
+
+/// The policies that narrow a credential: what it begins they narrow as well, so that taking a role is no way out of them. Each once,
+/// for a session token has little room.
+fn narrowers(identity: &Identity) -> Vec<String> {
+    let session = identity.session.as_ref();
+    let of_session = session.into_iter().flat_map(|session| session.inherited.iter().chain(&session.policy));
+    let mut all: Vec<String> = Vec::new();
+    for document in of_session.chain(&identity.policy) {
+        if !all.contains(document) {
+            all.push(document.clone());
+        }
+    }
+    all
 }
 
 impl Assumed {

@@ -262,6 +262,38 @@ async fn taken_with_key(world: &World, id: &str, secret: &str) -> (String, Strin
 }
 
 #[tokio::test]
+async fn what_narrows_a_key_or_a_session_narrows_every_session_that_is_begun_with_it() {
+    let world = world_with_an_account_that_takes_a_role().await;
+    let allow = |action: &str, resource: &str| {
+        format!(r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "{resource}"}}"#)
+    };
+    let document = |statements: &[String]| format!(r#"{{"Statement": [{}]}}"#, statements.join(", "));
+    let reads = document(&[allow("s3:Get*", "bucket/*"), allow("sts:AssumeRole", "*")]);
+    world.put("/bucket/a/x").body("x").send().await.expect(200);
+    world.put("/bucket/b").body("b").send().await.expect(200);
+    let key = service_account(&world, Some(&reads)).await;
+    let first = taken_with_key(&world, &key.key.id, key.secret.expose()).await;
+    let in_a = document(&[allow("s3:*", "bucket/a/*"), allow("sts:AssumeRole", "*")]);
+    let form = [("Action", "AssumeRole"), ("RoleArn", ROLE), ("RoleSessionName", "second"), ("Policy", in_a.as_str())];
+    let second = credentials(&world.send_to_sts(world.sts(&form).session(&first).signed()).await.expect(200));
+    let form = [("Action", "AssumeRole"), ("RoleArn", ROLE), ("RoleSessionName", "third")];
+    let third = credentials(&world.send_to_sts(world.sts(&form).session(&second).signed()).await.expect(200));
+    for session in [&first, &second, &third] {
+        world.get("/bucket/a/x").session(session).send().await.expect(200);
+        world.put("/bucket/a/y").body("y").session(session).send().await.expect_error(403, "AccessDenied");
+    }
+    world.get("/bucket/b").session(&first).send().await.expect(200);
+    for session in [&second, &third] {
+        world.get("/bucket/b").session(session).send().await.expect_error(403, "AccessDenied");
+    }
+    // What does not go into a token is refused, never left out.
+    let long = document(&[allow("sts:AssumeRole", "*"), allow("s3:*", &format!("bucket/{}/*", "x".repeat(4000)))]);
+    let key = service_account(&world, Some(&long)).await;
+    let ask = world.sts(&form).key(&key.key.id, key.secret.expose()).signed();
+    world.send_to_sts(ask).await.expect_code(400, "PackedPolicyTooLarge");
+}
+
+#[tokio::test]
 async fn a_session_ends_with_the_access_key_that_it_was_begun_with_and_so_does_its_chain() {
     let world = world_with_an_account_that_takes_a_role().await;
     let past = Some(time::OffsetDateTime::now_utc() - time::Duration::SECOND);
