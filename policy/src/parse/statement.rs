@@ -15,6 +15,8 @@ pub(super) struct Grammar {
     pub kind: Kind,
     /// Whether `${…}` is a variable.
     pub variables: bool,
+    /// Whether it was taken before: what it may no longer name is passed over then.
+    pub is_stored: bool,
 }
 
 #[derive(Default)]
@@ -64,7 +66,7 @@ impl Grammar {
         match member.name.as_str() {
             "Sid" => parts.sid = Some(value.text()?),
             "Effect" => parts.effect = Some(effect(value)?),
-            "Action" => once(element, &mut parts.actions, actions(value)?, "Action", "NotAction")?,
+            "Action" => once(element, &mut parts.actions, self.named(value)?, "Action", "NotAction")?,
             "NotAction" => once(element, &mut parts.actions, actions(value)?.complement(), "Action", "NotAction")?,
             "Principal" => {
                 once(element, &mut parts.principals, Principals::Of(principals(value)?), "Principal", "NotPrincipal")?;
@@ -93,10 +95,30 @@ impl Grammar {
         Ok(())
     }
 
-    /// A trust policy is about taking a role, whatever its stars say.
+    /// The actions of an `Action`. Whoever may put a bucket's policy cannot give themselves rights that are the administrators' to give, and
+    /// is told so.
+    fn named(self, element: &Element<'_>) -> Result<ActionSet, ParseError> {
+        let all = actions(element)?;
+        if self.kind == Kind::Bucket && !self.is_stored {
+            for item in element.some()? {
+                let pattern = item.text()?;
+                if !ActionSet::matching(pattern).iter().any(is_of_buckets) {
+                    return Err(item.error(format!(
+                        "A bucket's policy is about what is in the bucket, and the bucket itself: s3, oci and supply. {pattern:?} is given \
+                         and taken by policies of users, roles and groups."
+                    )));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// A trust policy is about taking a role, and a bucket's policy about the bucket, whatever their stars say.
     fn within(self, element: &Element<'_>, actions: ActionSet) -> Result<ActionSet, ParseError> {
-        if self.kind != Kind::Trust {
-            return Ok(actions);
+        match self.kind {
+            Kind::Identity | Kind::Session => return Ok(actions),
+            Kind::Bucket => return Ok(actions.iter().filter(|action| is_of_buckets(*action)).collect()),
+            Kind::Trust => {}
         }
         let sts: ActionSet = actions.iter().filter(|action| action.service() == Service::Sts).collect();
         if sts.is_empty() {
@@ -122,6 +144,14 @@ impl Grammar {
             (_, Some(resources)) => Ok(resources),
             (_, None) => Err(element.error("A statement has a Resource or a NotResource.")),
         }
+    }
+}
+
+/// Whether a bucket's policy can give or take it. Management, records and roles are not the bucket's, also where they are about it.
+const fn is_of_buckets(action: Action) -> bool {
+    match action.service() {
+        Service::S3 | Service::Oci | Service::Supply => true,
+        Service::Admin | Service::Audit | Service::Sts => false,
     }
 }
 

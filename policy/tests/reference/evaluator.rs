@@ -43,6 +43,10 @@ fn about(statement: &Value, question: &Question) -> Truth {
     let action = question.action.as_str().to_lowercase();
     let named = |field: &str| strings(&statement[field]).iter().any(|p| like(&p.to_lowercase(), &action));
     let right_action = if statement.get("Action").is_some() { named("Action") } else { !named("NotAction") };
+    // Documents of buckets name principals; they are about what is in the bucket, and about the bucket.
+    let is_of_bucket = statement.get("Principal").is_some() || statement.get("NotPrincipal").is_some();
+    let right_action =
+        right_action && (!is_of_bucket || ["s3:", "oci:", "supply:"].iter().any(|s| action.starts_with(s)));
     let right_principal = match (statement.get("Principal"), statement.get("NotPrincipal")) {
         (Some(principals), _) => is_principal(principals, question),
         (_, Some(principals)) => !is_principal(principals, question),

@@ -202,7 +202,17 @@ fn resource() -> impl Strategy<Value = Resource> {
 }
 
 pub(crate) fn question() -> impl Strategy<Value = Question> {
-    let actions = select(&[Action::GetObject, Action::PutObject, Action::Pull, Action::Push, Action::ListBucket][..]);
+    let actions = select(
+        &[
+            Action::GetObject,
+            Action::PutObject,
+            Action::Pull,
+            Action::Push,
+            Action::ListBucket,
+            Action::AttachSbom,
+            Action::GetQuota,
+        ][..],
+    );
     (
         vec(document(false), 0..=2),
         option::of(document(true)),
