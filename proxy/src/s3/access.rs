@@ -72,7 +72,7 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     let permit = match operation {
         // Whoever is known is shown the buckets that they may list; the operation leaves out the others.
         Operation::ListBuckets if list_buckets::is_filtered(app, &caller) => {
-            authorize(app, &caller, Action::GetCallerIdentity, resource).await?
+            app.authority.authorize_filtered(&caller, action, resource).await?
         }
         // A key is what is deleted, so that a policy about objects alone is enough, as it is at AWS.
         Operation::DeleteObjects if !caller.principal().is_anonymous() => {

@@ -61,6 +61,21 @@ async fn a_service_account_may_do_what_its_groups_policies_say() {
 }
 
 #[tokio::test]
+async fn a_list_of_the_buckets_that_one_may_list_counts_as_a_list() {
+    let world = World::with(|config| config.rates.lists_per_second = 1).await;
+    world.put("/bucket").send().await.expect(200);
+    let key = service_account(&world, None).await;
+    attach(&world, "some", r#"{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "bucket"}"#).await;
+    let list = async || world.get("/").key(&key.key.id, key.secret.expose()).send().await;
+    assert_eq!(list().await.expect(200).element("Name"), "bucket");
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        answers.push(list().await.status.as_u16());
+    }
+    assert!(answers.contains(&503), "{answers:?}");
+}
+
+#[tokio::test]
 async fn a_keys_own_policy_narrows_and_never_adds() {
     let world = World::with_bucket().await;
     let own = r#"{"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "bucket/a/*"}}"#;
