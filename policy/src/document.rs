@@ -17,7 +17,7 @@ use crate::template::{Fit, Template};
 pub enum Kind {
     /// Attached to users, roles and groups: has no `Principal`.
     Identity,
-    /// Of a bucket: every statement has a `Principal`, and its resources lie in the bucket.
+    /// Of a bucket: every statement has a `Principal`, its resources lie in the bucket, and management is none of its actions.
     Bucket,
     /// Of a role: who may take it. Every statement has a `Principal`, none a `Resource`.
     Trust,

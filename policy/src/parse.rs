@@ -17,6 +17,19 @@ impl Policy {
     /// # Errors
     /// What is wrong, and where.
     pub fn parse(kind: Kind, name: &str, text: &str) -> Result<Self, ParseError> {
+        Self::read(kind, name, text, false)
+    }
+
+    /// As [`Self::parse`], for a document that was taken by a version which let a bucket's policy name rights that it cannot give or take:
+    /// they are passed over, and the rest of it stands.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_stored(kind: Kind, name: &str, text: &str) -> Result<Self, ParseError> {
+        Self::read(kind, name, text, true)
+    }
+
+    fn read(kind: Kind, name: &str, text: &str, is_stored: bool) -> Result<Self, ParseError> {
         if text.len() > MAX_DOCUMENT {
             let message = format!("A policy has at most {MAX_DOCUMENT} bytes; this one has {}.", text.len());
             return Err(ParseError::new(text, 0, "", message));
@@ -34,7 +47,7 @@ impl Policy {
             }
         }
         let statements = statements.ok_or_else(|| document.error("A policy has a Statement."))?;
-        let grammar = statement::Grammar { kind, variables };
+        let grammar = statement::Grammar { kind, variables, is_stored };
         let parsed: Vec<_> =
             statements.one_or_many().iter().map(|element| grammar.statement(element)).collect::<Result<_, _>>()?;
         if parsed.is_empty() {

@@ -50,6 +50,8 @@ pub struct Session {
     pub name: String,
     /// The policy document that narrows it, as it was sent; a session never has more than its role has.
     pub policy: Option<String>,
+    /// The policy documents that narrowed the credentials that it was begun with, each of them: a session never has more than those.
+    pub inherited: Vec<String>,
     /// Seconds since 1970 at which the first credential of the chain was issued.
     pub issued_at: i64,
 }

@@ -201,11 +201,6 @@ impl Template {
         self.shape == Shape::Literal
     }
 
-    /// Whether it is nothing but wildcards.
-    pub(crate) fn is_only_wildcards(&self) -> bool {
-        !self.segments.is_empty() && self.segments.iter().all(|s| matches!(s, Segment::Star | Segment::One))
-    }
-
     /// The text before the first wildcard or variable.
     pub(crate) fn literal_prefix(&self) -> &str {
         match self.segments.first() {
@@ -214,9 +209,35 @@ impl Template {
         }
     }
 
+    /// The text that wildcards alone follow; none where nothing follows, or something else.
+    pub(crate) fn opening(&self) -> Option<&str> {
+        match &*self.segments {
+            [Segment::Text(text), rest @ ..] if !rest.is_empty() && rest.iter().all(Segment::is_wildcard) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether it stands for different texts, by what is known of a request.
+    pub(crate) fn has_variables(&self) -> bool {
+        self.segments.iter().any(|segment| matches!(segment, Segment::Variable { .. }))
+    }
+
+    /// Whether there is a letter or a digit in its text.
+    pub(crate) fn has_letters(&self) -> bool {
+        self.segments
+            .iter()
+            .any(|segment| matches!(segment, Segment::Text(text) if text.contains(char::is_alphanumeric)))
+    }
+
     /// Whether any text may follow.
     pub(crate) fn ends_in_star(&self) -> bool {
         self.segments.last() == Some(&Segment::Star)
+    }
+}
+
+impl Segment {
+    const fn is_wildcard(&self) -> bool {
+        matches!(self, Self::Star | Self::One)
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use zas_policy::{Effect, Empty, Identity, Kind, MAX_DOCUMENT, Policy, PolicySet, Principal, Target};
+use zas_policy::{Action, Effect, Empty, Identity, Kind, MAX_DOCUMENT, Policy, PolicySet, Principal, Target};
 
 fn refused(kind: Kind, text: &str) -> String {
     Policy::parse(kind, "test", text).unwrap_err().to_string()
@@ -129,11 +129,57 @@ fn a_trust_policy_never_trusts_a_whole_issuer() {
         r#", "Condition": {"StringEqualsIfExists": {"jwt:sub": "x"}}"#,
         r#", "Condition": {"ForAllValues:StringEquals": {"aws:groups": "x"}}"#,
         r#", "Condition": {"StringEquals": {"aws:UserAgent": "x"}}"#,
+        // What every token of the issuer has.
+        r#", "Condition": {"StringEquals": {"jwt:aud": "zas", "jwt:iss": "https://gh.example", "jwt:azp": "cli"}}"#,
+        r#", "Condition": {"StringEquals": {"aws:PrincipalTag/aud": "zas"}}"#,
+        r#", "Condition": {"StringEquals": {"zas:Issuer": "gh"}}"#,
+        r#", "Condition": {"StringEquals": {"jwt:sub": "${jwt:sub}"}}"#,
+        r#", "Condition": {"StringLike": {"jwt:sub": "${aws:UserAgent}*"}}"#,
+        // What every name begins with.
+        r#", "Condition": {"StringLike": {"jwt:sub": "repo:*"}}"#,
+        r#", "Condition": {"StringLike": {"aws:userid": ["gh/*"]}}"#,
+        r#", "Condition": {"StringLike": {"aws:userid": "*/*"}}"#,
+        r#", "Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam:::user/*"}}"#,
+        r#", "Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam:::user/gh:*"}}"#,
+        r#", "Condition": {"Bool": {"jwt:ref_protected": ["true", "false"]}}"#,
+        r#", "Condition": {"NumericGreaterThan": {"jwt:repository_id": "0"}}"#,
+        r#", "Condition": {"Null": {"jwt:sub": "false"}}"#,
     ];
     for condition in refused {
         assert!(trust(condition).unwrap_err().to_string().contains("A web identity needs a Condition"), "{condition}");
     }
-    assert!(trust(r#", "Condition": {"StringLike": {"jwt:sub": "repo:acme/*"}}"#).is_ok());
+    for condition in [
+        r#"{"StringLike": {"jwt:sub": "repo:acme/*"}}"#,
+        r#"{"StringEquals": {"jwt:aud": "zas", "jwt:repository_id": "42"}}"#,
+        r#"{"NumericEquals": {"jwt:repository_id": 42}}"#,
+        r#"{"StringLike": {"aws:groups": "/teams/*"}}"#,
+        r#"{"ArnLike": {"aws:PrincipalArn": "arn:aws:iam:::user/gh:acme-*"}}"#,
+    ] {
+        let narrowed = trust(&format!(r#", "Condition": {condition}"#));
+        assert_eq!(narrowed.map(drop), Ok(()), "{condition}");
+    }
+    // A token is a credential of one's own too.
+    let own = |principal: &str, condition: &str| {
+        let statement = format!(r#"{{"Effect": "Allow", {principal}, "Action": "sts:AssumeRole" {condition}}}"#);
+        Policy::parse(Kind::Trust, "role/r", &identity(&statement))
+    };
+    for open in [
+        r#""Principal": "*""#,
+        r#""Principal": {"AWS": ["user/alice", "*"]}"#,
+        r#""Principal": {"Federated": "gh"}"#,
+        r#""NotPrincipal": {"AWS": "user/alice"}"#,
+    ] {
+        for condition in ["", r#", "Condition": {"StringEquals": {"jwt:aud": "zas"}}"#] {
+            assert!(
+                own(open, condition).unwrap_err().to_string().contains("whoever has a token"),
+                "{open} {condition}"
+            );
+        }
+        assert!(own(open, r#", "Condition": {"StringEquals": {"aws:groups": "/dev"}}"#).is_ok(), "{open}");
+    }
+    for named in ["user/alice", "role/deploy", "group//dev"] {
+        assert!(own(&format!(r#""Principal": {{"AWS": "{named}"}}"#), "").is_ok(), "{named}");
+    }
 }
 
 #[test]
@@ -179,6 +225,47 @@ fn a_bucket_policy_that_reaches_into_another_bucket_is_found() {
 }
 
 #[test]
+fn a_bucket_policy_gives_and_takes_no_rights_of_management() {
+    let parse = |effect: &str, actions: &str| {
+        let statement = format!(r#"{{"Effect": "{effect}", "Principal": "*", {actions}, "Resource": ["b", "b/*"]}}"#);
+        Policy::parse(Kind::Bucket, "bucket/b", &identity(&statement))
+    };
+    for named in ["admin:PutQuota", "admin:*", "ADMIN:Put*", "audit:Query", "sts:AssumeRole"] {
+        for effect in ["Allow", "Deny"] {
+            let error = parse(effect, &format!(r#""Action": ["s3:GetObject", "{named}"]"#)).unwrap_err();
+            assert_eq!(error.field, "Statement[0].Action[1]", "{error}");
+            assert!(error.message.starts_with("A bucket's policy is about"), "{error}");
+        }
+    }
+    let everything = identity(r#"{"Effect": "Allow", "Action": "*", "Resource": "*"}"#);
+    let decide = |policy: Policy, name: &str, action| {
+        let admin = Policy::parse(Kind::Identity, "everything", &everything).unwrap();
+        let set = PolicySet::builder().bucket("b", policy).policy(admin);
+        let set = set.attach("everything", Target::User("admin".into())).build();
+        let principal = Principal::identity(Identity { name: name.into(), ..Identity::default() });
+        let resource = zas_policy::Resource::bucket("b");
+        let request = zas_policy::Request {
+            principal: &principal,
+            action,
+            resource: &resource,
+            context: &Empty,
+            narrowed_by: &[],
+        };
+        set.decide(&request).is_allowed()
+    };
+    let management =
+        [Action::PutQuota, Action::GetQuota, Action::PutSigningRules, Action::GetSigningRules, Action::GetEffective];
+    for all in [r#""Action": "*""#, r#""Action": "*:*""#, r#""NotAction": "s3:DeleteBucket""#] {
+        for action in management {
+            assert!(!decide(parse("Allow", all).unwrap(), "alice", action), "{all} gives {action}");
+            assert!(decide(parse("Deny", all).unwrap(), "admin", action), "{all} takes {action}");
+        }
+        assert!(decide(parse("Allow", all).unwrap(), "alice", Action::ListBucket), "{all}");
+        assert!(!decide(parse("Deny", all).unwrap(), "admin", Action::ListBucket), "{all}");
+    }
+}
+
+#[test]
 fn what_is_effective_in_a_bucket_is_told_without_asking_for_each_key() {
     let policy = identity(
         r#"{"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "b/*"},
@@ -220,7 +307,7 @@ fn a_document_that_cannot_be_read_denies_in_place_of_what_it_said() {
     let resource = zas_policy::Resource::bucket("b");
     let request = zas_policy::Request {
         principal: &alice,
-        action: zas_policy::Action::ListBucket,
+        action: Action::ListBucket,
         resource: &resource,
         context: &Empty,
         narrowed_by: &[],
@@ -244,7 +331,7 @@ fn what_a_statement_asks_of_an_artifact_is_told() {
     let resource = zas_policy::Resource::object("b", "k");
     let request = zas_policy::Request {
         principal: &alice,
-        action: zas_policy::Action::GetObject,
+        action: Action::GetObject,
         resource: &resource,
         context: &Empty,
         narrowed_by: &[],
@@ -301,7 +388,7 @@ fn allowing_allocates_nothing() {
     let resource = zas_policy::Resource::object("b", "alice/x");
     let request = zas_policy::Request {
         principal: &alice,
-        action: zas_policy::Action::GetObject,
+        action: Action::GetObject,
         resource: &resource,
         context: &Empty,
         narrowed_by: &[],

@@ -47,10 +47,12 @@ fn sessions(c: &mut Criterion) {
         role: "deploy".into(),
         name: "job-7".into(),
         policy: None,
+        inherited: Vec::new(),
         issued_at: now.unix_timestamp(),
         chain_ends: now + LONGEST_SESSION,
         token_id: None,
         login_id: None,
+        access_key: None,
         expires_at: now + Duration::hours(1),
     };
     let made = sessions.begin(new).unwrap();

@@ -5,6 +5,8 @@
 //! Addresses of IPv6 count by their network (/64), for that is what one customer has.
 //! What does not live here: connections and requests at once (`listener`).
 
+mod counts;
+
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -13,10 +15,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::{Quota, RateLimiter};
 use moka::sync::Cache;
 use zas_policy::{Action, Principal};
 
+use self::counts::Counts;
 use crate::config;
 use crate::error::{Code, Error, Result};
 use crate::telemetry::names;
@@ -53,7 +56,7 @@ struct Shared {
 #[derive(Debug)]
 struct Rate {
     name: &'static str,
-    limiter: Option<DefaultKeyedRateLimiter<u64>>,
+    limiter: Option<RateLimiter<u64, Counts, DefaultClock>>,
     clock: DefaultClock,
     asked: AtomicU32,
 }
@@ -154,9 +157,13 @@ impl Rates {
 
 impl Rate {
     fn new(name: &'static str, rate: u32, quota: fn(NonZeroU32) -> Quota) -> Self {
+        Self::of_at_most(MOST, name, rate, quota)
+    }
+
+    fn of_at_most(most: usize, name: &'static str, rate: u32, quota: fn(NonZeroU32) -> Quota) -> Self {
         let limiter = NonZeroU32::new(rate).map(|rate| {
             let burst = rate.saturating_mul(NonZeroU32::MIN.saturating_add(1));
-            RateLimiter::keyed(quota(rate).allow_burst(burst))
+            RateLimiter::new(quota(rate).allow_burst(burst), Counts::at_most(most), DefaultClock::default())
         });
         Self { name, limiter, clock: DefaultClock::default(), asked: AtomicU32::new(0) }
     }
@@ -164,12 +171,8 @@ impl Rate {
     /// Counts one; how long to wait where it is too many.
     fn check(&self, key: u64) -> Result<(), Duration> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
-        let mut key = key;
         if self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(UPKEEP) {
             limiter.retain_recent();
-            if limiter.len() > MOST {
-                key = 0;
-            }
         }
         limiter.check_key(&key).map_err(|denied| denied.wait_time_from(self.clock.now()))
     }
@@ -283,6 +286,19 @@ mod tests {
         let alice = user("kc/alice");
         while list(&alice, "192.0.2.3") {}
         assert!(!list(&alice, "192.0.2.4"));
+    }
+
+    #[test]
+    fn beyond_the_most_that_are_counted_strangers_share_a_count_and_whoever_is_known_keeps_their_own() {
+        let rate = Rate::of_at_most(3, "test", 1, Quota::per_minute);
+        let passed = |key: u64| (0..10).filter(|_| rate.check(key).is_ok()).count();
+        assert_eq!([1, 2].map(passed), [2, 2], "the rate, twice at once");
+        rate.check(3).unwrap();
+        assert_eq!((4..100).map(passed).sum::<usize>(), 2, "all of them together");
+        rate.check(3).unwrap();
+        assert!(rate.check(3).is_err() && rate.check(1).is_err());
+        let length = rate.limiter.as_ref().unwrap().len();
+        assert!(length <= 4, "{length}");
     }
 
     #[test]

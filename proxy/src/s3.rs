@@ -15,6 +15,7 @@ mod checksum;
 mod complete_multipart_upload;
 mod conditions;
 mod copy_object;
+mod copy_source;
 mod create_bucket;
 mod create_multipart_upload;
 mod delete_bucket;
@@ -78,6 +79,7 @@ pub(crate) mod signature {
 }
 
 pub use budget::{Budget, Taken};
+pub(crate) use copy_source::copy_source;
 pub(crate) use host::Domains;
 pub(crate) use names::is_bucket_name;
 pub(crate) use put_bucket_policy::check_reach;

@@ -6,6 +6,7 @@ use crate::action::{ActionSet, Service};
 use crate::decision::Effect;
 use crate::document::{Kind, Principals, Resources, Statement};
 use crate::error::ParseError;
+use crate::principals::PrincipalPattern;
 use crate::{Action, parse::block};
 
 /// How statements are read.
@@ -14,6 +15,8 @@ pub(super) struct Grammar {
     pub kind: Kind,
     /// Whether `${…}` is a variable.
     pub variables: bool,
+    /// Whether it was taken before: what it may no longer name is passed over then.
+    pub is_stored: bool,
 }
 
 #[derive(Default)]
@@ -63,7 +66,7 @@ impl Grammar {
         match member.name.as_str() {
             "Sid" => parts.sid = Some(value.text()?),
             "Effect" => parts.effect = Some(effect(value)?),
-            "Action" => once(element, &mut parts.actions, actions(value)?, "Action", "NotAction")?,
+            "Action" => once(element, &mut parts.actions, self.named(value)?, "Action", "NotAction")?,
             "NotAction" => once(element, &mut parts.actions, actions(value)?.complement(), "Action", "NotAction")?,
             "Principal" => {
                 once(element, &mut parts.principals, Principals::Of(principals(value)?), "Principal", "NotPrincipal")?;
@@ -92,10 +95,30 @@ impl Grammar {
         Ok(())
     }
 
-    /// A trust policy is about taking a role, whatever its stars say.
+    /// The actions of an `Action`. Whoever may put a bucket's policy cannot give themselves rights that are the administrators' to give, and
+    /// is told so.
+    fn named(self, element: &Element<'_>) -> Result<ActionSet, ParseError> {
+        let all = actions(element)?;
+        if self.kind == Kind::Bucket && !self.is_stored {
+            for item in element.some()? {
+                let pattern = item.text()?;
+                if !ActionSet::matching(pattern).iter().any(is_of_buckets) {
+                    return Err(item.error(format!(
+                        "A bucket's policy is about what is in the bucket, and the bucket itself: s3, oci and supply. {pattern:?} is given \
+                         and taken by policies of users, roles and groups."
+                    )));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// A trust policy is about taking a role, and a bucket's policy about the bucket, whatever their stars say.
     fn within(self, element: &Element<'_>, actions: ActionSet) -> Result<ActionSet, ParseError> {
-        if self.kind != Kind::Trust {
-            return Ok(actions);
+        match self.kind {
+            Kind::Identity | Kind::Session => return Ok(actions),
+            Kind::Bucket => return Ok(actions.iter().filter(|action| is_of_buckets(*action)).collect()),
+            Kind::Trust => {}
         }
         let sts: ActionSet = actions.iter().filter(|action| action.service() == Service::Sts).collect();
         if sts.is_empty() {
@@ -124,6 +147,14 @@ impl Grammar {
     }
 }
 
+/// Whether a bucket's policy can give or take it. Management, records and roles are not the bucket's, also where they are about it.
+const fn is_of_buckets(action: Action) -> bool {
+    match action.service() {
+        Service::S3 | Service::Oci | Service::Supply => true,
+        Service::Admin | Service::Audit | Service::Sts => false,
+    }
+}
+
 fn effect(element: &Element<'_>) -> Result<Effect, ParseError> {
     match element.text()? {
         "Allow" => Ok(Effect::Allow),
@@ -148,20 +179,40 @@ fn once<T>(element: &Element<'_>, part: &mut Option<T>, value: T, one: &str, oth
     Ok(())
 }
 
-/// Web identities are trusted by what their tokens say, never all of them: an issuer of CI tokens has the whole world as users.
+/// Those whom an issuer vouches for are trusted by what their tokens say, never all of them: an issuer of CI tokens has the whole world
+/// as users. They take a role with a web identity, and, for a token is a credential of one's own too, by `sts:AssumeRole`.
 fn careful(element: &Element<'_>, statement: &Statement) -> Result<(), ParseError> {
     let web = statement.actions.contains(Action::AssumeRoleWithWebIdentity);
-    if !web || statement.effect == Effect::Deny {
+    let own = statement.actions.contains(Action::AssumeRole) && is_open(&statement.principals);
+    if statement.effect == Effect::Deny || !(web || own) {
         return Ok(());
     }
-    if matches!(statement.principals, Principals::AllBut(_)) {
+    if web && matches!(statement.principals, Principals::AllBut(_)) {
         return Err(element.error("A web identity is trusted by its issuer: NotPrincipal cannot allow it."));
     }
-    if !statement.conditions.iter().any(block::narrows_token) {
-        return Err(element.error(
-            "A web identity needs a Condition on what its token says, such as jwt:sub, jwt:<claim>, aws:groups or zas:Roles, \
-             with a value that is more than wildcards.",
-        ));
+    if statement.conditions.iter().any(block::narrows_token) {
+        return Ok(());
     }
-    Ok(())
+    let (who, example) = if web {
+        ("A web identity needs", "jwt:sub, jwt:<claim>, aws:groups or zas:Roles")
+    } else {
+        (
+            "\"*\", Federated and NotPrincipal let in whoever has a token of an issuer: sts:AssumeRole needs",
+            "aws:groups, zas:Roles or jwt:sub",
+        )
+    };
+    Err(element.error(format!(
+        "{who} a Condition on what its token says, such as {example}, with a value that is more than wildcards, and more than what \
+         every token has (jwt:iss, jwt:aud, jwt:azp)."
+    )))
+}
+
+/// Whether others are among them than those that are named.
+fn is_open(principals: &Principals) -> bool {
+    match principals {
+        Principals::Attached | Principals::AllBut(_) => true,
+        Principals::Of(patterns) => {
+            patterns.iter().any(|one| matches!(one, PrincipalPattern::Everybody | PrincipalPattern::Issuer(_)))
+        }
+    }
 }

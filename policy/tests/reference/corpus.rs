@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use zas_policy::{Identity, Resource};
+use zas_policy::{Gate, Identity, Resource, Session};
 
 use crate::strategies::question;
 use crate::{Known, Question, engine, evaluator};
@@ -16,10 +16,18 @@ pub(crate) fn written(question: &Question) -> Value {
         "identity": question.identity,
         "bucket": question.bucket,
         "session": question.session,
-        "user": {"name": user.name, "groups": user.groups, "attributes": user.attributes},
+        "user": {
+            "name": user.name,
+            "issuer": user.issuer,
+            "groups": user.groups,
+            "roles": user.roles,
+            "attributes": user.attributes,
+            "session": user.session.as_ref().map(|session| &session.name),
+        },
         "action": question.action.as_str(),
         "resource": question.resource.to_string(),
         "context": question.context.0,
+        "gate": format!("{:?}", question.gate),
     })
 }
 
@@ -32,19 +40,30 @@ fn read(case: &Value) -> Question {
         session: document("session"),
         user: Identity {
             name: user["name"].as_str().unwrap().to_owned(),
+            issuer: user["issuer"].as_str().unwrap_or_default().to_owned(),
             groups: serde_json::from_value(user["groups"].clone()).unwrap_or_default(),
+            roles: serde_json::from_value(user["roles"].clone()).unwrap_or_default(),
+            session: user["session"].as_str().map(|name| Session { name: name.to_owned(), ..Session::default() }),
             attributes: serde_json::from_value(user["attributes"].clone()).unwrap_or_default(),
             ..Identity::default()
         },
         action: case["action"].as_str().unwrap().parse().unwrap(),
         resource: resource(case["resource"].as_str().unwrap()),
         context: Known(serde_json::from_value(case["context"].clone()).unwrap()),
+        gate: match case["gate"].as_str() {
+            Some("Off") => Gate::Off,
+            Some("Audit") => Gate::Audit,
+            _ => Gate::Enforce,
+        },
     }
 }
 
 fn resource(name: &str) -> Resource {
     if let Some(name) = name.strip_prefix("arn:zas:oci:::") {
         return Resource::repository(name);
+    }
+    if let Some(name) = name.strip_prefix("arn:aws:iam:::role/") {
+        return Resource::role(name);
     }
     let name = name.strip_prefix("arn:aws:s3:::").unwrap();
     match name.split_once('/') {

@@ -6,22 +6,66 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ipnet::IpNet;
 use serde_json::Value;
-use zas_policy::{Effect, Resource};
+use zas_policy::{Effect, Gate, Resource};
 
 use crate::Question;
 
 /// Yes, no, or it cannot be told.
 type Truth = Option<bool>;
 
+/// What a document is attached to.
+#[derive(Clone, Copy, PartialEq)]
+enum Of {
+    /// Users, roles, groups, sessions.
+    Principals,
+    /// A bucket: it is about what is in the bucket, and about the bucket.
+    Bucket,
+    /// A role that may be taken: it is about the role.
+    Role,
+}
+
 pub(crate) fn decide(question: &Question) -> Effect {
-    let own: Vec<&Value> = question.identity.iter().chain(&question.bucket).collect();
-    let everything = own.iter().copied().chain(&question.session);
-    let denied = everything.flat_map(statements).any(|s| s["Effect"] == "Deny" && about(s, question) != Some(false));
-    let allows = |document: &Value| {
-        statements(document).into_iter().any(|s| s["Effect"] == "Allow" && about(s, question) == Some(true))
-    };
-    let allowed = own.iter().any(|document| allows(document)) && question.session.as_ref().is_none_or(allows);
-    if allowed && !denied { Effect::Allow } else { Effect::Deny }
+    let identity = question.identity.iter().map(|document| (document, Of::Principals));
+    let own: Vec<(&Value, Of)> =
+        identity.chain(question.bucket.iter().map(|document| (document, Of::Bucket))).collect();
+    let narrower = question.session.iter().map(|document| (document, Of::Principals));
+    let denied = own.iter().copied().chain(narrower).any(|(document, of)| denies(document, of, question));
+    let given = own.iter().any(|(document, of)| allows(document, *of, question));
+    effect(given && is_within(question) && !denied)
+}
+
+/// Whether the role with this trust policy may be taken. What is attached to whoever asks can only deny.
+pub(crate) fn decide_trust(trust: &Value, question: &Question) -> Effect {
+    let others = question.identity.iter().chain(&question.session).map(|document| (document, Of::Principals));
+    let denied = others.chain([(trust, Of::Role)]).any(|(document, of)| denies(document, of, question));
+    effect(allows(trust, Of::Role, question) && is_within(question) && !denied)
+}
+
+fn effect(allowed: bool) -> Effect {
+    if allowed { Effect::Allow } else { Effect::Deny }
+}
+
+/// Whether what narrows the credential allows it too.
+fn is_within(question: &Question) -> bool {
+    question.session.as_ref().is_none_or(|document| allows(document, Of::Principals, question))
+}
+
+fn allows(document: &Value, of: Of, question: &Question) -> bool {
+    statements(document).into_iter().any(|s| s["Effect"] == "Allow" && about(s, of, question) == Some(true))
+}
+
+fn denies(document: &Value, of: Of, question: &Question) -> bool {
+    statements(document)
+        .into_iter()
+        .any(|s| s["Effect"] == "Deny" && counts(s, question) && about(s, of, question) != Some(false))
+}
+
+/// Whether a `Deny` denies: not where it is watched alone, or where rules about artifacts do not count.
+fn counts(statement: &Value, question: &Question) -> bool {
+    let conditions = statement.get("Condition").and_then(Value::as_object).into_iter().flatten();
+    let mut keys = conditions.flat_map(|(_, keys)| keys.as_object().unwrap().keys());
+    let asks_for_evidence = keys.any(|key| ["zas:signed", "zas:signedby"].contains(&key.to_lowercase().as_str()));
+    statement.get("Mode").is_none_or(|mode| mode == "Enforce") && (question.gate == Gate::Enforce || !asks_for_evidence)
 }
 
 fn statements(document: &Value) -> Vec<&Value> {
@@ -39,16 +83,19 @@ fn strings(value: &Value) -> Vec<String> {
     }
 }
 
-fn about(statement: &Value, question: &Question) -> Truth {
+fn about(statement: &Value, of: Of, question: &Question) -> Truth {
     let action = question.action.as_str().to_lowercase();
     let named = |field: &str| strings(&statement[field]).iter().any(|p| like(&p.to_lowercase(), &action));
     let right_action = if statement.get("Action").is_some() { named("Action") } else { !named("NotAction") };
+    let is_of_bucket = ["s3:", "oci:", "supply:"].iter().any(|service| action.starts_with(service));
+    let right_action = right_action && (of != Of::Bucket || is_of_bucket);
     let right_principal = match (statement.get("Principal"), statement.get("NotPrincipal")) {
         (Some(principals), _) => is_principal(principals, question),
         (_, Some(principals)) => !is_principal(principals, question),
         _ => true,
     };
-    let mut facts = vec![Some(right_action && right_principal), resource(statement, question)];
+    let right_resource = if of == Of::Role { Some(true) } else { resource(statement, question) };
+    let mut facts = vec![Some(right_action && right_principal), right_resource];
     for (operator, keys) in statement.get("Condition").and_then(Value::as_object).into_iter().flatten() {
         for (key, values) in keys.as_object().unwrap() {
             facts.push(condition(operator, key, &strings(values), question));
@@ -76,10 +123,27 @@ fn is_principal(element: &Value, question: &Question) -> bool {
     if element == "*" {
         return true;
     }
-    strings(&element["AWS"]).iter().any(|name| {
-        let group = name.strip_prefix("group/").is_some_and(|group| question.user.groups.iter().any(|g| g == group));
-        name == "*" || *name == format!("user/{}", question.user.name) || group
-    })
+    let user = &question.user;
+    // Who has taken a role is that role, and no longer the user, the groups and the issuer.
+    let session = user.session.as_ref().map(|session| session.name.as_str());
+    let has_role = |name: &str| user.roles.iter().any(|role| role == name);
+    let is_named = |name: &String| {
+        let name =
+            ["arn:aws:iam:::", "arn:aws:sts:::"].iter().find_map(|start| name.strip_prefix(start)).unwrap_or(name);
+        match name.split_once('/') {
+            None => name == "*",
+            Some(("user", name)) => session.is_none() && user.name == name,
+            Some(("group", name)) => session.is_none() && user.groups.iter().any(|group| group == name),
+            Some(("role", name)) => has_role(name),
+            Some(("assumed-role", name)) => {
+                let (role, name) = name.split_once('/').unwrap();
+                session == Some(name) && has_role(role)
+            }
+            Some(_) => panic!("{name} is no principal"),
+        }
+    };
+    let issuers = strings(&element["Federated"]);
+    strings(&element["AWS"]).iter().any(is_named) || (session.is_none() && issuers.contains(&user.issuer))
 }
 
 fn resource(statement: &Value, question: &Question) -> Truth {
@@ -87,6 +151,7 @@ fn resource(statement: &Value, question: &Question) -> Truth {
         Resource::Bucket { bucket } => format!("arn:aws:s3:::{bucket}"),
         Resource::Object { bucket, key } => format!("arn:aws:s3:::{bucket}/{key}"),
         Resource::Repository { name } => format!("arn:zas:oci:::{name}"),
+        Resource::Role { name } => format!("arn:aws:iam:::role/{name}"),
         other => panic!("{other:?} is not asked for here"),
     };
     let negated = statement.get("Resource").is_none();
@@ -172,6 +237,11 @@ fn values(key: &str, question: &Question) -> Option<Vec<String>> {
     match key.to_lowercase().as_str() {
         "aws:username" => Some(vec![user.name.clone()]),
         "aws:groups" => Some(user.groups.clone()),
+        "zas:roles" => Some(user.roles.clone()),
+        "aws:principaltype" => {
+            let kind = if user.session.is_some() { "AssumedRole" } else { "User" };
+            Some(vec![kind.to_owned()])
+        }
         lower if lower.starts_with("jwt:") => {
             Some(user.attributes.get(key.get(4..).unwrap()).cloned().unwrap_or_default())
         }

@@ -11,6 +11,8 @@ fn with(mut question: Question, effect: &str, added: &Value) -> Question {
     let mut document = added.clone();
     for statement in document["Statement"].as_array_mut().unwrap() {
         statement["Effect"] = json!(effect);
+        // Of an `Allow` it cannot be said, and what is watched alone takes nothing away.
+        statement.as_object_mut().unwrap().remove("Mode");
     }
     question.identity.push(document);
     question

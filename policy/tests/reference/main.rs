@@ -16,7 +16,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::Value;
 use zas_policy::{
-    Action, Context, Effect, Found, Identity, Key, Kind, Policy, PolicySet, Principal, Request, Resource, Target,
+    Action, Context, Effect, Found, Gate, Identity, Key, Kind, Policy, PolicySet, PolicySetBuilder, Principal, Request,
+    Resource, Role, Target,
 };
 
 /// Values by key in lower case; `None`: unknown.
@@ -33,6 +34,19 @@ impl Context for Known {
     }
 }
 
+/// What is known, and what rules about artifacts count.
+struct Gated<'q>(&'q Known, Gate);
+
+impl Context for Gated<'_> {
+    fn find<'a>(&'a self, key: &Key) -> Found<'a> {
+        self.0.find(key)
+    }
+
+    fn gate(&self) -> Gate {
+        self.1
+    }
+}
+
 /// A question with everything that it is answered by.
 #[derive(Debug, Clone)]
 struct Question {
@@ -43,6 +57,7 @@ struct Question {
     action: Action,
     resource: Resource,
     context: Known,
+    gate: Gate,
 }
 
 fn read(kind: Kind, name: &str, text: &str) -> Policy {
@@ -62,12 +77,7 @@ impl Asked {
 
     /// With documents that are written in a way of their own.
     fn written(question: &Question, write: impl Fn(&Value) -> String) -> Self {
-        let mut builder = PolicySet::builder();
-        for (at, document) in question.identity.iter().enumerate() {
-            let name = format!("p{at}");
-            builder = builder.policy(read(Kind::Identity, &name, &write(document)));
-            builder = builder.attach(name, Target::User(question.user.name.clone()));
-        }
+        let mut builder = attached(question, &write);
         if let (Some(document), Some(bucket)) = (&question.bucket, question.resource.bucket_name()) {
             builder = builder.bucket(bucket, read(Kind::Bucket, "bucket", &write(document)));
         }
@@ -77,19 +87,67 @@ impl Asked {
 
     /// What they say to a question, whose documents are not looked at.
     fn decide(&self, question: &Question) -> Effect {
+        self.ask(question, |request| {
+            let decision = self.set.decide(request);
+            assert_eq!(self.set.explain(request).decision, decision);
+            decision.effect
+        })
+    }
+
+    /// What they say to whoever would take a role.
+    fn decide_trust(&self, role: &str, question: &Question) -> Effect {
+        self.ask(question, |request| {
+            let decision = self.set.decide_trust(role, request).unwrap();
+            assert_eq!(self.set.explain_trust(role, request).unwrap().decision, decision);
+            decision.effect
+        })
+    }
+
+    fn ask(&self, question: &Question, decide: impl Fn(&Request<'_>) -> Effect) -> Effect {
         let principal = Principal::identity(question.user.clone());
+        let context = Gated(&question.context, question.gate);
         let narrowed_by: Vec<&Policy> = self.session.iter().collect();
         let request = Request {
             principal: &principal,
             action: question.action,
             resource: &question.resource,
-            context: &question.context,
+            context: &context,
             narrowed_by: &narrowed_by,
         };
-        let decision = self.set.decide(&request);
-        assert_eq!(self.set.explain(&request).decision, decision);
-        decision.effect
+        decide(&request)
     }
+}
+
+/// The documents of a question, attached to whoever asks: in a session to the role that was taken. Who has taken it may do everything then,
+/// which is no longer of use.
+fn attached(question: &Question, write: impl Fn(&Value) -> String) -> PolicySetBuilder {
+    let user = &question.user;
+    let target = match (&user.session, user.roles.first()) {
+        (Some(_), Some(role)) => Target::Role(role.clone()),
+        _ => Target::User(user.name.clone()),
+    };
+    let mut builder = PolicySet::builder();
+    for (at, document) in question.identity.iter().enumerate() {
+        let name = format!("p{at}");
+        builder = builder.policy(read(Kind::Identity, &name, &write(document))).attach(name, target.clone());
+    }
+    if user.session.is_some() {
+        let everything = r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#;
+        builder = builder.policy(read(Kind::Identity, "everything", everything));
+        builder = builder.attach("everything", Target::User(user.name.clone()));
+        for group in &user.groups {
+            builder = builder.attach("everything", Target::Group(group.clone()));
+        }
+    }
+    builder
+}
+
+/// Whether the role `deploy` with this trust policy may be taken.
+fn trusts(trust: &Value, question: &Question) -> Effect {
+    let trust = read(Kind::Trust, "role/deploy", &trust.to_string());
+    let builder = attached(question, Value::to_string).role("deploy", Role { trust, max_session: 3600 });
+    let session = question.session.as_ref().map(|document| read(Kind::Session, "session", &document.to_string()));
+    Asked { set: builder.build(), session }.decide_trust("deploy", question)
 }
 
 fn engine(question: &Question) -> Effect {
@@ -107,6 +165,16 @@ proptest! {
     #[test]
     fn the_engine_decides_as_the_reference_evaluator(question in strategies::question()) {
         agree(engine(&question), &question);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn whether_a_role_may_be_taken_is_decided_as_the_reference_evaluator_does((trust, question) in strategies::taking()) {
+        let (ours, theirs) = (trusts(&trust, &question), evaluator::decide_trust(&trust, &question));
+        assert_eq!(ours, theirs, "the engine, and the reference: {trust:#}\n{:#}", corpus::written(&question));
     }
 }
 

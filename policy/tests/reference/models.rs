@@ -2,7 +2,7 @@
 //! policy of one or two statements. Small, and complete.
 
 use serde_json::{Value, json};
-use zas_policy::{Action, Identity, Resource, condition_operators};
+use zas_policy::{Action, Gate, Identity, Resource, condition_operators};
 
 use crate::{Asked, Known, Question, agree};
 
@@ -78,6 +78,7 @@ fn ask_everything(document: Value, key: &str, values: [&str; 2]) -> usize {
         action: Action::GetObject,
         resource: Resource::bucket("prod"),
         context: Known::default(),
+        gate: Gate::Enforce,
     };
     let asked = Asked::of(&question);
     let mut count = 0;

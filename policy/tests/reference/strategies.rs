@@ -7,12 +7,15 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
-use zas_policy::{Action, Identity, Resource};
+use zas_policy::{Action, Gate, Identity, Resource, Session};
 
 use crate::{Known, Question};
 
 pub(crate) const ACTIONS: &[&str] =
     &["s3:GetObject", "s3:PutObject", "s3:Get*", "S3:*", "*", "oci:Pull", "oci:P*", "s3:?etObject"];
+/// Those that a bucket's policy may not name.
+const ANY_ACTIONS: &[&str] =
+    &["s3:GetObject", "s3:PutObject", "S3:*", "*", "oci:P*", "admin:Get*", "sts:*", "sts:AssumeRole"];
 const RESOURCES: &[&str] = &[
     "*",
     "prod/*",
@@ -28,7 +31,16 @@ const RESOURCES: &[&str] = &[
     "prod/${*}",
     "*/${aws:userAgent}",
 ];
-const TEXT_KEYS: &[&str] = &["s3:prefix", "aws:UserAgent", "zas:SignedBy", "jwt:team", "aws:groups", "AWS:username"];
+const TEXT_KEYS: &[&str] = &[
+    "s3:prefix",
+    "aws:UserAgent",
+    "zas:SignedBy",
+    "jwt:team",
+    "aws:groups",
+    "AWS:username",
+    "zas:Roles",
+    "aws:PrincipalType",
+];
 const TEXTS: &[&str] = &["a", "A", "a*", "*", "?", "${aws:username}", "${jwt:team}", "", "core", "${*}", "alice"];
 const VALUES: &[&str] = &["a", "A", "ab", "*", "", "core", "alice", "12", "YQ==", "arn:aws:iam:::user/alice"];
 
@@ -66,7 +78,7 @@ const DATE_OPERATORS: &[&str] =
 
 /// Variables are compared with keys that have one value at most; what several would mean with a variable that has none, no rule says.
 fn texts() -> BoxedStrategy<(String, &'static str, Value)> {
-    let fixed: &[&str] = &["a", "A", "a*", "*", "?", "", "core", "${*}", "alice"];
+    let fixed: &[&str] = &["a", "A", "a*", "*", "?", "", "core", "${*}", "alice", "deploy", "User"];
     let single: &[&str] = &["s3:prefix", "aws:UserAgent", "AWS:username"];
     prop_oneof![
         (prefixed(TEXT_OPERATORS), select(TEXT_KEYS), one_or_many(fixed)),
@@ -106,6 +118,9 @@ fn principals() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(json!("*")),
         select(&["user/alice", "user/bob", "group//dev", "*"][..]).prop_map(|name| json!({"AWS": name})),
+        select(&["role/deploy", "arn:aws:iam:::role/release", "arn:aws:sts:::assumed-role/deploy/job-7"][..])
+            .prop_map(|name| json!({"AWS": name})),
+        Just(json!({"Federated": "kc", "AWS": ["assumed-role/release/job-7", "user/a/b"]})),
         Just(json!({"AWS": ["user/bob", "group//dev"]})),
     ]
 }
@@ -115,16 +130,21 @@ fn statement(with_principal: bool) -> impl Strategy<Value = Value> {
         (proptest::bool::weighted(0.2), values)
             .prop_map(move |(not, value)| (if not { format!("Not{name}") } else { name.to_owned() }, value))
     };
+    let actions = if with_principal { ACTIONS } else { ANY_ACTIONS };
     (
-        select(&["Allow", "Allow", "Deny"][..]),
-        field("Action", one_or_many(ACTIONS).boxed()),
+        select(&["Allow", "Allow", "Deny", "Audit"][..]),
+        field("Action", one_or_many(actions).boxed()),
         field("Resource", one_or_many(RESOURCES).boxed()),
         field("Principal", principals().boxed()),
         conditions(),
     )
         .prop_map(move |(effect, action, resource, principal, conditions)| {
             let mut statement = Map::new();
-            statement.insert("Effect".into(), json!(effect));
+            let is_audited = effect == "Audit";
+            statement.insert("Effect".into(), json!(if is_audited { "Deny" } else { effect }));
+            if is_audited {
+                statement.insert("Mode".into(), json!("Audit"));
+            }
             statement.insert(action.0, action.1);
             statement.insert(resource.0, resource.1);
             if with_principal {
@@ -184,12 +204,25 @@ fn context() -> impl Strategy<Value = Known> {
 fn user() -> impl Strategy<Value = Identity> {
     let names = select(&["alice", "bob", "*", "a/b", "${aws:username}"][..]);
     let groups = subsequence(&["/dev", "core", "a"][..], 0..=2);
-    (names, groups, option::of(select(&["core", "a", "*"][..]))).prop_map(|(name, groups, team)| Identity {
-        name: name.to_owned(),
-        groups: groups.into_iter().map(str::to_owned).collect(),
-        attributes: team.map(|team| ("team".to_owned(), vec![team.to_owned()])).into_iter().collect(),
-        ..Identity::default()
-    })
+    let roles = subsequence(&["deploy", "release"][..], 0..=2).prop_map(|roles| (roles, None::<&'static str>));
+    let sessions = (select(&["deploy", "release"][..]), select(&["job-7", "alice"][..]))
+        .prop_map(|(role, session)| (vec![role], Some(session)));
+    let team = option::of(select(&["core", "a", "*"][..]));
+    (names, groups, team, select(&["", "kc", "gh"][..]), prop_oneof![2 => roles, 1 => sessions]).prop_map(
+        |(name, groups, team, issuer, (roles, session))| Identity {
+            name: name.to_owned(),
+            issuer: issuer.to_owned(),
+            groups: groups.into_iter().map(str::to_owned).collect(),
+            roles: roles.into_iter().map(str::to_owned).collect(),
+            attributes: team.map(|team| ("team".to_owned(), vec![team.to_owned()])).into_iter().collect(),
+            session: session.map(|name| Session { name: name.to_owned(), ..Session::default() }),
+            ..Identity::default()
+        },
+    )
+}
+
+fn gate() -> impl Strategy<Value = Gate> {
+    prop_oneof![3 => Just(Gate::Enforce), 1 => Just(Gate::Audit), 1 => Just(Gate::Off)]
 }
 
 fn resource() -> impl Strategy<Value = Resource> {
@@ -202,7 +235,17 @@ fn resource() -> impl Strategy<Value = Resource> {
 }
 
 pub(crate) fn question() -> impl Strategy<Value = Question> {
-    let actions = select(&[Action::GetObject, Action::PutObject, Action::Pull, Action::Push, Action::ListBucket][..]);
+    let actions = select(
+        &[
+            Action::GetObject,
+            Action::PutObject,
+            Action::Pull,
+            Action::Push,
+            Action::ListBucket,
+            Action::AttachSbom,
+            Action::GetQuota,
+        ][..],
+    );
     (
         vec(document(false), 0..=2),
         option::of(document(true)),
@@ -211,9 +254,43 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
         actions,
         resource(),
         context(),
+        gate(),
     )
-        .prop_map(|(identity, bucket, session, user, action, resource, context)| {
+        .prop_map(|(identity, bucket, session, user, action, resource, context, gate)| {
             let bucket = bucket.filter(|_| resource.bucket_name().is_some());
-            Question { identity, bucket, session, user, action, resource, context }
+            Question { identity, bucket, session, user, action, resource, context, gate }
         })
+}
+
+/// A statement about who may take a role. One that allows says of whom it is true: others are refused when they are read.
+fn trust_statement() -> impl Strategy<Value = Value> {
+    let actions = &["sts:AssumeRole", "sts:*", "*", "sts:AssumeRoleWithWebIdentity"][..];
+    let narrowing = select(
+        &[
+            ("StringEquals", "aws:groups", "/dev"),
+            ("StringLike", "aws:username", "a*"),
+            ("StringEquals", "zas:Roles", "release"),
+            ("StringEquals", "jwt:team", "core"),
+        ][..],
+    );
+    (select(&["Allow", "Allow", "Deny"][..]), one_or_many(actions), principals(), conditions(), narrowing).prop_map(
+        |(effect, action, principal, conditions, (operator, key, value))| {
+            let mut block = conditions.and_then(|block| block.as_object().cloned()).unwrap_or_default();
+            block.entry(operator).or_insert_with(|| json!({}))[key] = json!(value);
+            json!({"Effect": effect, "Action": action, "Principal": principal, "Condition": block})
+        },
+    )
+}
+
+/// A trust policy of the role `deploy`, and somebody who would take it.
+pub(crate) fn taking() -> impl Strategy<Value = (Value, Question)> {
+    let trust =
+        vec(trust_statement(), 1..=3).prop_map(|statements| json!({"Version": "2012-10-17", "Statement": statements}));
+    let actions = select(&[Action::AssumeRole, Action::AssumeRoleWithWebIdentity][..]);
+    (trust, vec(document(false), 0..=2), option::of(document(false)), user(), actions, context(), gate()).prop_map(
+        |(trust, identity, session, user, action, context, gate)| {
+            let resource = Resource::role("deploy");
+            (trust, Question { identity, bucket: None, session, user, action, resource, context, gate })
+        },
+    )
 }

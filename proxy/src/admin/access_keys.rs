@@ -227,8 +227,9 @@ fn owner(principal: &Principal) -> String {
 /// A credential that a policy of its own narrows makes no other: that one would not be narrowed.
 async fn refuse_narrowed(app: &App, permit: &Permit) -> Result<(), Error> {
     let Principal::Identity(identity) = permit.principal() else { return Ok(()) };
-    let session = identity.session.as_ref().and_then(|session| session.policy.as_ref());
-    if session.is_none() && identity.policy.is_none() {
+    let session = identity.session.as_ref();
+    let is_narrowed = session.is_some_and(|session| session.policy.is_some() || !session.inherited.is_empty());
+    if !is_narrowed && identity.policy.is_none() {
         return Ok(());
     }
     let why = "A session or an access key with a policy of its own makes no access keys.";

@@ -152,7 +152,8 @@ pub(super) struct Question {
         pattern = r"^(\*|(arn:aws:s3:::|arn:zas:oci:::|arn:aws:iam:::role/|arn:zas:admin:::(policy|access-key|session|signing-key|trusted-key|trusted-identity)/)[^\x00-\x1f\x7f-\x9f]{1,2000})$"
     )]
     resource: String,
-    /// Condition keys of the request and of the artifact, by name. A key that is not given is missing.
+    /// Condition keys of the request and of the artifact, by name. A key of the request that is not given is missing; one that tells what is
+    /// said of an artifact is unknown, as it is to a decision before the artifact was looked at.
     #[serde(default)]
     #[schema(schema_with = schemas::context)]
     context: BTreeMap<String, Vec<String>>,
@@ -169,6 +170,8 @@ pub(super) struct Explanation {
     statements: Vec<String>,
     /// Condition keys that were missing, where it was denied.
     missing: Vec<String>,
+    /// Condition keys whose values could not be told, where it was denied: give them in `context` to learn what depends on them.
+    unknown: Vec<String>,
     /// Statements that would have denied it and are only put on record, where it was allowed.
     audited: Vec<String>,
     /// Every statement that concerns the principal or the bucket.
@@ -183,6 +186,7 @@ impl From<zas_policy::Explanation> for Explanation {
             reason: decision.reason.to_string(),
             statements: decision.statements.iter().map(ToString::to_string).collect(),
             missing: decision.missing.iter().map(ToString::to_string).collect(),
+            unknown: decision.unknown.iter().map(ToString::to_string).collect(),
             audited: decision.audited.iter().map(ToString::to_string).collect(),
             considered: explained.statements.into_iter().map(Statement::from).collect(),
         }
@@ -242,8 +246,11 @@ impl Given {
 
 impl Context for Given {
     fn find<'a>(&'a self, key: &Key) -> Found<'a> {
-        let given = self.0.iter().find(|(known, _)| known == key);
-        given.map_or(Found::Missing, |(_, values)| Found::Values(values.iter().map(|v| Cow::Borrowed(&**v)).collect()))
+        match self.0.iter().find(|(known, _)| known == key) {
+            Some((_, values)) => Found::Values(values.iter().map(|value| Cow::Borrowed(&**value)).collect()),
+            None if key.name.is_evidence() => Found::Unknown,
+            None => Found::Missing,
+        }
     }
 }
 

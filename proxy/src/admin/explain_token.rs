@@ -86,6 +86,11 @@ impl TokenExplanation {
     }
 }
 
+/// Whether it is the token for which there is no answer but that it is not accepted; otherwise nobody can tell now.
+const fn is_about_the_token(code: Code) -> bool {
+    matches!(code, Code::BearerTokenRejected | Code::BearerTokenExpired | Code::TokenKeyUnknown)
+}
+
 /// Tell whom a token speaks of, or why it is not accepted.
 #[utoipa::path(post, path = "/tokens/explain", tag = "identity", request_body = ShownToken,
     responses((status = 200, body = TokenExplanation)))]
@@ -96,9 +101,8 @@ pub(super) async fn explain_token(
 ) -> Result<Answer, Refusal> {
     let explanation = match app.identity.examine(&token).await {
         Ok(bearer) => TokenExplanation::accepted(&bearer),
-        Err(error) if matches!(error.code(), Code::BearerTokenRejected | Code::BearerTokenExpired) => {
-            TokenExplanation::rejected(&error)
-        }
+        // A key that may be new is the shown token's matter too: whoever asks about it has shown no wrong credential.
+        Err(error) if is_about_the_token(error.code()) => TokenExplanation::rejected(&error),
         Err(error) => return Err(error.into()),
     };
     once.carry_out(&app, &permitted.permit, async |_| Answer::json(StatusCode::OK, &explanation)).await

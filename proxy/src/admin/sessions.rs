@@ -158,7 +158,7 @@ pub(super) struct RevocationPage {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// `next` of the page before; unset: the first page.
-    #[param(pattern = r"^(0|-?[1-9][0-9]{0,15})\.(session|subject|token)\.[^\x00-\x1f\x7f-\x9f]{1,512}$")]
+    #[param(pattern = r"^(0|-?[1-9][0-9]{0,15})\.(login|session|subject|token)\.[^\x00-\x1f\x7f-\x9f]{1,512}$")]
     after: Option<String>,
 }
 

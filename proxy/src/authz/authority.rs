@@ -63,6 +63,16 @@ impl Authority {
         self.conclude(caller, action, resource, &decision).await
     }
 
+    /// Permits somebody who is known to ask for a list of which they are shown what they may see: the handler leaves out the rest. Counted and
+    /// on record as what it is, whether all of it is shown or some.
+    ///
+    /// # Errors
+    /// As [`Self::authorize`]; nobody is told to say who they are.
+    pub async fn authorize_filtered(&self, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
+        let decision = self.decide(caller, Action::GetCallerIdentity, &resource, Shown::Nothing);
+        self.conclude(caller, action, resource, &decision).await
+    }
+
     /// From a decision to a permit, or to a refusal that is on record.
     pub(super) async fn conclude(
         &self,

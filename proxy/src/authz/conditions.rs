@@ -13,6 +13,7 @@ use zas_policy::{Context, Found, Gate, Key, KeyName};
 
 use super::gate::Shown;
 use crate::audit::Facts;
+use crate::s3;
 
 /// The values of a request by key.
 #[derive(Debug, Clone, Default)]
@@ -21,9 +22,8 @@ pub struct Conditions {
 }
 
 /// Headers that S3's condition keys are about (Service Authorization Reference, "Condition keys for Amazon S3").
-const S3_HEADERS: [(KeyName, &str); 6] = [
+const S3_HEADERS: [(KeyName, &str); 5] = [
     (KeyName::ContentSha256, "x-amz-content-sha256"),
-    (KeyName::CopySource, "x-amz-copy-source"),
     (KeyName::Acl, "x-amz-acl"),
     (KeyName::StorageClass, "x-amz-storage-class"),
     (KeyName::MetadataDirective, "x-amz-metadata-directive"),
@@ -54,6 +54,10 @@ impl Conditions {
             if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {
                 conditions = conditions.with(key, value);
             }
+        }
+        // One that cannot be read is refused by the operation.
+        if let Ok(Some((bucket, key))) = s3::copy_source(headers) {
+            conditions = conditions.with(KeyName::CopySource, format!("{bucket}/{key}"));
         }
         let mut presigned = false;
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -172,6 +176,15 @@ mod tests {
         assert_eq!(value(&conditions, KeyName::Acl).as_deref(), Some("public-read"));
         assert_eq!(value(&conditions, KeyName::Referer).as_deref(), Some("https://a.example/"));
         assert_eq!(value(&conditions, KeyName::AuthType), None);
+    }
+
+    #[test]
+    fn what_is_copied_is_bucket_and_key_however_the_header_is_written() {
+        for written in ["bucket/a/b c", "/bucket/a/b%20c", "%62ucket/a%2Fb%20c?versionId=null"] {
+            let headers = [(http::HeaderName::from_static("x-amz-copy-source"), written.parse().unwrap())];
+            let conditions = Conditions::of_s3(&headers.into_iter().collect(), "");
+            assert_eq!(value(&conditions, KeyName::CopySource).as_deref(), Some("bucket/a/b c"), "{written}");
+        }
     }
 
     #[test]

@@ -166,12 +166,19 @@ fn compile(data: &PolicyData) -> Arc<PolicySet> {
     builder.build()
 }
 
-/// A document that this version cannot read denies everything that it was about: what it would have denied is not known.
+/// A document that this version cannot read denies everything that it was about: what it would have denied is not known. Of a bucket's
+/// policy that names rights which are no longer its own, the rest stands.
 fn read(kind: Kind, name: &str, document: &PolicyDocument) -> Policy {
-    Policy::parse(kind, name, &document.document).unwrap_or_else(|error| {
-        tracing::error!(policy = name, %error, "a stored policy cannot be read: it denies everything");
-        Policy::deny_all(name)
+    let text = &document.document;
+    Policy::parse(kind, name, text).or_else(|error| {
+        let read = Policy::parse_stored(kind, name, text);
+        match &read {
+            Ok(_) => tracing::warn!(policy = name, %error, "a stored policy names what it cannot give or take: that is passed over"),
+            Err(error) => tracing::error!(policy = name, %error, "a stored policy cannot be read: it denies everything"),
+        }
+        read
     })
+    .unwrap_or_else(|_| Policy::deny_all(name))
 }
 
 #[cfg(test)]
@@ -228,6 +235,27 @@ mod tests {
         policies.refresh(&index).await.unwrap();
         let set = policies.current().unwrap();
         assert_eq!(set.policy("broken").map(Policy::len), Some(1));
+    }
+
+    #[tokio::test]
+    async fn of_a_stored_bucket_policy_the_rights_that_it_cannot_give_are_passed_over() {
+        let database = testing::database().await.unwrap();
+        let index = database.index().unwrap();
+        let policies = Policies::new(&Authorization::default());
+        let old = r#"{"Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject", "admin:PutQuota"], "Resource": "b/*"},
+            {"Effect": "Allow", "Principal": "*", "Action": "admin:*", "Resource": "b"}]}"#;
+        index.put_policy_document(NewDocument { kind: DocumentKind::Bucket, ..new("b", old) }).await.unwrap();
+        policies.refresh(&index).await.unwrap();
+        let set = policies.current().unwrap();
+        let alice = Principal::identity(Identity { name: "alice".into(), ..Identity::default() });
+        let may = |action, resource| {
+            let (principal, resource) = (&alice, &resource);
+            set.decide(&Request { principal, action, resource, context: &Empty, narrowed_by: &[] }).is_allowed()
+        };
+        assert!(may(Action::GetObject, Resource::object("b", "k")));
+        assert!(!may(Action::PutQuota, Resource::bucket("b")));
+        assert!(!may(Action::GetSigningRules, Resource::bucket("b")));
     }
 
     /// Grants and withdraws by turns, as another replica does; how long the quickest grant took from its commit to the decision, and

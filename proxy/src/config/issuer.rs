@@ -169,6 +169,8 @@ fn check_one(issuer: &Issuer) -> Result<(), (&'static str, &'static str)> {
         !text.is_empty() && text.len() <= 32 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     let is_pointer = |text: &String| text.starts_with('/');
+    // Under another name a policy could not tell that everybody has them.
+    let is_their_own = |name: &String, pointer: &String| pointer.strip_prefix('/') == Some(name.as_str());
     let is_whole_wildcard = |value: &String| value.bytes().all(|b| matches!(b, b'*' | b'?'));
     let url = url::Url::parse(&issuer.url).map_err(|_| ("url", "must be a URL"))?;
     let pointers = [&issuer.username, &issuer.groups, &issuer.role_pointers()];
@@ -196,6 +198,14 @@ fn check_one(issuer: &Issuer) -> Result<(), (&'static str, &'static str)> {
             ("role_rules", "a value of wildcards alone is for everybody, and is refused"),
         ),
         (
+            rules.iter().any(|rule| rule.claims.keys().all(|pointer| is_of_every_token(pointer))),
+            ("role_rules", "/iss, /aud and /azp are in every token of the issuer: a rule names another claim besides"),
+        ),
+        (
+            issuer.attributes.iter().any(|(name, pointer)| is_of_every_token(pointer) && !is_their_own(name, pointer)),
+            ("attributes", "/iss, /aud and /azp are there already, as jwt:iss, jwt:aud and jwt:azp"),
+        ),
+        (
             !rules.iter().all(|rule| rule.claims.keys().all(is_pointer)),
             ("role_rules", "claims are named by JSON pointers: /a/b"),
         ),
@@ -204,6 +214,12 @@ fn check_one(issuer: &Issuer) -> Result<(), (&'static str, &'static str)> {
         Some((_, problem)) => Err(problem),
         None => directory::check(issuer),
     }
+}
+
+/// Whether a JSON pointer leads to what all tokens of an issuer have alike: a rule or a condition on it is for everybody.
+fn is_of_every_token(pointer: &str) -> bool {
+    let claim = pointer.split('/').nth(1);
+    claim.is_some_and(|claim| ["iss", "aud", "azp"].contains(&claim))
 }
 
 fn algorithms() -> Vec<TokenAlgorithm> {
@@ -256,6 +272,9 @@ mod tests {
             ("username = [\"sub\"]", "JSON pointers"),
             ("role_rules = [{ role = \"ci\", claims = {} }]", "at least one claim"),
             ("role_rules = [{ role = \"ci\", claims = { \"/sub\" = [\"**\"] } }]", "wildcards alone"),
+            ("role_rules = [{ role = \"ci\", claims = { \"/aud\" = [\"zas\"], \"/iss\" = [\"x\"] } }]", "every token"),
+            ("role_rules = [{ role = \"ci\", claims = { \"/aud/0\" = [\"zas\"] } }]", "every token"),
+            ("attributes = { audience = \"/aud\" }", "jwt:aud"),
             ("jwks_url = \"https://x\"\njwks_file = \"x\"", "[0].jwks_url"),
             ("fetch_token_file = \"x\"\njwks_file = \"x\"", "[0].fetch_token_file"),
         ] {

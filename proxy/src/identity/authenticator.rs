@@ -114,7 +114,8 @@ impl Authenticator {
     /// Who signs with an access key, which for a session goes with its token.
     ///
     /// # Errors
-    /// `InvalidAccessKeyId`: it opens nothing; `InvalidToken`: the token is not that of this key, or was revoked; `ExpiredToken`;
+    /// `InvalidAccessKeyId`: it opens nothing; `InvalidToken`: the token is not that of this key, or was revoked, or was begun with an
+    /// access key that is no longer good; `ExpiredToken`;
     /// `IndexUnavailable`: it cannot be told now.
     pub async fn signer(&self, id: &str, session_token: Option<&str>) -> Result<Signer> {
         let access_key_id = id.to_owned();
@@ -127,10 +128,20 @@ impl Authenticator {
         if let (Some(revocations), Principal::Identity(identity)) = (&self.revocations, &open.principal) {
             let issued_at = identity.session.as_ref().map_or(0, |session| session.issued_at);
             let (token, login) = (open.token_id.as_deref(), open.login_id.as_deref());
-            let credential = Revocable { subject: &identity.id, issued_at, token, login, session: Some(&open.id) };
+            let begun_by_us = open.access_key.is_some();
+            let (subject, session) = (identity.id.as_str(), Some(open.id.as_str()));
+            let credential = Revocable { subject, issued_at, begun_by_us, token, login, session };
             if revocations.is_revoked(credential)? {
                 return Err(Error::new(Code::InvalidToken, "The session was ended before its time."));
             }
+        }
+        if let Some(key) = &open.access_key
+            && self.key(key).await?.is_none()
+        {
+            return Err(Error::new(
+                Code::InvalidToken,
+                "The access key that the session was begun with is no longer good.",
+            ));
         }
         let (secret, principal) = (open.secret.clone(), open.principal.clone());
         Ok(Signer { access_key_id, secret, principal, session: Some(Arc::new(open)) })
@@ -199,7 +210,7 @@ impl Authenticator {
         if let (Some(revocations), Principal::Identity(identity)) = (&self.revocations, &bearer.principal) {
             let (token, login) = (bearer.token_id.as_deref(), bearer.login_id.as_deref());
             let credential =
-                Revocable { subject: &identity.id, issued_at: bearer.issued_at, token, login, session: None };
+                Revocable { subject: &identity.id, issued_at: bearer.issued_at, token, login, ..Revocable::default() };
             if revocations.is_revoked(credential)? {
                 return Err(Error::new(Code::BearerTokenRejected, "The token was revoked."));
             }

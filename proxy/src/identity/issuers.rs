@@ -37,7 +37,7 @@ const REMEMBERED: u64 = 10_000;
 const REMEMBERED_FOR: Duration = Duration::from_secs(60);
 
 /// Clocks may differ by so many seconds.
-const SKEW: i64 = 30;
+pub(super) const SKEW: i64 = 30;
 
 /// A token that was found good.
 #[derive(Debug, Clone, PartialEq, Eq)]

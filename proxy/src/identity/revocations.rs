@@ -15,10 +15,12 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::LONGEST_SESSION;
+use super::issuers::SKEW;
 use crate::config;
 use crate::error::{Code, Error, Result};
 use crate::index::notify::{Feed, REVOCATIONS, Subscription};
-use crate::index::{Index, RevocationKind};
+use crate::index::{Index, Revocation, RevocationKind};
+use crate::telemetry::names;
 
 /// How often the index is asked whether there are more.
 const POLL: Duration = Duration::from_secs(2);
@@ -30,8 +32,14 @@ const RETRY: Duration = Duration::from_millis(500);
 const CLEAR: Duration = Duration::from_secs(60);
 const BATCH: u32 = 1000;
 
-/// Revocations that are known at the most; they lapse within two days.
+/// Revocations that are known at the most, for each takes memory; they lapse within two days. Where there are more, nobody can tell what is
+/// still good: tokens and sessions are not served then. The log warns when four fifths are reached.
 const MOST: u32 = 1_000_000;
+
+/// Seconds after a revocation in which what this service begins for its subject is revoked as well. A replica may take an access key for
+/// five seconds after it was switched off, and its clock may be ahead by as much as the clocks of issuers may: the session that it begins
+/// says then that it was begun after the revocation.
+const MARGIN: i64 = 5 + SKEW;
 
 /// What a credential says of itself that can be revoked.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,6 +48,8 @@ pub(crate) struct Revocable<'a> {
     pub subject: &'a str,
     /// Seconds since 1970 at which the first credential of its chain was issued.
     pub issued_at: i64,
+    /// Whether that was this service, by its own clock: a session that was begun with an access key.
+    pub begun_by_us: bool,
     /// The token's id, after the issuer's name and a slash.
     pub token: Option<&'a str>,
     /// The login's id, after the issuer's name and a slash.
@@ -63,6 +73,7 @@ struct Shared {
     /// One at a time: of two that read, the one that began earlier must not undo what the later one has read.
     refreshing: Mutex<()>,
     stale_after: Duration,
+    most: u32,
 }
 
 #[derive(Debug)]
@@ -70,15 +81,21 @@ struct Known {
     revision: i64,
     /// Seconds since 1970 up to which it is revoked, by what it is.
     before: HashMap<(RevocationKind, String), i64>,
+    /// Whether that is all of them.
+    is_whole: bool,
 }
 
 impl Revocations {
     /// Nothing is known yet, and known to be missed for ever; what is older than `stale_after` is not trusted.
     #[must_use]
     pub fn new(stale_after: Duration) -> Self {
-        let known = ArcSwap::from_pointee(Known { revision: -1, before: HashMap::new() });
+        Self::of_at_most(MOST, stale_after)
+    }
+
+    fn of_at_most(most: u32, stale_after: Duration) -> Self {
+        let known = ArcSwap::from_pointee(Known { revision: -1, before: HashMap::new(), is_whole: true });
         let (born, confirmed, refreshing) = (Instant::now(), AtomicU64::new(0), Mutex::new(()));
-        Self { shared: Arc::new(Shared { known, born, confirmed, refreshing, stale_after }) }
+        Self { shared: Arc::new(Shared { known, born, confirmed, refreshing, stale_after, most }) }
     }
 
     /// Whether a credential is no longer good.
@@ -90,6 +107,9 @@ impl Revocations {
             return Err(Error::from(Code::IndexUnavailable).detail("what was revoked is not known"));
         }
         let known = self.shared.known.load();
+        if !known.is_whole {
+            return Err(Error::from(Code::IndexUnavailable).detail("more was revoked than can be known here"));
+        }
         let before = |kind, value: &str| known.before.get(&(kind, value.to_owned())).copied();
         // Whoever has revoked nothing pays nothing.
         if known.before.is_empty() {
@@ -97,7 +117,9 @@ impl Revocations {
         }
         let of_subject = before(RevocationKind::Subject, credential.subject);
         let of_login = credential.login.and_then(|login| before(RevocationKind::Login, login));
-        let is_late = of_subject.max(of_login).is_some_and(|before| credential.issued_at <= before);
+        let margin = if credential.begun_by_us { MARGIN } else { 0 };
+        let is_late =
+            of_subject.max(of_login).is_some_and(|before| credential.issued_at <= before.saturating_add(margin));
         let token = credential.token.and_then(|token| before(RevocationKind::Token, token));
         let session = credential.session.and_then(|session| before(RevocationKind::Session, session));
         Ok(is_late || token.is_some() || session.is_some())
@@ -135,6 +157,21 @@ impl Revocations {
         }
     }
 
+    /// What was found; where there is more than may be known, none of it, and it is asked for again until that has changed.
+    fn known(&self, revision: i64, found: Vec<Revocation>) -> Known {
+        let (most, length) = (self.shared.most, u32::try_from(found.len()).unwrap_or(u32::MAX));
+        metrics::gauge!(names::REVOCATIONS).set(f64::from(length));
+        if length > most {
+            tracing::error!(most, "more was revoked than can be known here: tokens and sessions are not served");
+            return Known { revision: -1, before: HashMap::new(), is_whole: false };
+        }
+        if length > most / 5 * 4 {
+            tracing::warn!(length, most, "beyond so many revocations tokens and sessions are not served");
+        }
+        let before = found.into_iter().map(|one| ((one.kind, one.value), one.before.unix_timestamp())).collect();
+        Known { revision, before, is_whole: true }
+    }
+
     /// Makes sure that nothing is missed; reads only where there is something new.
     ///
     /// # Errors
@@ -144,9 +181,8 @@ impl Revocations {
         let asked = Instant::now();
         let revision = index.revocation_revision().await?;
         if revision != self.shared.known.load().revision {
-            let found = index.revocations(None, MOST).await?;
-            let before = found.into_iter().map(|one| ((one.kind, one.value), one.before.unix_timestamp())).collect();
-            self.shared.known.store(Arc::new(Known { revision, before }));
+            let found = index.revocations(None, self.shared.most.saturating_add(1)).await?;
+            self.shared.known.store(Arc::new(self.known(revision, found)));
         }
         let millis = asked.saturating_duration_since(self.shared.born).as_millis();
         let millis = u64::try_from(millis).unwrap_or(u64::MAX - 1);
@@ -215,6 +251,15 @@ mod tests {
         let login = Revocable { login: Some("kc/sid"), ..bob };
         assert!(revocations.is_revoked(login).unwrap());
         assert!(!revocations.is_revoked(Revocable { issued_at: now.unix_timestamp() + 60, ..login }).unwrap());
+        // A replica that is late, or ahead, begins sessions with an access key that was switched off a moment ago.
+        let key = Revocable { begun_by_us: true, ..alice };
+        let after = |seconds| now.unix_timestamp() + seconds;
+        assert!(revocations.is_revoked(Revocable { issued_at: after(20), ..key }).unwrap());
+        assert!(
+            !revocations.is_revoked(Revocable { issued_at: after(20), ..alice }).unwrap(),
+            "a token says when itself"
+        );
+        assert!(!revocations.is_revoked(Revocable { issued_at: after(600), ..key }).unwrap(), "begun later");
     }
 
     #[tokio::test]
@@ -236,5 +281,27 @@ mod tests {
         }
         stop.cancel();
         running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn where_more_was_revoked_than_can_be_known_nothing_is_taken_for_good() {
+        let database = testing::database().await.unwrap();
+        let index = database.index().unwrap();
+        let revocations = Revocations::of_at_most(2, Duration::from_secs(60));
+        let other = Revocable { subject: "kc/other", token: Some("kc/other"), ..Revocable::default() };
+        let revoke = async |value: &str, lasts: Duration| {
+            let end = OffsetDateTime::now_utc() + lasts;
+            index.revoke(RevocationKind::Token, value, end, "", "root", &[]).await.unwrap();
+            revocations.refresh(&index).await.unwrap();
+            revocations.is_revoked(other).map_err(|error| error.code())
+        };
+        assert_eq!(revoke("kc/0", Duration::from_secs(3600)).await, Ok(false));
+        assert_eq!(revoke("kc/1", Duration::from_secs(3600)).await, Ok(false));
+        assert_eq!(revoke("kc/2", Duration::from_secs(5)).await, Err(Code::IndexUnavailable));
+        // One of them has lapsed: there is room again, though nothing new was revoked.
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        revocations.refresh(&index).await.unwrap();
+        assert!(!revocations.is_revoked(other).unwrap());
+        assert!(revocations.is_revoked(Revocable { token: Some("kc/0"), ..other }).unwrap());
     }
 }

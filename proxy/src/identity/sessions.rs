@@ -41,6 +41,8 @@ pub struct NewSession {
     pub name: String,
     /// The policy that narrows it.
     pub policy: Option<String>,
+    /// The policies that narrowed the credentials that it is begun with.
+    pub inherited: Vec<String>,
     /// Seconds since 1970 at which the first credential of the chain was issued.
     pub issued_at: i64,
     /// When the chain ends, whatever is assumed from it.
@@ -49,6 +51,8 @@ pub struct NewSession {
     pub token_id: Option<String>,
     /// The login that the token was issued for, as it is revoked.
     pub login_id: Option<String>,
+    /// The access key that the chain was begun with: it ends with it.
+    pub access_key: Option<String>,
     /// When it ends.
     pub expires_at: OffsetDateTime,
 }
@@ -83,6 +87,8 @@ pub struct OpenSession {
     pub token_id: Option<String>,
     /// The login that the token was issued for.
     pub login_id: Option<String>,
+    /// The access key that the chain was begun with.
+    pub access_key: Option<String>,
 }
 
 /// What is sealed, as CBOR.
@@ -104,12 +110,16 @@ struct Sealed {
     name: String,
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     policy: Option<String>,
+    #[serde(rename = "w", default, skip_serializing_if = "Vec::is_empty")]
+    inherited: Vec<String>,
     #[serde(rename = "a", default, skip_serializing_if = "BTreeMap::is_empty")]
     attributes: BTreeMap<String, Vec<String>>,
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     token_id: Option<String>,
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     login_id: Option<String>,
+    #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
+    access_key: Option<String>,
     #[serde(rename = "b")]
     issued_at: i64,
     #[serde(rename = "c")]
@@ -148,9 +158,11 @@ impl Sessions {
             role: new.role,
             name: new.name,
             policy: new.policy,
+            inherited: new.inherited,
             attributes: new.identity.attributes,
             token_id: new.token_id,
             login_id: new.login_id,
+            access_key: new.access_key,
             issued_at: new.issued_at,
             chain_ends: new.chain_ends.unix_timestamp(),
             expires_at: new.expires_at.unix_timestamp(),
@@ -188,7 +200,8 @@ impl Sessions {
 impl Sealed {
     fn opened(self, access_key_id: &str) -> Result<OpenSession> {
         let time = |seconds| OffsetDateTime::from_unix_timestamp(seconds).map_err(Error::internal);
-        let session = Session { name: self.name, policy: self.policy, issued_at: self.issued_at };
+        let Self { name, policy, inherited, issued_at, .. } = self;
+        let session = Session { name, policy, inherited, issued_at };
         let identity = Identity {
             id: self.subject,
             name: self.user,
@@ -207,6 +220,7 @@ impl Sealed {
             chain_ends: time(self.chain_ends)?,
             token_id: self.token_id,
             login_id: self.login_id,
+            access_key: self.access_key,
         })
     }
 }
@@ -246,10 +260,12 @@ mod tests {
             role: "deploy".into(),
             name: "job-7".into(),
             policy: Some("{}".into()),
+            inherited: vec!["[]".into()],
             issued_at: now.unix_timestamp(),
             chain_ends: now + LONGEST_SESSION,
             token_id: Some("kc/jti".into()),
             login_id: Some("kc/sid".into()),
+            access_key: Some("ZASK".into()),
             expires_at: now + Duration::hours(1),
         }
     }
@@ -265,6 +281,9 @@ mod tests {
         assert_eq!((identity.id.as_str(), identity.name.as_str(), identity.groups.len()), ("kc/1", "alice", 0));
         assert_eq!(identity.attributes["team"], ["build"]);
         assert_eq!((opened.token_id.as_deref(), opened.login_id.as_deref()), (Some("kc/jti"), Some("kc/sid")));
+        assert_eq!(opened.access_key.as_deref(), Some("ZASK"));
+        let session = identity.session.as_ref().unwrap();
+        assert_eq!((session.policy.as_deref(), session.inherited.as_slice()), (Some("{}"), &["[]".to_owned()][..]));
         assert!(!made.token.expose().contains(made.secret.expose()));
         let late = sessions.open(&made.access_key_id, made.token.expose(), now + Duration::hours(1)).unwrap_err();
         assert_eq!(late.code(), Code::ExpiredToken);

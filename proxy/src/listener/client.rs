@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use ipnet::IpNet;
 
 /// The client's address, and whether it came over TLS.
@@ -24,8 +24,10 @@ pub(super) fn client(trusted: &[IpNet], peer: SocketAddr, secure: bool, headers:
             break;
         }
     }
-    let proto = headers.get("x-forwarded-proto").map(HeaderValue::as_bytes);
-    let secure = proto.map_or(secure, |proto| proto.eq_ignore_ascii_case(b"https"));
+    // The last is what the peer says, whether it appends to what it was sent or writes it anew; what stands before may be the client's.
+    let proto = headers.get_all("x-forwarded-proto").iter().next_back();
+    let last = proto.and_then(|value| value.as_bytes().rsplit(|byte| *byte == b',').next());
+    let secure = last.map_or(secure, |proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"));
     (SocketAddr::new(address, peer.port()), secure)
 }
 
@@ -34,13 +36,17 @@ mod tests {
     use super::*;
 
     fn found(peer: &str, forwarded: &[&str], proto: Option<&str>) -> (String, bool) {
+        found_by(peer, forwarded, proto.as_slice())
+    }
+
+    fn found_by(peer: &str, forwarded: &[&str], protos: &[&str]) -> (String, bool) {
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         let mut headers = HeaderMap::new();
         for value in forwarded {
             headers.append("x-forwarded-for", value.parse().unwrap());
         }
-        if let Some(proto) = proto {
-            headers.insert("x-forwarded-proto", proto.parse().unwrap());
+        for proto in protos {
+            headers.append("x-forwarded-proto", proto.parse().unwrap());
         }
         headers.insert("x-real-ip", "9.9.9.9".parse().unwrap());
         headers.insert("forwarded", "for=9.9.9.9;proto=https".parse().unwrap());
@@ -61,5 +67,19 @@ mod tests {
         assert_eq!(found("10.0.0.1", &["1.1.1.1, nonsense, 10.0.0.2"], None), ("10.0.0.2".to_owned(), false));
         assert_eq!(found("10.0.0.1", &["10.0.0.9"], None), ("10.0.0.9".to_owned(), false));
         assert_eq!(found("10.0.0.1", &[], None), ("10.0.0.1".to_owned(), false));
+    }
+
+    #[test]
+    fn of_several_protocols_the_one_counts_that_the_listed_proxy_has_added() {
+        for (protos, secure) in [
+            (&["https", "http"][..], false),
+            (&["https, http"][..], false),
+            (&["https,http", "http"][..], false),
+            (&["http", "https"][..], true),
+            (&["http , HTTPS "][..], true),
+            (&["https", ""][..], false),
+        ] {
+            assert_eq!(found_by("10.0.0.1", &["192.0.2.7"], protos).1, secure, "{protos:?}");
+        }
     }
 }

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::dto::CopySource;
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 use zas_policy::{Action, Principal, Resource};
 
 use super::call::Call;
 use super::checksum::Expected;
+use super::copy_source::{self, copy_source};
 use super::operation::Operation;
 use super::{gate, list_buckets, names, unsupported};
 use crate::app::App;
@@ -72,7 +72,7 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     let permit = match operation {
         // Whoever is known is shown the buckets that they may list; the operation leaves out the others.
         Operation::ListBuckets if list_buckets::is_filtered(app, &caller) => {
-            authorize(app, &caller, Action::GetCallerIdentity, resource).await?
+            app.authority.authorize_filtered(&caller, action, resource).await?
         }
         // A key is what is deleted, so that a policy about objects alone is enough, as it is at AWS.
         Operation::DeleteObjects if !caller.principal().is_anonymous() => {
@@ -149,20 +149,6 @@ fn trail(cx: &mut S3AccessContext<'_>) -> Trail {
 }
 
 async fn source(app: &App, caller: &Caller, cx: &S3AccessContext<'_>) -> Result<Source> {
-    let invalid = |what: &'static str| Error::new(Code::InvalidArgument, what);
-    let value = cx.headers().get("x-amz-copy-source").and_then(|value| value.to_str().ok());
-    let parsed = CopySource::parse(value.unwrap_or_default());
-    let (bucket, key, version) = match parsed {
-        Ok(CopySource::Bucket { bucket, key, version_id }) => (bucket, key, version_id),
-        Ok(_) => return Err(Error::new(Code::NotImplemented, "Access points are not implemented.")),
-        Err(_) => return Err(invalid("Copy Source must mention the source bucket and key: sourcebucket/sourcekey.")),
-    };
-    if version.is_some_and(|version| &*version != "null") {
-        return Err(Error::new(Code::NotImplemented, "Versions of a copy's source are not implemented."));
-    }
-    if !names::is_bucket_name(&bucket) {
-        return Err(Code::InvalidBucketName.into());
-    }
-    names::check_key(&key)?;
+    let (bucket, key) = copy_source(cx.headers())?.ok_or_else(copy_source::malformed)?;
     gate::authorize(app, caller, &bucket, &key).await.map(Source)
 }

@@ -14,7 +14,7 @@ pub(super) async fn get_bucket_policy_status(
     request: S3Request<dto::GetBucketPolicyStatusInput>,
 ) -> Result<S3Response<dto::GetBucketPolicyStatusOutput>> {
     let document = stored(app, &request.input.bucket).await?;
-    let policy = Policy::parse(Kind::Bucket, "bucket", &document).map_err(Error::internal)?;
+    let policy = Policy::parse_stored(Kind::Bucket, "bucket", &document).map_err(Error::internal)?;
     let policy_status = dto::PolicyStatus { is_public: Some(policy.is_public()) };
     Ok(S3Response::new(dto::GetBucketPolicyStatusOutput { policy_status: Some(policy_status) }))
 }

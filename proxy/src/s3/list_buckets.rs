@@ -54,11 +54,11 @@ pub(super) fn is_filtered(app: &App, caller: &Caller) -> bool {
 
 /// A page of what the permit lets see. Nothing at all is a refusal, as without the right to list.
 async fn page(app: &App, permit: &Permit, prefix: &str, mut after: String, limit: u32) -> Result<BucketPage> {
-    if permit.action() == Action::ListAllMyBuckets {
+    let caller = permit.caller();
+    if !is_filtered(app, caller) {
         return app.index.list_buckets(prefix, &after, limit).await;
     }
     let begins = after.is_empty();
-    let caller = permit.caller();
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut buckets = Vec::new();
     loop {

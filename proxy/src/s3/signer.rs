@@ -3,6 +3,8 @@
 //! The secret is looked up once, here, and handed to `s3s` in the task of the request; that the request was signed with it is for
 //! `s3s` to say.
 
+use std::sync::Arc;
+
 use http::header;
 use http::request::Parts;
 use s3s::auth::{S3Auth, SecretKey};
@@ -13,7 +15,7 @@ use super::guard;
 use crate::app::App;
 use crate::config::Secret;
 use crate::error::{Code, Error, Result};
-use crate::identity::{Authorization, Signer, authorization};
+use crate::identity::{Authorization, Bearer, Signer, authorization};
 
 /// The header of session tokens (AWS, "Using temporary credentials").
 const SESSION_TOKEN: &str = "x-amz-security-token";
@@ -28,8 +30,8 @@ tokio::task_local! {
 pub(crate) enum Asker {
     /// Nobody.
     Nobody,
-    /// Whoever a bearer token speaks of: that was proven.
-    Bearer(Principal),
+    /// Whoever a bearer token speaks of: that was proven. With all that it can be revoked by.
+    Bearer(Arc<Bearer>),
     /// Whoever has signed the request, if the signature is good.
     Signer(Box<Signer>),
 }
@@ -40,11 +42,11 @@ pub(crate) enum Asker {
 /// A code of the authentication family, or what `guard` refuses.
 pub(crate) async fn asker(app: &App, parts: &mut Parts, service: guard::Service) -> Result<Asker> {
     if let Some(token) = bearer(parts)? {
-        let principal = app.identity.bearer(token.expose()).await?;
+        let bearer = app.identity.token(token.expose()).await?;
         // `s3s` knows this header as a signature's only.
         parts.headers.remove(header::AUTHORIZATION);
         guard::check_proven(parts)?;
-        return Ok(Asker::Bearer(principal));
+        return Ok(Asker::Bearer(bearer));
     }
     let Some(access_key_id) = guard::check(parts, &app.config.s3, service)? else { return Ok(Asker::Nobody) };
     let token =
@@ -73,7 +75,7 @@ impl Asker {
     pub(crate) fn principal(&self, signed_with: Option<&str>) -> Result<Principal> {
         match (self, signed_with) {
             (Self::Nobody, None) => Ok(Principal::Anonymous),
-            (Self::Bearer(principal), None) => Ok(principal.clone()),
+            (Self::Bearer(bearer), None) => Ok(bearer.principal.clone()),
             (Self::Signer(signer), Some(id)) if signer.access_key_id == id => Ok(signer.principal.clone()),
             _ => Err(Error::internal("the signature that was checked is not the one that was announced")),
         }

@@ -1,14 +1,12 @@
 //! AssumeRole: credentials of a role, for whoever is known by credentials already (AWS STS API Reference).
 
-use time::OffsetDateTime;
-use zas_policy::{Action, Identity, Principal};
+use zas_policy::{Action, Identity, Principal, Session};
 
 use super::From;
 use super::answer::Answer;
 use super::parameters::Parameters;
 use super::session::{Asking, Chain, assumed};
 use crate::error::{Code, Result};
-use crate::identity::LONGEST_SESSION;
 use crate::s3::signature::Asker;
 
 pub(super) async fn assume_role(from: From<'_>, mut parameters: Parameters) -> Result<Answer> {
@@ -17,32 +15,28 @@ pub(super) async fn assume_role(from: From<'_>, mut parameters: Parameters) -> R
     }
     let asking = Asking::take(&mut parameters)?;
     parameters.finish()?;
-    let chain = chain(&from);
+    let chain = chain(&from)?;
     let identity = identity(&from.principal);
     let session = assumed(from, Action::AssumeRole, asking, identity, chain).await?;
     Ok(session.written(Answer::new("AssumeRole")))
 }
 
-/// A session of a session lasts no longer than its chain may; one of a key begins a chain.
-fn chain(from: &From<'_>) -> Chain {
-    let now = OffsetDateTime::now_utc();
-    let begun = Chain {
-        issued_at: now.unix_timestamp(),
-        ends: now + LONGEST_SESSION,
-        token_id: None,
-        login_id: None,
-        is_first: true,
-    };
-    let (Asker::Signer(signer), Principal::Identity(identity)) = (from.asker, &from.principal) else { return begun };
-    match (&signer.session, &identity.session) {
-        (Some(open), Some(session)) => Chain {
-            issued_at: session.issued_at,
-            ends: open.chain_ends,
-            token_id: open.token_id.clone(),
-            login_id: open.login_id.clone(),
-            is_first: false,
-        },
-        _ => begun,
+/// A session of a session stands in its chain, and lasts no longer than that may; a token or a key begins one.
+fn chain(from: &From<'_>) -> Result<Chain> {
+    match from.asker {
+        Asker::Nobody => Err(Code::Unauthenticated.into()),
+        Asker::Bearer(bearer) => Ok(Chain::of_token(bearer)),
+        Asker::Signer(signer) => Ok(match (&signer.session, session_of(&from.principal)) {
+            (Some(open), Some(session)) => Chain::of_session(open, session),
+            _ => Chain::of_key(&signer.access_key_id),
+        }),
+    }
+}
+
+fn session_of(principal: &Principal) -> Option<&Session> {
+    match principal {
+        Principal::Identity(identity) => identity.session.as_ref(),
+        Principal::Root { .. } | Principal::Anonymous => None,
     }
 }
 

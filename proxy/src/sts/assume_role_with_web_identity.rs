@@ -1,7 +1,6 @@
 //! AssumeRoleWithWebIdentity: credentials of a role, for whoever an issuer's token speaks of. It needs no signature (AWS STS API
 //! Reference).
 
-use time::OffsetDateTime;
 use zas_policy::{Action, Identity, Principal};
 
 use super::From;
@@ -9,7 +8,6 @@ use super::answer::Answer;
 use super::parameters::Parameters;
 use super::session::{Asking, Chain, assumed};
 use crate::error::{Error, Result};
-use crate::identity::LONGEST_SESSION;
 
 pub(super) async fn assume_role_with_web_identity(mut from: From<'_>, mut parameters: Parameters) -> Result<Answer> {
     let token = parameters.require("WebIdentityToken")?;
@@ -22,13 +20,7 @@ pub(super) async fn assume_role_with_web_identity(mut from: From<'_>, mut parame
         return Err(Error::internal("a token speaks of somebody"));
     };
     let identity = Identity::clone(identity);
-    let chain = Chain {
-        issued_at: bearer.issued_at,
-        ends: OffsetDateTime::now_utc() + LONGEST_SESSION,
-        token_id: bearer.token_id.clone(),
-        login_id: bearer.login_id.clone(),
-        is_first: true,
-    };
+    let chain = Chain::of_token(&bearer);
     let (subject, issuer) = (identity.id.clone(), identity.issuer.clone());
     let audience = identity.attributes.get("aud").and_then(|aud| aud.first()).cloned().unwrap_or_default();
     let session = assumed(from, Action::AssumeRoleWithWebIdentity, asking, identity, chain).await?;

@@ -1,7 +1,7 @@
 //! What both ways of assuming a role have in common: what may be asked for, how long it lasts, and the answer.
 
 use time::{Duration, OffsetDateTime};
-use zas_policy::{Action, Identity, KeyName, Policy, Principal};
+use zas_policy::{Action, Identity, KeyName, Policy, Principal, Session};
 
 use super::From;
 use super::answer::{Answer, time};
@@ -9,7 +9,7 @@ use super::parameters::Parameters;
 use crate::audit::Kind;
 use crate::authz::{Caller, Conditions};
 use crate::error::{Code, Error, Result};
-use crate::identity::{NewSession, SessionCredentials};
+use crate::identity::{Bearer, LONGEST_SESSION, NewSession, OpenSession, SessionCredentials};
 use crate::index::NewRoleSession;
 
 /// Seconds of a session: the fewest, how many where it is not said, and the most of one that was assumed from another (AWS STS,
@@ -34,7 +34,7 @@ pub(super) struct Asking {
 /// Where a session comes from.
 #[derive(Debug)]
 pub(super) struct Chain {
-    /// Seconds since 1970 at which its first credential was issued.
+    /// Seconds since 1970 at which its first credential was issued; where that was an access key, at which its first session was begun.
     pub issued_at: i64,
     /// When it ends.
     pub ends: OffsetDateTime,
@@ -42,8 +42,49 @@ pub(super) struct Chain {
     pub token_id: Option<String>,
     /// The login that the token was issued for.
     pub login_id: Option<String>,
+    /// The access key that it was begun with.
+    pub access_key: Option<String>,
     /// Whether the session is its first.
     pub is_first: bool,
+}
+
+impl Chain {
+    /// One that a token begins: it is revoked with the token, and with all that the token is revoked with.
+    pub(super) fn of_token(bearer: &Bearer) -> Self {
+        Self {
+            issued_at: bearer.issued_at,
+            ends: OffsetDateTime::now_utc() + LONGEST_SESSION,
+            token_id: bearer.token_id.clone(),
+            login_id: bearer.login_id.clone(),
+            access_key: None,
+            is_first: true,
+        }
+    }
+
+    /// One that an access key begins: it is good for as long as the key is.
+    pub(super) fn of_key(id: &str) -> Self {
+        let now = OffsetDateTime::now_utc();
+        Self {
+            issued_at: now.unix_timestamp(),
+            ends: now + LONGEST_SESSION,
+            token_id: None,
+            login_id: None,
+            access_key: Some(id.to_owned()),
+            is_first: true,
+        }
+    }
+
+    /// The one that a session stands in.
+    pub(super) fn of_session(open: &OpenSession, session: &Session) -> Self {
+        Self {
+            issued_at: session.issued_at,
+            ends: open.chain_ends,
+            token_id: open.token_id.clone(),
+            login_id: open.login_id.clone(),
+            access_key: open.access_key.clone(),
+            is_first: false,
+        }
+    }
 }
 
 /// A session that has begun.
@@ -98,15 +139,18 @@ pub(super) async fn assumed(
     let ends = OffsetDateTime::now_utc() + Duration::seconds(i64::from(seconds.min(most)));
     let expires_at = ends.min(chain.ends);
     let (subject, user) = (identity.id.clone(), identity.name.clone());
+    let inherited = narrowers(&identity);
     let credentials = app.identity.sessions()?.begin(NewSession {
         identity,
         role: role.name.clone(),
         name: name.clone(),
         policy: asking.policy,
+        inherited,
         issued_at: chain.issued_at,
         chain_ends: chain.ends,
         token_id: chain.token_id,
         login_id: chain.login_id,
+        access_key: chain.access_key,
         expires_at,
     })?;
     let row = NewRoleSession {
@@ -122,6 +166,20 @@ pub(super) async fn assumed(
         permit.recorded(Kind::Token).map(|record| record.reference(&credentials.id.to_string()).answered(200, None));
     app.index.begin_role_session(&row, record.as_slice()).await?;
     Ok(Assumed { credentials, role: role.name, name, expires_at })
+}
+
+/// The policies that narrow a credential: what it begins they narrow as well, so that taking a role is no way out of them. Each once,
+/// for a session token has little room.
+fn narrowers(identity: &Identity) -> Vec<String> {
+    let session = identity.session.as_ref();
+    let of_session = session.into_iter().flat_map(|session| session.inherited.iter().chain(&session.policy));
+    let mut all: Vec<String> = Vec::new();
+    for document in of_session.chain(&identity.policy) {
+        if !all.contains(document) {
+            all.push(document.clone());
+        }
+    }
+    all
 }
 
 impl Assumed {

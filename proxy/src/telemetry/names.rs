@@ -84,6 +84,9 @@ metrics! {
     // --- policies
     POLICY_REVISION: Gauge "zas_policy_revision" [] "Number of changes that the policies known here include.";
 
+    // --- identity
+    REVOCATIONS: Gauge "zas_revocations" [] "Revocations known here that have not lapsed; beyond 1,000,000 tokens and sessions are not served.";
+
     // --- the supply chain
     SIGNING: Counter "zas_signing_operations_total" ["operation", "key", "result"] "Uses of signing keys, by operation (sign, sign_legacy, attest, verdict), name of the key and result (ok, or a code of the error table).";
     SIGNING_SECONDS: Histogram "zas_signing_duration_seconds" ["operation"] "Seconds that it took to make a signature, without attaching it.";

@@ -9,7 +9,7 @@ use zas_policy::{Action, Resource};
 use zas_proxy::gateway::Door;
 
 use super::ask::{Answer, Ask};
-use super::case::{Attempt, Case, Need, PREPARER, Says, Who, need};
+use super::case::{Attempt, Case, Need, PREPARER, Says, Who, need, only};
 use super::sidecar::Sidecar;
 
 /// A bucket with what operations are about: the objects `key` and `source`, and an upload to `upload` with one part.
@@ -95,7 +95,7 @@ async fn of_buckets(sidecar: &Sidecar, id: &str, operation: &str, fixture: &Fixt
         prepare(sidecar, fixture.ask(Method::PUT, "?policy").body(fixture.policy()), 204).await;
     }
     vec![match operation {
-        "ListBuckets" => return vec![list_buckets(id)],
+        "ListBuckets" => return list_buckets(id, fixture),
         "DeleteBucket" => return delete_bucket(sidecar, id, fixture).await,
         "CreateBucket" => {
             let name = format!("{}-new", fixture.bucket);
@@ -118,7 +118,16 @@ async fn of_buckets(sidecar: &Sidecar, id: &str, operation: &str, fixture: &Fixt
 }
 
 /// Whoever may not list all buckets is shown those that they may list; who may list none is refused.
-fn list_buckets(id: &str) -> Case {
+fn list_buckets(id: &str, fixture: &Fixture) -> Vec<Case> {
+    let all = list_all_buckets(id);
+    // On record as what it is, though some are shown only.
+    let mut some = list_all_buckets(&format!("{id}-some"));
+    some.allowed = Who::person(format!("{id}-some-only"), Some(only(&fixture.on_bucket(Action::ListBucket))));
+    some.is_done = |answer| answer.element("Name").starts_with("bucket-");
+    vec![all, some]
+}
+
+fn list_all_buckets(id: &str) -> Case {
     let needs = [need(Action::ListAllMyBuckets, Resource::Service)];
     let mut case = Case::new(Door::S3, id, "ListBuckets", Ask::get("/"), &needs, 200);
     let neither = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow",

@@ -6,7 +6,7 @@ use zas_proxy::index::{AccessKeyChange, Attachment, DocumentKind, NewDocument};
 use super::support::World;
 
 /// A service account of the group `/build`, with a policy of the key's own where one is given.
-async fn service_account(world: &World, policy: Option<&str>) -> Issued {
+pub(crate) async fn service_account(world: &World, policy: Option<&str>) -> Issued {
     let new = NewKey {
         owner: "root/test".into(),
         service_account: Some(ServiceAccount::New),
@@ -58,6 +58,21 @@ async fn a_service_account_may_do_what_its_groups_policies_say() {
     world.get("/").key(id, secret).send().await.expect_error(403, "AccessDenied");
     attach(&world, "never", r#"{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "bucket/*"}"#).await;
     world.get("/bucket/service/ci/a").key(id, secret).send().await.expect_error(403, "AccessDenied");
+}
+
+#[tokio::test]
+async fn a_list_of_the_buckets_that_one_may_list_counts_as_a_list() {
+    let world = World::with(|config| config.rates.lists_per_second = 1).await;
+    world.put("/bucket").send().await.expect(200);
+    let key = service_account(&world, None).await;
+    attach(&world, "some", r#"{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "bucket"}"#).await;
+    let list = async || world.get("/").key(&key.key.id, key.secret.expose()).send().await;
+    assert_eq!(list().await.expect(200).element("Name"), "bucket");
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        answers.push(list().await.status.as_u16());
+    }
+    assert!(answers.contains(&503), "{answers:?}");
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use zas_proxy::identity::testing::MockIssuer;
-use zas_proxy::index::{DocumentKind, NewDocument, RevocationKind};
+use zas_proxy::index::{AccessKeyChange, DocumentKind, NewDocument, RevocationKind};
 
+use super::access_keys::service_account;
 use super::bearer::{attach, world_with_issuer};
 use super::support::{Answer, World};
 
@@ -218,6 +219,114 @@ async fn a_session_ends_with_the_login_that_its_token_was_issued_for() {
         world.get("/bucket?list-type=2").session(dead).send().await.expect_error(400, "InvalidToken");
     }
     world.get("/bucket?list-type=2").session(&other).send().await.expect(200);
+}
+
+/// A session that AssumeRole gives for a bearer token.
+async fn taken_with_bearer(world: &World, token: &str) -> (String, String, String) {
+    let form = [("Action", "AssumeRole"), ("RoleArn", ROLE), ("RoleSessionName", "by-bearer")];
+    let ask = world.sts(&form).late_header("authorization", format!("Bearer {token}")).anonymous();
+    credentials(&world.send_to_sts(ask).await.expect(200))
+}
+
+#[tokio::test]
+async fn a_session_that_was_taken_with_a_bearer_token_ends_with_the_token_and_with_its_login() {
+    let (world, issuer) = world_with_role().await;
+    let later = time::OffsetDateTime::now_utc() + time::Duration::HOUR;
+    let spared = issuer.token("alice", &json!({"jti": "spared", "sid": "spared"})).unwrap();
+    let spared = taken_with_bearer(&world, &spared).await;
+    for (kind, value) in [(RevocationKind::Token, "kc/one"), (RevocationKind::Login, "kc/laptop")] {
+        let name = value.trim_start_matches("kc/");
+        let token = issuer.token("alice", &json!({"jti": name, "sid": name})).unwrap();
+        let taken = taken_with_bearer(&world, &token).await;
+        world.get("/bucket?list-type=2").session(&taken).send().await.expect(200);
+        world.app.index.revoke(kind, value, later, "", "root", &[]).await.unwrap();
+        world.app.identity.revocations().unwrap().refresh(&world.app.index).await.unwrap();
+        world.get("/bucket?list-type=2").session(&taken).send().await.expect_error(400, "InvalidToken");
+        world.get("/bucket?list-type=2").session(&spared).send().await.expect(200);
+    }
+}
+
+/// A world whose service account `service/ci` may take the role `deploy`, which may read and write.
+async fn world_with_an_account_that_takes_a_role() -> World {
+    let world = World::with_bucket().await;
+    let trust =
+        r#"{"Effect": "Allow", "Principal": {"AWS": ["user/service/ci", "role/deploy"]}, "Action": "sts:AssumeRole"}"#;
+    role(&world, "deploy", trust, 7200).await;
+    attach(&world, "read-write", "role", "deploy").await;
+    world
+}
+
+async fn taken_with_key(world: &World, id: &str, secret: &str) -> (String, String, String) {
+    let form = [("Action", "AssumeRole"), ("RoleArn", ROLE), ("RoleSessionName", "by-key")];
+    credentials(&world.send_to_sts(world.sts(&form).key(id, secret).signed()).await.expect(200))
+}
+
+#[tokio::test]
+async fn what_narrows_a_key_or_a_session_narrows_every_session_that_is_begun_with_it() {
+    let world = world_with_an_account_that_takes_a_role().await;
+    let allow = |action: &str, resource: &str| {
+        format!(r#"{{"Effect": "Allow", "Action": "{action}", "Resource": "{resource}"}}"#)
+    };
+    let document = |statements: &[String]| format!(r#"{{"Statement": [{}]}}"#, statements.join(", "));
+    let reads = document(&[allow("s3:Get*", "bucket/*"), allow("sts:AssumeRole", "*")]);
+    world.put("/bucket/a/x").body("x").send().await.expect(200);
+    world.put("/bucket/b").body("b").send().await.expect(200);
+    let key = service_account(&world, Some(&reads)).await;
+    let first = taken_with_key(&world, &key.key.id, key.secret.expose()).await;
+    let in_a = document(&[allow("s3:*", "bucket/a/*"), allow("sts:AssumeRole", "*")]);
+    let form = [("Action", "AssumeRole"), ("RoleArn", ROLE), ("RoleSessionName", "second"), ("Policy", in_a.as_str())];
+    let second = credentials(&world.send_to_sts(world.sts(&form).session(&first).signed()).await.expect(200));
+    let form = [("Action", "AssumeRole"), ("RoleArn", ROLE), ("RoleSessionName", "third")];
+    let third = credentials(&world.send_to_sts(world.sts(&form).session(&second).signed()).await.expect(200));
+    for session in [&first, &second, &third] {
+        world.get("/bucket/a/x").session(session).send().await.expect(200);
+        world.put("/bucket/a/y").body("y").session(session).send().await.expect_error(403, "AccessDenied");
+    }
+    world.get("/bucket/b").session(&first).send().await.expect(200);
+    for session in [&second, &third] {
+        world.get("/bucket/b").session(session).send().await.expect_error(403, "AccessDenied");
+    }
+    // What does not go into a token is refused, never left out.
+    let long = document(&[allow("sts:AssumeRole", "*"), allow("s3:*", &format!("bucket/{}/*", "x".repeat(4000)))]);
+    let key = service_account(&world, Some(&long)).await;
+    let ask = world.sts(&form).key(&key.key.id, key.secret.expose()).signed();
+    world.send_to_sts(ask).await.expect_code(400, "PackedPolicyTooLarge");
+}
+
+#[tokio::test]
+async fn a_session_ends_with_the_access_key_that_it_was_begun_with_and_so_does_its_chain() {
+    let world = world_with_an_account_that_takes_a_role().await;
+    let past = Some(time::OffsetDateTime::now_utc() - time::Duration::SECOND);
+    for change in [AccessKeyChange::Disable, AccessKeyChange::Expire(past), AccessKeyChange::Delete] {
+        let (key, other) = (service_account(&world, None).await, service_account(&world, None).await);
+        let taken = taken_with_key(&world, &key.key.id, key.secret.expose()).await;
+        let spared = taken_with_key(&world, &other.key.id, other.secret.expose()).await;
+        let form = [("Action", "AssumeRole"), ("RoleArn", ROLE), ("RoleSessionName", "chained")];
+        let chained = credentials(&world.send_to_sts(world.sts(&form).session(&taken).signed()).await.expect(200));
+        for alive in [&taken, &chained, &spared] {
+            world.get("/bucket?list-type=2").session(alive).send().await.expect(200);
+        }
+        world.app.index.change_access_key(&key.key.id, change, None, &[]).await.unwrap();
+        world.app.identity.stored().unwrap().forget(&key.key.id).await;
+        for dead in [&taken, &chained] {
+            world.get("/bucket?list-type=2").session(dead).send().await.expect_error(400, "InvalidToken");
+        }
+        world.get("/bucket?list-type=2").session(&spared).send().await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_person_who_is_revoked_takes_along_the_sessions_of_an_account_whose_keys_are_gone() {
+    let world = world_with_an_account_that_takes_a_role().await;
+    let key = service_account(&world, None).await;
+    taken_with_key(&world, &key.key.id, key.secret.expose()).await;
+    let index = &world.app.index;
+    index.change_access_key(&key.key.id, AccessKeyChange::Delete, None, &[]).await.unwrap();
+    let later = time::OffsetDateTime::now_utc() + time::Duration::HOUR;
+    index.revoke(RevocationKind::Subject, &key.key.owner, later, "", "root", &[]).await.unwrap();
+    let revoked: Vec<String> =
+        index.revocations(None, 10).await.unwrap().into_iter().map(|revocation| revocation.value).collect();
+    assert!(revoked.contains(&key.key.account) && revoked.contains(&key.key.owner), "{revoked:?}");
 }
 
 #[tokio::test]

@@ -97,6 +97,31 @@ async fn attachments_decide_and_are_explained() {
 }
 
 #[tokio::test]
+async fn what_is_said_of_an_artifact_is_unknown_where_a_question_does_not_say_it() {
+    let world = World::new().await;
+    let document = json!({"Statement": [
+        {"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "releases/*"},
+        {"Sid": "Signed", "Effect": "Deny", "Action": "s3:GetObject", "Resource": "releases/*",
+            "Condition": {"Bool": {"zas:Signed": "false"}}}]});
+    let put = world.ask(Method::PUT, "/-/api/v1/policies/readers", Some(json!({"document": document}))).await;
+    assert!(put.0.is_success(), "{put:?}");
+    let attachment = "/-/api/v1/policies/readers/attachments?kind=user&name=alice";
+    assert_eq!(world.ask(Method::PUT, attachment, None).await.0, StatusCode::NO_CONTENT);
+    let ask = async |context: Value| {
+        let question = json!({"principal": {"name": "alice"}, "action": "s3:GetObject",
+            "resource": "arn:aws:s3:::releases/a", "context": context});
+        world.ask(Method::POST, "/-/api/v1/authorize/explain", Some(question)).await.1
+    };
+    let told = ask(json!({})).await;
+    assert_eq!((&told["effect"], &told["unknown"]), (&json!("Deny"), &json!(["zas:Signed"])), "{told}");
+    assert_eq!(told["considered"][1]["outcome"], json!("unknown"));
+    let told = ask(json!({"zas:Signed": ["true"]})).await;
+    assert_eq!((&told["effect"], &told["unknown"]), (&json!("Allow"), &json!([])), "{told}");
+    let told = ask(json!({"zas:Signed": ["false"]})).await;
+    assert_eq!((&told["effect"], &told["statements"]), (&json!("Deny"), &json!(["readers#Signed"])), "{told}");
+}
+
+#[tokio::test]
 async fn a_question_that_cannot_be_read_names_its_field() {
     let world = World::new().await;
     for (action, resource, context, field) in [

@@ -51,6 +51,25 @@ async fn what_was_revoked_is_listed_in_pages_the_latest_first() {
 }
 
 #[tokio::test]
+async fn a_page_may_end_at_a_revocation_of_any_kind_and_the_description_says_so() {
+    let world = World::new().await;
+    let description: Value = serde_json::from_str(&document()).unwrap();
+    let parameters = description["paths"]["/-/api/v1/revocations"]["get"]["parameters"].as_array().unwrap();
+    let after = parameters.iter().find(|parameter| parameter["name"] == "after").unwrap();
+    for kind in ["token", "login", "subject"] {
+        for value in ["kc/one", "kc/two"] {
+            let body = json!({"kind": kind, "value": value});
+            assert_eq!(world.ask(Method::POST, "/-/api/v1/revocations", Some(body)).await.0, StatusCode::NO_CONTENT);
+        }
+        let (_, page) = world.ask(Method::GET, "/-/api/v1/revocations?limit=1", None).await;
+        let next = page["next"].as_str().unwrap();
+        assert!(next.ends_with(&format!(".{kind}.kc/two")), "{next}");
+        let pattern = after["schema"]["pattern"].as_str().unwrap();
+        assert!(pattern.contains(&format!("{kind}|")) || pattern.contains(&format!("|{kind})")), "{kind}: {pattern}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_may_ask_is_told_whom_a_token_speaks_of_or_why_it_is_not_accepted() {
     let world = World::new().await;
     let token = |further: Value| world.issuer.token("alice", &further).unwrap();
@@ -82,6 +101,10 @@ async fn whoever_may_ask_is_told_whom_a_token_speaks_of_or_why_it_is_not_accepte
             world.ask_with(Some(format!("Bearer {token}")), Method::GET, "/-/api/v1/whoami", String::new()).await;
         assert!(shown.0.is_client_error(), "{shown:?}");
     }
+    // A key that may be new: whoever asks about the token has shown no wrong credential.
+    let made_up = world.issuer.sign(&world.issuer.claims("alice"), &json!({"kid": "made-up"})).unwrap();
+    let told = explain(&made_up).await;
+    assert!(told["accepted"] == false && told["reason"].as_str().unwrap().contains("not known yet"), "{told}");
     let revocation = json!({"kind": "token", "value": "kc/one"});
     assert_eq!(world.ask(Method::POST, "/-/api/v1/revocations", Some(revocation)).await.0, StatusCode::NO_CONTENT);
     assert_eq!(explain(&good).await["reason"], json!("The token was revoked."));
