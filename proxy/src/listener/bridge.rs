@@ -223,7 +223,9 @@ impl Bridge<'_> {
         }
         // Also where the client has asked for the close.
         self.session.set_keepalive(None);
-        self.exchange.leave_unread();
+        if !self.session.is_http2() {
+            self.exchange.leave_unread();
+        }
     }
 }
 

@@ -14,8 +14,8 @@ use pingora_core::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
     UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 use super::transport::Transport;
 
@@ -36,13 +36,27 @@ pub(super) struct Connection {
     gathers: bool,
     stall_timeout: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Whether something was left unread.
     lingers: Arc<AtomicBool>,
+    is_shut: bool,
+    lingering: Option<Pin<Box<Sleep>>>,
+    discarded: usize,
 }
 
 impl Connection {
     /// `gathers` is for HTTP/1: HTTP/2 frames its own writes. `lingers` is read when the connection is closed.
     pub(super) fn new(io: Transport, gathers: bool, stall_timeout: Duration, lingers: Arc<AtomicBool>) -> Self {
-        Self { io, gathered: BytesMut::new(), gathers, stall_timeout, stalled: None, lingers }
+        Self {
+            io,
+            gathered: BytesMut::new(),
+            gathers,
+            stall_timeout,
+            stalled: None,
+            lingers,
+            is_shut: false,
+            lingering: None,
+            discarded: 0,
+        }
     }
 
     /// Passes a write's outcome on, unless the client has taken nothing for too long.
@@ -92,19 +106,25 @@ impl Connection {
         Poll::Ready(Ok(0))
     }
 
-    async fn close(&mut self) {
-        if AsyncWriteExt::shutdown(self).await.is_err() || !self.lingers.load(Ordering::Relaxed) {
-            return;
+    /// Reads away what the client still sends, where something was left unread: a socket that is closed with unread bytes sends a reset,
+    /// which can destroy the response before the client reads it. A client that is still sending after [`LINGER`] is cut.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.lingers.load(Ordering::Relaxed) {
+            return Poll::Ready(());
         }
-        // A socket closed with unread bytes sends a reset, which can destroy the response before the client reads it.
-        let mut discarded = [0; 4096];
-        let mut total = 0;
-        while total < LINGER_BYTES {
-            match self.read(&mut discarded).await {
-                Ok(read) if read > 0 => total += read,
-                _ => return,
+        let timer = self.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        if timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut bytes = [0; 4096];
+        while self.discarded < LINGER_BYTES {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => self.discarded += buffer.filled().len(),
+                _ => break,
             }
         }
+        Poll::Ready(())
     }
 }
 
@@ -158,19 +178,24 @@ impl AsyncWrite for Connection {
         this.unless_stalled(cx, outcome)
     }
 
+    /// Lingers, too: it is by this that pingora closes a connection of HTTP/1, and drops it when it is done.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.poll_gathered(cx, &[]))?;
-        let outcome = Pin::new(&mut this.io).poll_shutdown(cx);
-        this.unless_stalled(cx, outcome)
+        if !this.is_shut {
+            ready!(this.poll_gathered(cx, &[]))?;
+            let outcome = Pin::new(&mut this.io).poll_shutdown(cx);
+            ready!(this.unless_stalled(cx, outcome))?;
+            this.is_shut = true;
+        }
+        this.poll_linger(cx).map(Ok)
     }
 }
 
 #[async_trait]
 impl Shutdown for Connection {
     async fn shutdown(&mut self) {
-        // A client that is still sending after that long is cut.
-        let _ = timeout(LINGER, self.close()).await;
+        // There is nobody to tell: the connection goes either way.
+        let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 
