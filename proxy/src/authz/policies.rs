@@ -186,7 +186,7 @@ mod tests {
     use zas_policy::{Action, Empty, Identity, Principal, Request, Resource};
 
     use super::*;
-    use crate::index::{Attachment, NewDocument};
+    use crate::index::{Attachment, NewBucket, NewDocument, Quota};
     use crate::postgres::testing;
 
     /// Longer than anything takes on a slow machine.
@@ -204,6 +204,19 @@ mod tests {
             max_session: None,
             expected: None,
             by: "test",
+            audit: &[],
+        }
+    }
+
+    fn bucket(name: &str) -> NewBucket<'_> {
+        NewBucket {
+            name,
+            region: "us-east-1",
+            owner: "root",
+            store: "main",
+            prefix: "s3",
+            shards: 4,
+            quota: Quota::default(),
             audit: &[],
         }
     }
@@ -245,6 +258,7 @@ mod tests {
         let old = r#"{"Statement": [
             {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject", "admin:PutQuota"], "Resource": "b/*"},
             {"Effect": "Allow", "Principal": "*", "Action": "admin:*", "Resource": "b"}]}"#;
+        index.create_bucket(bucket("b")).await.unwrap();
         index.put_policy_document(NewDocument { kind: DocumentKind::Bucket, ..new("b", old) }).await.unwrap();
         policies.refresh(&index).await.unwrap();
         let set = policies.current().unwrap();
