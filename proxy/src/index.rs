@@ -11,6 +11,7 @@ mod audit_intent;
 mod audit_read;
 mod audited;
 mod bucket;
+mod bucket_configuration;
 mod component;
 mod convert;
 mod copy;
@@ -59,6 +60,7 @@ pub use audit::{AuditCheckpoint, AuditHead, AuditState, MovedHead};
 pub use audit_intent::OpenIntent;
 pub use audit_read::{AuditEvent, AuditFilter, AuditPlace, AuditSeal, AuditTombstone};
 pub use bucket::{Bucket, BucketPage, NewBucket};
+pub use bucket_configuration::{BucketConfiguration, ConfigurationKind, NewConfiguration};
 pub use component::{ComponentPage, ComponentPlace, ComponentQuery, FoundComponent};
 pub use copy::CopySource;
 pub use database::Index;
@@ -73,7 +75,9 @@ pub use multipart::{CompleteUpload, CompletedPart};
 pub use object::{Committed, NewObject, Object, ObjectHead, Preconditions, WriteConditions};
 pub use part::{NewPart, Part, PartPage};
 pub use pin::{PinRequest, PinnedBlob};
-pub use policy::{Attachment, DocumentKind, HistoryEntry, NewDocument, PolicyData, PolicyDocument};
+pub use policy::{
+    Attachment, DocumentKind, HistoryEntry, KnownConfiguration, NewBucketPolicy, NewDocument, PolicyData, PolicyDocument,
+};
 pub use quota::{BucketQuota, Drift, NewQuota, Quota, Usage};
 pub use referrer::{NewReferrer, Referrer, ReferrerBlob, ReferrerPage, ReferrerRef, held_bytes};
 pub use referrer_sweep::CondemnedReferrer;

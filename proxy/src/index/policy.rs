@@ -5,12 +5,12 @@
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::Index;
 use super::audited::audited;
 use super::convert::check;
 use super::failure::Failure;
+use super::{ConfigurationKind, Index};
 use crate::audit::Record;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 /// What a document is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,6 +81,23 @@ pub struct NewDocument<'a> {
     pub audit: &'a [Record],
 }
 
+/// What the policy of a bucket shall be.
+#[derive(Debug, Clone, Copy)]
+pub struct NewBucketPolicy<'a> {
+    /// The bucket.
+    pub bucket: &'a str,
+    /// The JSON text; checked by the caller.
+    pub document: &'a str,
+    /// Whether it lets everybody in: then the bucket's public access block may refuse it.
+    pub is_public: bool,
+    /// The version that it replaces, 0 for none; unset: whatever there is.
+    pub expected: Option<i64>,
+    /// Who makes the change.
+    pub by: &'a str,
+    /// What is recorded with it.
+    pub audit: &'a [Record],
+}
+
 /// Whom a policy concerns.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, sqlx::FromRow)]
 pub struct Attachment {
@@ -116,9 +133,24 @@ pub struct PolicyData {
     pub documents: Vec<PolicyDocument>,
     /// Every attachment.
     pub attachments: Vec<Attachment>,
+    /// What buckets are configured with, of the kinds that are known without asking.
+    pub configurations: Vec<KnownConfiguration>,
+}
+
+/// A bucket's configuration, of a kind that is known without asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownConfiguration {
+    /// The bucket's name.
+    pub bucket: String,
+    /// What it is about.
+    pub kind: ConfigurationKind,
+    /// The document, as JSON.
+    pub document: String,
 }
 
 const PUT: &str = audited!(8, "SELECT status, version FROM put_policy_document($1, $2, $3, $4, $5, $6, $7)");
+
+const PUT_OF_BUCKET: &str = audited!(6, "SELECT status, version FROM put_bucket_policy($1, $2, $3, $4, $5)");
 
 const DELETE: &str = audited!(5, "SELECT delete_policy_document($1, $2, $3, $4) AS status");
 
@@ -143,13 +175,17 @@ const HISTORY: &str = "
     WHERE (kind = $1 OR ($1 = 'policy' AND kind = 'attachment')) AND name = $2 AND version < $3
     ORDER BY version DESC LIMIT $4";
 
-/// One statement, so that all of it is of one instant. An attachment's row has the policy where documents have their text.
+/// One statement, so that all of it is of one instant. An attachment's row has the policy where documents have their text. Which
+/// configurations change the revision, `migrations/0024_bucket_configurations.sql` says.
 const EVERYTHING: &str = "
     SELECT 'document' AS what, kind, name, document, description, max_session, version, changed_at, changed_by
     FROM policy_documents
     UNION ALL
     SELECT 'attachment', target_kind, target, policy, '', NULL, version, changed_at, changed_by
     FROM policy_attachments
+    UNION ALL
+    SELECT 'configuration', c.kind, b.name, c.document::text, '', NULL, c.version, c.changed_at, c.changed_by
+    FROM bucket_configurations c JOIN buckets b ON b.id = c.bucket_id WHERE c.kind IN ('cors', 'public-access-block')
     UNION ALL
     SELECT 'revision', '', '', '', '', NULL, revision, clock_timestamp(), '' FROM policy_revision";
 
@@ -177,6 +213,12 @@ impl Row {
         Attachment { policy: self.document, target_kind: self.kind, target: self.name }
     }
 
+    fn into_configuration(self) -> Result<KnownConfiguration> {
+        let kind = ConfigurationKind::parse(&self.kind)
+            .ok_or_else(|| Error::internal(format!("the index has a configuration of the kind {:?}", self.kind)))?;
+        Ok(KnownConfiguration { bucket: self.name, kind, document: self.document })
+    }
+
     fn into_document(self) -> Result<PolicyDocument> {
         let kind = DocumentKind::parse(&self.kind)
             .ok_or_else(|| Error::internal(format!("the index has a document of the kind {:?}", self.kind)))?;
@@ -194,7 +236,32 @@ impl Row {
 }
 
 impl Index {
-    /// Makes or replaces a document; its new version.
+    /// Makes or replaces the policy of a bucket; its new version.
+    /// # Errors
+    /// `NoSuchBucket`; `PreconditionFailed` where another version stands there than expected; `AccessDenied` where the bucket's public
+    /// access block refuses policies that let everybody in.
+    pub async fn put_bucket_policy(&self, new: NewBucketPolicy<'_>) -> Result<i64> {
+        let records = self.canonical(new.audit);
+        let (status, version): (String, Option<i64>) = self
+            .fetch_one(|| {
+                sqlx::query_as(PUT_OF_BUCKET)
+                    .bind(new.bucket)
+                    .bind(new.document)
+                    .bind(new.is_public)
+                    .bind(new.expected)
+                    .bind(new.by)
+                    .bind(&records)
+            })
+            .await
+            .map_err(Failure::refusal)?;
+        if status == "PublicPolicyBlocked" {
+            return Err(Code::AccessDenied.into());
+        }
+        check(&status)?;
+        version.ok_or_else(|| Error::internal("put_bucket_policy answered without a version"))
+    }
+
+    /// Makes or replaces a document; its new version. For buckets there is [`Self::put_bucket_policy`].
     /// # Errors
     /// `PreconditionFailed` where another version stands there than expected; `NoSuchBucket`.
     pub async fn put_policy_document(&self, new: NewDocument<'_>) -> Result<i64> {
@@ -342,6 +409,7 @@ impl Index {
             match what.as_str() {
                 "revision" => data.revision = row.version,
                 "attachment" => data.attachments.push(row.into_attachment()),
+                "configuration" => data.configurations.push(row.into_configuration()?),
                 _ => data.documents.push(row.into_document()?),
             }
         }
