@@ -76,7 +76,8 @@ pub use object::{Committed, NewObject, Object, ObjectHead, Preconditions, WriteC
 pub use part::{NewPart, Part, PartPage};
 pub use pin::{PinRequest, PinnedBlob};
 pub use policy::{
-    Attachment, DocumentKind, HistoryEntry, KnownConfiguration, NewBucketPolicy, NewDocument, PolicyData, PolicyDocument,
+    Attachment, DocumentKind, HistoryEntry, KnownConfiguration, NewBucketPolicy, NewDocument, PolicyData,
+    PolicyDocument,
 };
 pub use quota::{BucketQuota, Drift, NewQuota, Quota, Usage};
 pub use referrer::{NewReferrer, Referrer, ReferrerBlob, ReferrerPage, ReferrerRef, held_bytes};

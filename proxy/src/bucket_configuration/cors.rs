@@ -13,8 +13,11 @@ const RULES: usize = 100;
 /// The longest id of a rule, in characters.
 const ID_CHARACTERS: usize = 255;
 
+/// The longest all rules together, in bytes: every replica keeps them in memory.
+const BYTES: usize = 64 * 1024;
+
 /// What pages may be allowed to do.
-const METHODS: [&str; 5] = ["GET", "PUT", "POST", "DELETE", "HEAD"];
+pub const METHODS: [&str; 5] = ["GET", "PUT", "POST", "DELETE", "HEAD"];
 
 /// The rules of a bucket; the first that fits decides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,10 +57,14 @@ impl Cors {
     /// Whether AWS takes the rules.
     ///
     /// # Errors
-    /// `MalformedXml` where there are none or too many, `InvalidRequest` where one is wrong.
+    /// `MalformedXml` where there are none or too many, `MaxMessageLengthExceeded` where they are too long, `InvalidRequest` where one
+    /// is wrong.
     pub fn check(&self) -> Result<()> {
         if self.0.is_empty() || self.0.len() > RULES {
             return Err(Code::MalformedXml.into());
+        }
+        if self.0.iter().map(Rule::bytes).sum::<usize>() > BYTES {
+            return Err(Code::MaxMessageLengthExceeded.into());
         }
         self.0.iter().try_for_each(Rule::check)
     }
@@ -70,9 +77,15 @@ impl Cors {
 }
 
 impl Rule {
+    fn bytes(&self) -> usize {
+        let lists = [&self.origins, &self.methods, &self.headers, &self.exposed];
+        lists.into_iter().flatten().map(String::len).sum()
+    }
+
     fn check(&self) -> Result<()> {
         let invalid = |text: String| Err(Error::new(Code::InvalidRequest, text));
-        if self.id.as_ref().is_some_and(|id| id.chars().count() > ID_CHARACTERS) || self.max_age.is_some_and(|age| age < 0)
+        if self.id.as_ref().is_some_and(|id| id.chars().count() > ID_CHARACTERS)
+            || self.max_age.is_some_and(|age| age < 0)
         {
             return Err(Code::MalformedXml.into());
         }
@@ -137,9 +150,7 @@ pub fn judged_by<'a>(announced: Option<&'a str>, method: &'a Method) -> &'a str 
 fn fits(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
-        Some((start, end)) => {
-            text.len() >= start.len() + end.len() && text.starts_with(start) && text.ends_with(end)
-        }
+        Some((start, end)) => text.len() >= start.len() + end.len() && text.starts_with(start) && text.ends_with(end),
     }
 }
 
@@ -195,10 +206,8 @@ mod tests {
 
     #[test]
     fn origin_method_and_every_header_must_fit_one_and_the_same_rule() {
-        let cors = Cors(vec![
-            rule(&["https://a"], &["GET"], &["x-amz-*"]),
-            rule(&["https://a"], &["PUT"], &["Content-Type"]),
-        ]);
+        let cors =
+            Cors(vec![rule(&["https://a"], &["GET"], &["x-amz-*"]), rule(&["https://a"], &["PUT"], &["Content-Type"])]);
         for (method, headers, allowed) in [
             ("GET", None, true),
             ("GET", Some("X-Amz-Date, x-amz-meta-a"), true),
@@ -226,6 +235,7 @@ mod tests {
         for (rules, code) in [
             (vec![], Code::MalformedXml),
             (vec![rule(&["*"], &["GET"], &[]); 101], Code::MalformedXml),
+            (vec![rule(&[&"a".repeat(65 * 1024)], &["GET"], &[])], Code::MaxMessageLengthExceeded),
             (vec![rule(&["*"], &["PATCH"], &[])], Code::InvalidRequest),
             (vec![rule(&["*"], &["get"], &[])], Code::InvalidRequest),
             (vec![rule(&["*.a.*"], &["GET"], &[])], Code::InvalidRequest),

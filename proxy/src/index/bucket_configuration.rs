@@ -44,6 +44,12 @@ impl ConfigurationKind {
         }
     }
 
+    /// Whether every replica knows it without asking the index: it comes with the policies.
+    #[must_use]
+    pub const fn is_known_without_asking(self) -> bool {
+        matches!(self, Self::Cors | Self::PublicAccessBlock)
+    }
+
     /// Reads a name of the index.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
