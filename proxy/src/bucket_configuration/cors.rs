@@ -235,7 +235,7 @@ mod tests {
         for (rules, code) in [
             (vec![], Code::MalformedXml),
             (vec![rule(&["*"], &["GET"], &[]); 101], Code::MalformedXml),
-            (vec![rule(&[&"a".repeat(65 * 1024)], &["GET"], &[])], Code::MaxMessageLengthExceeded),
+            (vec![rule(&["a".repeat(65 * 1024).as_str()], &["GET"], &[])], Code::MaxMessageLengthExceeded),
             (vec![rule(&["*"], &["PATCH"], &[])], Code::InvalidRequest),
             (vec![rule(&["*"], &["get"], &[])], Code::InvalidRequest),
             (vec![rule(&["*.a.*"], &["GET"], &[])], Code::InvalidRequest),
@@ -258,7 +258,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_request_makes_the_rules_panic(pattern in ".{0,20}", origin in ".{0,40}", headers in ".{0,40}") {
-            let rule = rule(&[&pattern], &["GET"], &[&pattern]);
+            let rule = rule(&[pattern.as_str()], &["GET"], &[pattern.as_str()]);
             let _ = Cors(vec![rule.clone()]).check();
             let _ = rule.allows(asked(&origin, "GET", Some(&headers)));
         }

@@ -116,7 +116,7 @@ mod tests {
             ("k".to_owned(), "v".repeat(257), Some(Code::InvalidTag)),
             (String::new(), "v".to_owned(), Some(Code::InvalidTag)),
         ] {
-            assert_eq!(refusal(&tags(&[(&key, &value)])), expected, "{key} {value}");
+            assert_eq!(refusal(&tags(&[(key.as_str(), value.as_str())])), expected, "{key} {value}");
         }
     }
 
@@ -140,7 +140,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_the_rules_panic(key in ".{0,200}", value in ".{0,300}") {
-            let _ = tags(&[(&key, &value)]).check(Limits::BUCKET);
+            let _ = tags(&[(key.as_str(), value.as_str())]).check(Limits::BUCKET);
         }
     }
 }

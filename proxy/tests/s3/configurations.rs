@@ -15,10 +15,8 @@ async fn tags_of_a_bucket_are_shown_as_they_were_sent_until_they_are_removed() {
     world.get("/bucket?tagging").send().await.expect_error(404, "NoSuchTagSet");
     world.put("/bucket?tagging").body(tagging(&[("team", "a"), ("cost", "")])).send().await.expect(204);
     let shown = world.get("/bucket?tagging").send().await.expect(200);
-    assert_eq!(
-        (shown.elements("Key"), shown.elements("Value")),
-        (vec!["team".into(), "cost".into()], vec!["a".into(), String::new()])
-    );
+    assert_eq!(shown.elements("Key"), ["team", "cost"]);
+    assert_eq!(shown.elements("Value"), ["a", ""]);
     world.put("/bucket?tagging").body(tagging(&[("team", "b")])).send().await.expect(204);
     assert_eq!(world.get("/bucket?tagging").send().await.expect(200).elements("Value"), ["b"]);
     world.delete("/bucket?tagging").send().await.expect(204);
