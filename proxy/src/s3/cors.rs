@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::host::{Domains, Named};
+use super::host::Domains;
 use crate::authz::Policies;
 use crate::bucket_configuration::Cors;
 use crate::bucket_configuration::cors::{Asked, METHODS, Rule, judged_by, names};
