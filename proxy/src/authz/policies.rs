@@ -277,6 +277,26 @@ mod tests {
         assert_eq!(set.policy("broken").map(Policy::len), Some(1));
     }
 
+    #[test]
+    fn a_stored_configuration_that_cannot_be_read_lets_in_nobody_who_is_not_known() {
+        let broken = |kind| KnownConfiguration { bucket: "b".into(), kind, document: "7".into() };
+        let public =
+            r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "b/*"}}"#;
+        let builder = PolicySet::builder().bucket("b", Policy::parse(Kind::Bucket, "bucket/b", public).unwrap());
+        let all = [broken(ConfigurationKind::Cors), broken(ConfigurationKind::PublicAccessBlock)];
+        let (builder, cors) = configured(builder, &all);
+        assert!(cors.is_empty());
+        let resource = Resource::object("b", "key");
+        let request = Request {
+            principal: &Principal::Anonymous,
+            action: Action::GetObject,
+            resource: &resource,
+            context: &Empty,
+            narrowed_by: &[],
+        };
+        assert!(!builder.build().decide(&request).is_allowed());
+    }
+
     /// Grants and withdraws by turns, as another replica does; how long the quickest grant took from its commit to the decision, and
     /// the quickest withdrawal. The quickest, for the machine may be busy with something else.
     async fn quickest(index: &Index, policies: &Policies, rounds: usize) -> [Duration; 2] {

@@ -4,6 +4,7 @@
 //! asking (`authz`).
 
 use serde_json::Value;
+use sqlx::types::Json;
 use time::OffsetDateTime;
 
 use super::Index;
@@ -127,7 +128,7 @@ impl Index {
                 sqlx::query_as(PUT)
                     .bind(new.bucket)
                     .bind(new.kind.as_str())
-                    .bind(new.document)
+                    .bind(Json(new.document))
                     .bind(new.by)
                     .bind(&records)
             })
