@@ -12,6 +12,7 @@ mod audit_read;
 mod audited;
 mod bucket;
 mod bucket_configuration;
+mod bucket_policy;
 mod component;
 mod convert;
 mod copy;
@@ -60,7 +61,8 @@ pub use audit::{AuditCheckpoint, AuditHead, AuditState, MovedHead};
 pub use audit_intent::OpenIntent;
 pub use audit_read::{AuditEvent, AuditFilter, AuditPlace, AuditSeal, AuditTombstone};
 pub use bucket::{Bucket, BucketPage, NewBucket};
-pub use bucket_configuration::{BucketConfiguration, ConfigurationKind, NewConfiguration};
+pub use bucket_configuration::{BucketConfiguration, ConfigurationKind, KnownConfiguration, NewConfiguration};
+pub use bucket_policy::NewBucketPolicy;
 pub use component::{ComponentPage, ComponentPlace, ComponentQuery, FoundComponent};
 pub use copy::CopySource;
 pub use database::Index;
@@ -75,10 +77,7 @@ pub use multipart::{CompleteUpload, CompletedPart};
 pub use object::{Committed, NewObject, Object, ObjectHead, Preconditions, WriteConditions};
 pub use part::{NewPart, Part, PartPage};
 pub use pin::{PinRequest, PinnedBlob};
-pub use policy::{
-    Attachment, DocumentKind, HistoryEntry, KnownConfiguration, NewBucketPolicy, NewDocument, PolicyData,
-    PolicyDocument,
-};
+pub use policy::{Attachment, DocumentKind, HistoryEntry, NewDocument, PolicyData, PolicyDocument};
 pub use quota::{BucketQuota, Drift, NewQuota, Quota, Usage};
 pub use referrer::{NewReferrer, Referrer, ReferrerBlob, ReferrerPage, ReferrerRef, held_bytes};
 pub use referrer_sweep::CondemnedReferrer;

@@ -86,6 +86,17 @@ pub struct NewConfiguration<'a> {
     pub audit: &'a [Record],
 }
 
+/// A bucket's configuration, of a kind that is known without asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownConfiguration {
+    /// The bucket's name.
+    pub bucket: String,
+    /// What it is about.
+    pub kind: ConfigurationKind,
+    /// The document, as JSON.
+    pub document: String,
+}
+
 const PUT: &str = audited!(5, "SELECT put_bucket_configuration($1, $2, $3, $4) AS status");
 
 const DELETE: &str = audited!(3, "SELECT delete_bucket_configuration($1, $2) AS status");

@@ -8,9 +8,9 @@ use time::OffsetDateTime;
 use super::audited::audited;
 use super::convert::check;
 use super::failure::Failure;
-use super::{ConfigurationKind, Index};
+use super::{ConfigurationKind, Index, KnownConfiguration};
 use crate::audit::Record;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 
 /// What a document is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,23 +81,6 @@ pub struct NewDocument<'a> {
     pub audit: &'a [Record],
 }
 
-/// What the policy of a bucket shall be.
-#[derive(Debug, Clone, Copy)]
-pub struct NewBucketPolicy<'a> {
-    /// The bucket.
-    pub bucket: &'a str,
-    /// The JSON text; checked by the caller.
-    pub document: &'a str,
-    /// Whether it lets everybody in: then the bucket's public access block may refuse it.
-    pub is_public: bool,
-    /// The version that it replaces, 0 for none; unset: whatever there is.
-    pub expected: Option<i64>,
-    /// Who makes the change.
-    pub by: &'a str,
-    /// What is recorded with it.
-    pub audit: &'a [Record],
-}
-
 /// Whom a policy concerns.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, sqlx::FromRow)]
 pub struct Attachment {
@@ -137,20 +120,7 @@ pub struct PolicyData {
     pub configurations: Vec<KnownConfiguration>,
 }
 
-/// A bucket's configuration, of a kind that is known without asking.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownConfiguration {
-    /// The bucket's name.
-    pub bucket: String,
-    /// What it is about.
-    pub kind: ConfigurationKind,
-    /// The document, as JSON.
-    pub document: String,
-}
-
 const PUT: &str = audited!(8, "SELECT status, version FROM put_policy_document($1, $2, $3, $4, $5, $6, $7)");
-
-const PUT_OF_BUCKET: &str = audited!(6, "SELECT status, version FROM put_bucket_policy($1, $2, $3, $4, $5)");
 
 const DELETE: &str = audited!(5, "SELECT delete_policy_document($1, $2, $3, $4) AS status");
 
@@ -236,31 +206,6 @@ impl Row {
 }
 
 impl Index {
-    /// Makes or replaces the policy of a bucket; its new version.
-    /// # Errors
-    /// `NoSuchBucket`; `PreconditionFailed` where another version stands there than expected; `AccessDenied` where the bucket's public
-    /// access block refuses policies that let everybody in.
-    pub async fn put_bucket_policy(&self, new: NewBucketPolicy<'_>) -> Result<i64> {
-        let records = self.canonical(new.audit);
-        let (status, version): (String, Option<i64>) = self
-            .fetch_one(|| {
-                sqlx::query_as(PUT_OF_BUCKET)
-                    .bind(new.bucket)
-                    .bind(new.document)
-                    .bind(new.is_public)
-                    .bind(new.expected)
-                    .bind(new.by)
-                    .bind(&records)
-            })
-            .await
-            .map_err(Failure::refusal)?;
-        if status == "PublicPolicyBlocked" {
-            return Err(Code::AccessDenied.into());
-        }
-        check(&status)?;
-        version.ok_or_else(|| Error::internal("put_bucket_policy answered without a version"))
-    }
-
     /// Makes or replaces a document; its new version. For buckets there is [`Self::put_bucket_policy`].
     /// # Errors
     /// `PreconditionFailed` where another version stands there than expected; `NoSuchBucket`.
