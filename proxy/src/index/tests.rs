@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod audit;
+mod bucket_configurations;
 mod buckets;
 mod concurrency;
 mod evidence;

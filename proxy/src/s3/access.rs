@@ -85,7 +85,7 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
         _ => authorize(app, &caller, action, resource).await?,
     };
     call.set_permit(&permit);
-    unsupported::check(operation, cx.headers(), cx.uri().query())?;
+    unsupported::check(operation, cx.headers(), cx.uri().query(), app.config.s3.encryption_at_rest)?;
     if operation.writes() {
         app.check_writes()?;
     }
@@ -96,7 +96,9 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     let limit = app.config.limits.document_bytes.as_u64();
     match operation {
         Operation::PutObject | Operation::UploadPart => {}
-        Operation::DeleteObjects => call.body().check_document(Expected::of(cx.headers())?, limit),
+        _ if operation == Operation::DeleteObjects || operation.configures() => {
+            call.body().check_document(Expected::of(cx.headers())?, limit);
+        }
         // A checksum may be about the object, not about the document (CompleteMultipartUpload).
         _ => call.body().check_document(Expected::signed(cx.headers()), limit),
     }

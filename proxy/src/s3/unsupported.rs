@@ -3,18 +3,18 @@
 //! Two lists: headers that mean something we do not do, and the query parameters that each operation knows. A write with
 //! any other parameter is refused, for a new sub-resource of S3 would otherwise be taken for a plain write
 //! (`PUT /bucket/key?renameObject` would replace the object).
+//! Access control lists and encryption are refused as their own files say.
 //! Ignored on purpose, for they change nothing here: `x-amz-request-payer`, `x-amz-bypass-governance-retention`,
 //! `x-amz-optional-object-attributes`.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::operation::Operation;
+use super::{acl, encryption};
 use crate::error::{Code, Error, Result};
 
 /// A header, and the values of it that ask for nothing special. A name that ends with `*` stands for all that begin so.
-const HEADERS: [(&str, &[&str]); 19] = [
-    ("x-amz-acl", &["private", "bucket-owner-full-control"]),
-    ("x-amz-grant-*", &[]),
+const HEADERS: [(&str, &[&str]); 17] = [
     ("x-amz-server-side-encryption*", &[]),
     ("x-amz-copy-source-server-side-encryption*", &[]),
     ("x-amz-object-lock-*", &[]),
@@ -39,17 +39,18 @@ fn is_common(name: &str) -> bool {
     name == "x-id" || name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-amz-"))
 }
 
-/// Refuses a request that asks for something we do not do.
+/// Refuses a request that asks for something we do not do. `encrypted_at_rest`: what the configuration says of the storage.
 ///
 /// # Errors
-/// `NotImplemented`, naming the header or the parameter.
-pub(super) fn check(operation: Operation, headers: &HeaderMap, query: Option<&str>) -> Result<()> {
+/// `NotImplemented`, naming the header or the parameter; what `acl` and `encryption` refuse.
+pub(super) fn check(
+    operation: Operation,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    encrypted_at_rest: bool,
+) -> Result<()> {
     for (name, value) in headers {
-        if let Some((_, harmless)) = HEADERS.iter().find(|(pattern, _)| matches(pattern, name.as_str()))
-            && !harmless.iter().any(|known| value.as_bytes() == known.as_bytes())
-        {
-            return Err(refused("header", name.as_str()));
-        }
+        check_header(operation, name, value, encrypted_at_rest)?;
     }
     if operation == Operation::DeleteObject
         && (headers.contains_key("if-match") || headers.contains_key("if-none-match"))
@@ -71,6 +72,33 @@ pub(super) fn check(operation: Operation, headers: &HeaderMap, query: Option<&st
     Ok(())
 }
 
+fn check_header(operation: Operation, name: &HeaderName, value: &HeaderValue, encrypted_at_rest: bool) -> Result<()> {
+    if name == "x-amz-acl" || name.as_str().starts_with(acl::GRANT) {
+        return check_acl(operation, name, value);
+    }
+    if *name == encryption::HEADER && encryption::is_asked_by(operation) {
+        return encryption::check(value.to_str().unwrap_or_default(), encrypted_at_rest);
+    }
+    match HEADERS.iter().find(|(pattern, _)| matches(pattern, name.as_str())) {
+        Some((_, harmless)) if !harmless.iter().any(|known| value.as_bytes() == known.as_bytes()) => {
+            Err(refused("header", name.as_str()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The owner owns everything, so that a list that comes with something new can say nothing else.
+fn check_acl(operation: Operation, name: &HeaderName, value: &HeaderValue) -> Result<()> {
+    let is_harmless = name == "x-amz-acl" && acl::HARMLESS.iter().any(|known| value.as_bytes() == known.as_bytes());
+    match operation {
+        // They look at it themselves.
+        Operation::PutBucketAcl | Operation::PutObjectAcl => Ok(()),
+        _ if is_harmless => Ok(()),
+        Operation::CreateBucket => Err(Code::InvalidBucketAclWithObjectOwnership.into()),
+        _ => Err(Code::AccessControlListNotSupported.into()),
+    }
+}
+
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),
@@ -87,14 +115,13 @@ fn refused(kind: &'static str, name: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderName;
+
+    fn map(headers: &[(&'static str, &'static str)]) -> HeaderMap {
+        headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
 
     fn refuses(operation: Operation, headers: &[(&'static str, &'static str)], query: &str) -> bool {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), http::HeaderValue::from_static(value)))
-            .collect();
-        match check(operation, &headers, Some(query)) {
+        match check(operation, &map(headers), Some(query), false) {
             Ok(()) => false,
             Err(error) => {
                 assert_eq!(error.code(), Code::NotImplemented);
@@ -106,9 +133,8 @@ mod tests {
     #[test]
     fn headers_with_a_meaning_we_do_not_have_are_refused() {
         for (name, value) in [
-            ("x-amz-acl", "public-read"),
-            ("x-amz-grant-read", "id=x"),
             ("x-amz-server-side-encryption", "AES256"),
+            ("x-amz-server-side-encryption", "aws:kms"),
             ("x-amz-server-side-encryption-customer-key", "x"),
             ("x-amz-copy-source-server-side-encryption-customer-algorithm", "AES256"),
             ("x-amz-object-lock-mode", "GOVERNANCE"),
@@ -121,6 +147,28 @@ mod tests {
         ] {
             assert!(refuses(Operation::PutObject, &[(name, value)], ""), "{name}: {value}");
         }
+    }
+
+    #[test]
+    fn a_list_that_lets_others_in_is_refused_as_s3_refuses_it() {
+        for (operation, code) in [
+            (Operation::PutObject, Some(Code::AccessControlListNotSupported)),
+            (Operation::CreateMultipartUpload, Some(Code::AccessControlListNotSupported)),
+            (Operation::CreateBucket, Some(Code::InvalidBucketAclWithObjectOwnership)),
+            (Operation::PutBucketAcl, None),
+        ] {
+            for header in [("x-amz-acl", "public-read"), ("x-amz-grant-read", "id=x")] {
+                let checked = check(operation, &map(&[header]), None, false);
+                assert_eq!(checked.err().map(|error| error.code()), code, "{operation:?} {header:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn encryption_may_be_asked_for_where_the_storage_encrypts() {
+        let headers = map(&[("x-amz-server-side-encryption", "AES256")]);
+        assert!(check(Operation::PutObject, &headers, None, true).is_ok());
+        assert!(check(Operation::UploadPart, &headers, None, true).is_err(), "S3 has no such header there");
     }
 
     #[test]

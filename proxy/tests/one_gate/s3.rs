@@ -10,10 +10,11 @@ use zas_proxy::gateway::Door;
 
 use super::ask::{Answer, Ask};
 use super::case::{Attempt, Case, Need, PREPARER, Says, Who, need, only};
+use super::configurations;
 use super::sidecar::Sidecar;
 
 /// A bucket with what operations are about: the objects `key` and `source`, and an upload to `upload` with one part.
-struct Fixture {
+pub(crate) struct Fixture {
     bucket: String,
     upload: String,
     etag: String,
@@ -32,11 +33,11 @@ impl Fixture {
         Self { bucket, upload, etag }
     }
 
-    fn on_bucket(&self, action: Action) -> Vec<Need> {
+    pub(crate) fn on_bucket(&self, action: Action) -> Vec<Need> {
         vec![need(action, Resource::bucket(&*self.bucket))]
     }
 
-    fn on(&self, action: Action, key: &str) -> Vec<Need> {
+    pub(crate) fn on(&self, action: Action, key: &str) -> Vec<Need> {
         vec![need(action, Resource::object(&*self.bucket, key))]
     }
 
@@ -49,7 +50,7 @@ impl Fixture {
     }
 
     /// A request about the bucket or something in it.
-    fn ask(&self, method: Method, rest: &str) -> Ask {
+    pub(crate) fn ask(&self, method: Method, rest: &str) -> Ask {
         Ask::new(method, format!("/{}{rest}", self.bucket))
     }
 
@@ -66,7 +67,7 @@ impl Fixture {
 }
 
 /// Does something that must work, as somebody who may do everything.
-async fn prepare(sidecar: &Sidecar, ask: Ask, status: u16) -> Answer {
+pub(crate) async fn prepare(sidecar: &Sidecar, ask: Ask, status: u16) -> Answer {
     let token = format!("Bearer {}", sidecar.token("preparer", &[PREPARER]));
     sidecar.send(&ask, Some(&token)).await.expect(status)
 }
@@ -81,6 +82,7 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
         let id = format!("s3-{number}");
         let fixture = Fixture::make(sidecar, &format!("bucket-{number}")).await;
         cases.extend(of_buckets(sidecar, &id, operation, &fixture).await);
+        cases.extend(configurations::case(sidecar, &id, operation, &fixture).await);
         cases.extend(of_objects(&id, operation, &fixture));
         cases.extend(of_uploads(&id, operation, &fixture));
     }

@@ -125,9 +125,8 @@ async fn with_no_key_configured_nothing_is_served() {
 async fn what_is_not_implemented_is_said_so() {
     let world = World::with_bucket().await;
     for (method, uri) in [
-        (Method::GET, "/bucket?acl"),
-        (Method::GET, "/bucket?versioning"),
-        (Method::PUT, "/bucket?acl"),
+        (Method::PUT, "/bucket?website"),
+        (Method::PUT, "/bucket?analytics&id=x"),
         (Method::GET, "/bucket/key?tagging"),
         (Method::PUT, "/bucket/key?tagging"),
         (Method::PUT, "/bucket/key?renameObject"),
@@ -146,7 +145,6 @@ async fn what_is_not_implemented_is_said_so() {
         );
     }
     for (name, value) in [
-        ("x-amz-acl", "public-read"),
         ("x-amz-server-side-encryption", "AES256"),
         ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
         ("x-amz-object-lock-mode", "COMPLIANCE"),
