@@ -62,7 +62,7 @@ pub use bucket::{Bucket, BucketPage, NewBucket};
 pub use component::{ComponentPage, ComponentPlace, ComponentQuery, FoundComponent};
 pub use copy::CopySource;
 pub use database::Index;
-pub use delete::Deleted;
+pub use delete::{Deleted, Deletion};
 pub use directory::Owner;
 pub use evidence::{BeforeLook, NewEvidence, Push};
 pub use idempotency::{Claimed, KeptAnswer, OnceRequest};

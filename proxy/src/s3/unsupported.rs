@@ -51,10 +51,8 @@ pub(super) fn check(operation: Operation, headers: &HeaderMap, query: Option<&st
             return Err(refused("header", name.as_str()));
         }
     }
-    if operation == Operation::DeleteObject
-        && (headers.contains_key("if-match") || headers.contains_key("if-none-match"))
-    {
-        return Err(refused("header", "if-match on a delete"));
+    if operation == Operation::DeleteObject && headers.contains_key("if-none-match") {
+        return Err(refused("header", "if-none-match on a delete"));
     }
     for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         // Buckets have no versions here: the one that there is, S3 calls "null".
@@ -157,8 +155,10 @@ mod tests {
     }
 
     #[test]
-    fn a_conditional_delete_is_refused() {
-        assert!(refuses(Operation::DeleteObject, &[("if-match", "\"x\"")], ""));
-        assert!(!refuses(Operation::PutObject, &[("if-match", "\"x\"")], ""));
+    fn of_the_conditions_of_a_delete_only_if_match_is_taken() {
+        assert!(!refuses(Operation::DeleteObject, &[("if-match", "\"x\"")], ""));
+        for name in ["if-none-match", "x-amz-if-match-size", "x-amz-if-match-last-modified-time"] {
+            assert!(refuses(Operation::DeleteObject, &[(name, "*")], ""), "{name}");
+        }
     }
 }

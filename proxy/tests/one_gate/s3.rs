@@ -83,6 +83,7 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
         cases.extend(of_buckets(sidecar, &id, operation, &fixture).await);
         cases.extend(of_objects(&id, operation, &fixture));
         cases.extend(of_uploads(&id, operation, &fixture));
+        cases.extend(with_more_rights(&id, operation, &fixture));
     }
     cases
 }
@@ -156,6 +157,21 @@ fn of_objects(id: &str, operation: &str, fixture: &Fixture) -> Option<Case> {
         }
         _ => return None,
     })
+}
+
+/// Operations that need more rights where they are asked for more.
+fn with_more_rights(id: &str, operation: &str, fixture: &Fixture) -> Vec<Case> {
+    let case = |kind: &str, ask: Ask, needs: &[Need], success: u16| {
+        Case::new(Door::S3, &format!("{id}-{kind}"), operation, ask, needs, success)
+    };
+    match operation {
+        "DeleteObject" => {
+            let etag = format!("\"{}\"", hex::encode(Md5::digest("source")));
+            let needs = [fixture.on(Action::DeleteObject, "source"), fixture.on(Action::GetObject, "source")].concat();
+            vec![case("if", fixture.ask(Method::DELETE, "/source").header("if-match", etag), &needs, 204)]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Each key is decided on its own, so that the answer is 200 with a refusal of the key in it.

@@ -15,6 +15,7 @@ mod bearer;
 mod bucket_policy;
 mod buckets;
 mod checksums;
+mod conditional_deletes;
 mod copies;
 mod listings;
 mod metrics;

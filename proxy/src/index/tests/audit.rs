@@ -109,6 +109,20 @@ async fn what_is_refused_leaves_no_record() {
 }
 
 #[tokio::test]
+async fn of_a_delete_only_what_is_deleted_is_recorded() {
+    let world = World::new().await;
+    for key in ["a", "b"] {
+        world.put(key, key).await;
+    }
+    let audit = [record("a"), record("b"), record("c")].concat();
+    let wanted = [("a", Some("another")), ("b", Some("b")), ("c", Some("*"))];
+    let wanted = wanted.map(|(key, etag)| Deletion { key, etag });
+    world.index.delete_objects_if("b", &wanted, NOW, &audit).await.unwrap();
+    let recorded: Vec<String> = world.recorded().await.into_iter().map(|(_, reference)| reference).collect();
+    assert_eq!(recorded, ["b"]);
+}
+
+#[tokio::test]
 async fn a_change_whose_record_cannot_be_written_does_not_happen() {
     let world = World::new().await;
     let pool = world.database.pool().unwrap();

@@ -181,3 +181,27 @@ async fn text_that_postgres_cannot_hold_is_the_clients_mistake() {
     assert_code(world.index.object("b", "a\0b").await, Code::InvalidArgument);
     assert_code(world.index.commit_object(world.new_object("a\0b", None)).await, Code::InvalidArgument);
 }
+
+#[tokio::test]
+async fn a_delete_goes_by_what_each_key_must_be() {
+    let world = World::new().await;
+    for key in ["a", "b", "c", "d"] {
+        world.put(key, &format!("etag of {key}")).await;
+    }
+    let wanted = [
+        Deletion { key: "d", etag: Some("etag of d") },
+        Deletion { key: "a", etag: Some("another") },
+        Deletion { key: "none", etag: Some("*") },
+        Deletion { key: "b", etag: Some("*") },
+        Deletion { key: "nothing", etag: None },
+        Deletion { key: "c", etag: None },
+    ];
+    let outcomes = world.index.delete_objects_if("b", &wanted, NOW, &[]).await.unwrap();
+    let outcomes: Vec<_> = outcomes.into_iter().map(|one| one.map_err(|error| error.code())).collect();
+    let (gone, nothing) = (Ok(Deleted { existed: true }), Ok(Deleted { existed: false }));
+    let expected = [gone, Err(Code::PreconditionFailed), Err(Code::NoSuchKey), gone, nothing, gone];
+    assert_eq!(outcomes, expected);
+    assert_eq!(world.count("SELECT count(*) FROM objects").await, 1);
+    world.index.object("b", "a").await.unwrap();
+    assert_code(world.index.delete_objects_if("c", &wanted, NOW, &[]).await, Code::NoSuchBucket);
+}
