@@ -42,6 +42,7 @@ mod multipart;
 mod names;
 pub(crate) mod object_bytes;
 mod operation;
+mod owner;
 mod put_bucket_policy;
 mod put_object;
 pub(crate) mod range;

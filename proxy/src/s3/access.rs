@@ -15,7 +15,7 @@ use zas_policy::{Action, Principal, Resource};
 use super::call::Call;
 use super::checksum::Expected;
 use super::operation::Operation;
-use super::{gate, list_buckets, names, unsupported};
+use super::{gate, list_buckets, names, owner, unsupported};
 use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
@@ -86,6 +86,7 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     };
     call.set_permit(&permit);
     unsupported::check(operation, cx.headers(), cx.uri().query())?;
+    expect_owner(app, operation, cx).await?;
     if operation.writes() {
         app.check_writes()?;
     }
@@ -102,6 +103,17 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     }
     cx.extensions_mut().insert(permit);
     Ok(())
+}
+
+/// The bucket must be whose the client says it is. Of DeleteObjects each key must be allowed first, so that it looks itself; a bucket that
+/// is created is nobody's yet.
+async fn expect_owner(app: &App, operation: Operation, cx: &S3AccessContext<'_>) -> Result<()> {
+    match (operation, cx.s3_path()) {
+        (Operation::CreateBucket | Operation::DeleteObjects, _) | (_, S3Path::Root) => Ok(()),
+        (_, S3Path::Bucket { bucket } | S3Path::Object { bucket, .. }) => {
+            owner::check(app, cx.headers(), owner::OF_BUCKET, bucket).await
+        }
+    }
 }
 
 /// S3 has one answer for those who may not and those who did not say who they are: 403.
@@ -164,5 +176,7 @@ async fn source(app: &App, caller: &Caller, cx: &S3AccessContext<'_>) -> Result<
         return Err(Code::InvalidBucketName.into());
     }
     names::check_key(&key)?;
-    gate::authorize(app, caller, &bucket, &key).await.map(Source)
+    let permit = gate::authorize(app, caller, &bucket, &key).await?;
+    owner::check(app, cx.headers(), owner::OF_SOURCE, &bucket).await?;
+    Ok(Source(permit))
 }

@@ -4,7 +4,7 @@ use s3s::{S3Request, S3Response, dto};
 use zas_policy::{Action, Resource};
 
 use super::access::authorize;
-use super::{gate, names};
+use super::{gate, names, owner};
 use crate::app::App;
 use crate::audit::Record;
 use crate::authz::Permit;
@@ -19,7 +19,7 @@ pub(super) async fn delete_objects(
     permit: &Permit,
     request: S3Request<dto::DeleteObjectsInput>,
 ) -> Result<S3Response<dto::DeleteObjectsOutput>> {
-    let dto::DeleteObjectsInput { bucket, delete, .. } = request.input;
+    let S3Request { input: dto::DeleteObjectsInput { bucket, delete, .. }, headers, .. } = request;
     if delete.objects.is_empty() || delete.objects.len() > MAX_KEYS {
         return Err(Code::MalformedXml.into());
     }
@@ -34,6 +34,10 @@ pub(super) async fn delete_objects(
             }
             Err(error) => errors.push(refusal(&error, object)),
         }
+    }
+    // Who may delete none of them is not told either whether the bucket is there.
+    if !wanted.is_empty() {
+        owner::check(app, &headers, owner::OF_BUCKET, &bucket).await?;
     }
     let mut deleted = Vec::with_capacity(wanted.len());
     for (object, outcome) in wanted.iter().zip(remove(app, &bucket, &wanted, &records).await?) {
@@ -58,7 +62,6 @@ async fn remove(
     records: &[Record],
 ) -> Result<Vec<Result<()>>> {
     let grace = app.config.blobs.sweep_grace;
-    // Who may delete none of them is not told either whether the bucket is there.
     if wanted.is_empty() {
         return Ok(Vec::new());
     }

@@ -12,7 +12,7 @@ use super::operation::Operation;
 use crate::error::{Code, Error, Result};
 
 /// A header, and the values of it that ask for nothing special. A name that ends with `*` stands for all that begin so.
-const HEADERS: [(&str, &[&str]); 19] = [
+const HEADERS: [(&str, &[&str]); 17] = [
     ("x-amz-acl", &["private", "bucket-owner-full-control"]),
     ("x-amz-grant-*", &[]),
     ("x-amz-server-side-encryption*", &[]),
@@ -25,8 +25,6 @@ const HEADERS: [(&str, &[&str]); 19] = [
     ("x-amz-website-redirect-location", &[]),
     ("x-amz-write-offset-bytes", &[]),
     ("x-amz-storage-class", &["STANDARD"]),
-    ("x-amz-expected-bucket-owner", &[]),
-    ("x-amz-source-expected-bucket-owner", &[]),
     ("x-amz-mfa", &[]),
     ("x-amz-if-match-*", &[]),
     ("x-amz-rename-source*", &[]),
@@ -115,7 +113,6 @@ mod tests {
             ("x-amz-website-redirect-location", "/x"),
             ("x-amz-write-offset-bytes", "5"),
             ("x-amz-storage-class", "GLACIER"),
-            ("x-amz-expected-bucket-owner", "123456789012"),
         ] {
             assert!(refuses(Operation::PutObject, &[(name, value)], ""), "{name}: {value}");
         }

@@ -17,6 +17,7 @@ mod buckets;
 mod checksums;
 mod conditional_deletes;
 mod copies;
+mod expected_owner;
 mod listings;
 mod metrics;
 mod multipart;
