@@ -205,6 +205,8 @@ table! {
     RequestHeaderSectionTooLarge: Validation, 400, "RequestHeaderSectionTooLarge", "UNSUPPORTED", false, "request_header_section_too_large", "Your request header section exceeds the maximum allowed size.";
     /// A range that the object does not have.
     InvalidRange: Validation, 416, "InvalidRange", "RANGE_INVALID", false, "invalid_range", "The requested range is not satisfiable.";
+    /// A part that the object does not have.
+    InvalidPartNumber: Validation, 416, "InvalidPartNumber", "RANGE_INVALID", false, "invalid_part_number", "The requested partnumber is not satisfiable.";
     /// An If-* header said no.
     PreconditionFailed: Validation, 412, "PreconditionFailed", "UNSUPPORTED", false, "precondition_failed", "At least one of the preconditions you specified did not hold.";
     /// The client has it already.

@@ -78,6 +78,7 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
         Operation::DeleteObjects if !caller.principal().is_anonymous() => {
             authorize(app, &caller, Action::GetCallerIdentity, resource).await?
         }
+        Operation::GetObjectAttributes => gate::attributes(app, &caller, resource).await?,
         Operation::GetObject | Operation::HeadObject => match &resource {
             Resource::Object { bucket, key } => gate::authorize(app, &caller, bucket, key).await?,
             _ => authorize(app, &caller, action, resource).await?,

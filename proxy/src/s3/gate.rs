@@ -32,6 +32,18 @@ pub(super) async fn compare(app: &App, permit: Permit, bucket: &str, key: &str, 
     Ok(permit.beside(&read))
 }
 
+/// The right to learn what is known of an object without its bytes, which needs the right to read it too (AWS, "GetObjectAttributes").
+///
+/// # Errors
+/// `AccessDenied`.
+pub(super) async fn attributes(app: &App, caller: &Caller, resource: Resource) -> Result<Permit> {
+    let authority = &app.authority;
+    let action = Action::GetObjectAttributes;
+    let permit = authority.authorize_knowing(caller, action, resource.clone()).await.map_err(told)?;
+    let read = authority.authorize_knowing(caller, Action::GetObject, resource).await.map_err(told)?;
+    Ok(permit.beside(&read))
+}
+
 fn told(error: Error) -> Error {
     match error.code() {
         Code::Unauthenticated => Code::AccessDenied.into(),

@@ -53,6 +53,7 @@ operations! {
     PutObject: PutObject, true, [];
     GetObject: GetObject, false, [];
     HeadObject: GetObject, false, [];
+    GetObjectAttributes: GetObjectAttributes, false, [];
     DeleteObject: DeleteObject, true, ["versionId"];
     CopyObject: PutObject, true, [];
     CreateMultipartUpload: PutObject, true, ["uploads"];

@@ -12,7 +12,7 @@ use super::operation::Operation;
 use crate::error::{Code, Error, Result};
 
 /// A header, and the values of it that ask for nothing special. A name that ends with `*` stands for all that begin so.
-const HEADERS: [(&str, &[&str]); 17] = [
+const HEADERS: [(&str, &[&str]); 16] = [
     ("x-amz-acl", &["private", "bucket-owner-full-control"]),
     ("x-amz-grant-*", &[]),
     ("x-amz-server-side-encryption*", &[]),
@@ -28,7 +28,6 @@ const HEADERS: [(&str, &[&str]); 17] = [
     ("x-amz-mfa", &[]),
     ("x-amz-if-match-*", &[]),
     ("x-amz-rename-source*", &[]),
-    ("x-amz-object-attributes", &[]),
     ("x-amz-bucket-namespace", &["global"]),
 ];
 
@@ -56,9 +55,6 @@ pub(super) fn check(operation: Operation, headers: &HeaderMap, query: Option<&st
         // Buckets have no versions here: the one that there is, S3 calls "null".
         if name == "versionId" && !matches!(&*value, "null" | "") {
             return Err(refused("parameter", "versionId"));
-        }
-        if name == "partNumber" && matches!(operation, Operation::GetObject | Operation::HeadObject) {
-            return Err(refused("parameter", "partNumber of a read"));
         }
         if operation.writes() && !is_common(&name) && !operation.parameters().contains(&&*name) {
             return Err(refused("parameter", &name));

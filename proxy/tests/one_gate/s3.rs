@@ -170,6 +170,11 @@ fn with_more_rights(id: &str, operation: &str, fixture: &Fixture) -> Vec<Case> {
             let needs = [fixture.on(Action::DeleteObject, "source"), fixture.on(Action::GetObject, "source")].concat();
             vec![case("if", fixture.ask(Method::DELETE, "/source").header("if-match", etag), &needs, 204)]
         }
+        "GetObjectAttributes" => {
+            let ask = fixture.ask(Method::GET, "/key?attributes").header("x-amz-object-attributes", "ObjectSize");
+            let needs = [fixture.on(Action::GetObjectAttributes, "key"), fixture.on(Action::GetObject, "key")].concat();
+            vec![case("attributes", ask, &needs, 200)]
+        }
         _ => Vec::new(),
     }
 }

@@ -10,6 +10,7 @@
 
 mod access_keys;
 mod artifacts;
+mod attributes;
 mod bad_input;
 mod bearer;
 mod bucket_policy;
@@ -23,6 +24,7 @@ mod metrics;
 mod multipart;
 mod objects;
 mod outages;
+mod parts;
 mod quotas;
 mod security;
 mod sessions;

@@ -158,7 +158,7 @@ async fn the_checksum_and_the_size_of_the_whole_can_be_stated() {
     let ask = || world.post(&format!("/bucket/key?uploadId={id}")).body(document(&[(1, &etag)]));
     ask().header("x-amz-checksum-crc32", "AAAAAA==").send().await.expect_error(400, "BadDigest");
     ask().header("x-amz-mp-object-size", 6).send().await.expect_error(400, "InvalidRequest");
-    ask().header("x-amz-checksum-type", "COMPOSITE").send().await.expect_error(400, "InvalidRequest");
+    ask().header("x-amz-checksum-type", "COMPOSITE").send().await.expect_error(400, "BadDigest");
     let right = ask().header("x-amz-checksum-crc32", "NhCmhg==").header("x-amz-mp-object-size", 5);
     assert_eq!(right.send().await.expect(200).element("ChecksumCRC32"), "NhCmhg==");
 }
