@@ -27,6 +27,7 @@ mod multipart;
 pub mod notify;
 mod object;
 mod object_part;
+mod object_tags;
 mod part;
 mod pin;
 mod policy;
@@ -94,7 +95,9 @@ pub use trust::{TrustData, TrustEntry, Trusted};
 pub use trusted_signer::{
     NewTrustedSigner, StoredTrustedSigner, TrustedSigner, TrustedSignerChange, TrustedSignerPage,
 };
-pub use types::{BlobRef, ChecksumType, Checksums, Headers, Metadata, Placement, Repository, Segment, Segments, slice};
+pub use types::{
+    BlobRef, ChecksumType, Checksums, Headers, Metadata, Placement, Repository, Segment, Segments, Tags, slice,
+};
 pub use unit::Unit;
 pub use upload::{NewUpload, Upload};
 pub use upload_target::UploadTarget;

@@ -5,6 +5,8 @@
 //! it open is the artifact asked for, and the same request decided once more. Nobody is refused by what was known before: the
 //! artifact is looked at again first.
 
+use std::borrow::Cow;
+
 use metrics::counter;
 use time::OffsetDateTime;
 use zas_policy::{Action, Decision, Gate, KeyName, Reason, Resource};
@@ -58,31 +60,32 @@ impl Authority {
         resource: Resource,
         artifact: &impl Artifact,
     ) -> Result<Permit> {
-        let mut decision = self.decide(caller, action, &resource, Shown::Nothing);
+        let weighed = self.weigh(Cow::Borrowed(caller), action, &resource, Shown::Nothing).await?;
+        let (mut caller, mut decision) = weighed;
         if !decision.is_open {
-            return self.conclude(caller, action, resource, &decision).await;
+            return self.conclude(&caller, action, resource, &decision).await;
         }
         let mut gated = None;
         for look in [LookUp::Known, LookUp::Fresh] {
             let found = artifact.facts(look).await?;
             let shown = found.as_ref().map_or(Shown::NoArtifact, |(_, facts)| Shown::Facts(facts));
-            decision = self.decide(caller, action, &resource, shown);
+            (caller, decision) = self.weigh(caller, action, &resource, shown).await?;
             gated = found;
             let is_settled = decision.is_allowed() && decision.audited.is_empty();
-            if is_settled || !self.is_for_the_artifact(caller, action, &resource) {
+            if is_settled || !self.is_for_the_artifact(&caller, action, &resource) {
                 break;
             }
         }
         count(&decision);
         let refusal = match &gated {
-            Some((digest, facts)) if !decision.is_allowed() && self.is_for_the_artifact(caller, action, &resource) => {
-                Some(self.not_met(caller, action, &resource, &decision, digest, facts))
+            Some((digest, facts)) if !decision.is_allowed() && self.is_for_the_artifact(&caller, action, &resource) => {
+                Some(self.not_met(&caller, action, &resource, &decision, digest, facts))
             }
             _ => None,
         };
         let permit = match refusal {
-            None => self.conclude(caller, action, resource, &decision).await?,
-            Some(refusal) => return Err(self.refuse_with(caller, action, &resource, &decision, refusal).await),
+            None => self.conclude(&caller, action, resource, &decision).await?,
+            Some(refusal) => return Err(self.refuse_with(&caller, action, &resource, &decision, refusal).await),
         };
         Ok(permit.of(gated.map_or(Gated::ForNone, |(digest, _)| Gated::For(digest))))
     }
@@ -93,8 +96,8 @@ impl Authority {
     /// # Errors
     /// As [`authorize`](Self::authorize).
     pub async fn authorize_knowing(&self, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
-        let decision = self.decide(caller, action, &resource, Shown::NoArtifact);
-        self.conclude(caller, action, resource, &decision).await
+        let (caller, decision) = self.weigh(Cow::Borrowed(caller), action, &resource, Shown::NoArtifact).await?;
+        self.conclude(&caller, action, resource, &decision).await
     }
 
     /// As [`may`](Self::may), for what is said about an artifact and is not its bytes.

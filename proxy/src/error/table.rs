@@ -147,6 +147,8 @@ table! {
     InvalidBucketName: Validation, 400, "InvalidBucketName", "NAME_INVALID", false, "invalid_bucket_name", "The specified bucket is not valid.";
     /// A key of more than 1,024 bytes.
     KeyTooLong: Validation, 400, "KeyTooLongError", "NAME_INVALID", false, "key_too_long", "Your key is too long.";
+    /// A tag that breaks a rule or a limit.
+    InvalidTag: Validation, 400, "InvalidTag", "UNSUPPORTED", false, "invalid_tag", "The tag provided was not a valid tag.";
     /// User metadata above 2 KiB.
     MetadataTooLarge: Validation, 400, "MetadataTooLarge", "UNSUPPORTED", false, "metadata_too_large", "Your metadata headers exceed the maximum allowed metadata size.";
     /// The bucket is not there.

@@ -2,10 +2,12 @@
 //!
 //! [`Access`] asks the policy for each request and puts the [`Permit`] into the request's extensions, where `dispatch`
 //! takes it out: an operation without a permit cannot be called. Copies need a second permit, to read their source.
-//! DeleteObjects is asked for key by key, by the operation itself, on behalf of the same [`Caller`].
+//! DeleteObjects is asked for key by key, by the operation itself, on behalf of the same [`Caller`]; so is PutObjectTagging, for the
+//! tags of its document.
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::dto::CopySource;
 use s3s::path::S3Path;
@@ -15,13 +17,13 @@ use zas_policy::{Action, Principal, Resource};
 use super::call::Call;
 use super::checksum::Expected;
 use super::operation::Operation;
-use super::{gate, list_buckets, names, owner, unsupported};
+use super::{gate, list_buckets, names, owner, tags, unsupported};
 use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
 use crate::error::{Code, Error, Result};
 use crate::gateway::RequestContext;
-use crate::index::Object;
+use crate::index::{Object, Tags};
 
 /// Asks the policy.
 pub(super) struct Access(pub(super) Arc<App>);
@@ -67,6 +69,12 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     call.set_operation(operation.name());
     let resource = resource(cx.s3_path())?;
     let conditions = Conditions::of_s3(cx.headers(), cx.uri().query().unwrap_or_default());
+    let gives = gives(operation, cx.headers())?;
+    let conditions = match operation {
+        Operation::PutObjectTagging => conditions.giving_unread_tags(),
+        _ if gives.is_empty() => conditions,
+        _ => conditions.giving(gives.clone()),
+    };
     let caller = Caller::new(principal, trail(cx), conditions);
     let action = action(operation, cx);
     let permit = match operation {
@@ -74,8 +82,9 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
         Operation::ListBuckets if list_buckets::is_filtered(app, &caller) => {
             authorize(app, &caller, Action::GetCallerIdentity, resource).await?
         }
-        // A key is what is deleted, so that a policy about objects alone is enough, as it is at AWS.
-        Operation::DeleteObjects if !caller.principal().is_anonymous() => {
+        // A key is what is deleted, so that a policy about objects alone is enough, as it is at AWS. Of tags the operation asks once it
+        // has read them.
+        Operation::DeleteObjects | Operation::PutObjectTagging if !caller.principal().is_anonymous() => {
             authorize(app, &caller, Action::GetCallerIdentity, resource).await?
         }
         Operation::GetObjectAttributes => gate::attributes(app, &caller, resource).await?,
@@ -85,6 +94,7 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
         },
         _ => authorize(app, &caller, action, resource).await?,
     };
+    let permit = tags::permit_to_give(app, &caller, permit, &gives).await?;
     call.set_permit(&permit);
     unsupported::check(operation, cx.headers(), cx.uri().query())?;
     expect_owner(app, operation, cx).await?;
@@ -98,7 +108,9 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     let limit = app.config.limits.document_bytes.as_u64();
     match operation {
         Operation::PutObject | Operation::UploadPart => {}
-        Operation::DeleteObjects => call.body().check_document(Expected::of(cx.headers())?, limit),
+        Operation::DeleteObjects | Operation::PutObjectTagging => {
+            call.body().check_document(Expected::of(cx.headers())?, limit);
+        }
         // A checksum may be about the object, not about the document (CompleteMultipartUpload).
         _ => call.body().check_document(Expected::signed(cx.headers()), limit),
     }
@@ -106,11 +118,21 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     Ok(())
 }
 
-/// The bucket must be whose the client says it is. Of DeleteObjects each key must be allowed first, so that it looks itself; a bucket that
-/// is created is nobody's yet.
+/// The tags that a write gives its object by a header.
+fn gives(operation: Operation, headers: &HeaderMap) -> Result<Tags> {
+    match operation {
+        Operation::PutObject | Operation::CreateMultipartUpload | Operation::CopyObject => tags::of_header(headers),
+        _ => Ok(Tags::new()),
+    }
+}
+
+/// The bucket must be whose the client says it is. What an operation allows itself comes first, so that it looks itself too; a bucket
+/// that is created is nobody's yet.
 async fn expect_owner(app: &App, operation: Operation, cx: &S3AccessContext<'_>) -> Result<()> {
     match (operation, cx.s3_path()) {
-        (Operation::CreateBucket | Operation::DeleteObjects, _) | (_, S3Path::Root) => Ok(()),
+        (Operation::CreateBucket | Operation::DeleteObjects | Operation::PutObjectTagging, _) | (_, S3Path::Root) => {
+            Ok(())
+        }
         (_, S3Path::Bucket { bucket } | S3Path::Object { bucket, .. }) => {
             owner::check(app, cx.headers(), owner::OF_BUCKET, bucket).await
         }

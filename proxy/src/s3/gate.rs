@@ -56,13 +56,17 @@ fn told(error: Error) -> Error {
 /// # Errors
 /// `NoSuchBucket`, `NoSuchKey`; `AccessDenied`, `GateNotMet` where it was replaced by one that may not be read.
 pub(super) async fn object(app: &App, permit: &Permit, bucket: &str, key: &str) -> Result<Object> {
-    let mut gated = permit.gated();
+    let mut renewed: Option<Permit> = None;
     for _ in 0..ATTEMPTS {
         let object = app.index.object(bucket, key).await?;
-        if gated.is_for(object.oci_digest.as_ref()) {
+        let permit = renewed.as_ref().unwrap_or(permit);
+        let tags = permit.caller().tags_of(permit.resource());
+        let has_those_tags = tags.is_none_or(|tags| *tags == object.head.tags);
+        if has_those_tags && permit.gated().is_for(object.oci_digest.as_ref()) {
             return Ok(object);
         }
-        gated = authorize(app, permit.caller(), bucket, key).await?.gated();
+        let caller = permit.caller().clone().knowing_nothing();
+        renewed = Some(authorize(app, &caller, bucket, key).await?);
     }
     Err(Error::from(Code::OperationAborted).detail("the object was replaced each time it was looked at"))
 }

@@ -8,7 +8,7 @@ use s3s::{S3Request, S3Response, dto};
 
 use super::dispatch::extension;
 use super::wanted::Wanted;
-use super::{conditions, gate, headers, object_bytes};
+use super::{conditions, gate, headers, object_bytes, tags};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, RequestId, Result};
@@ -51,6 +51,7 @@ async fn read(
     let wanted = Wanted::of(app, head, &request.headers, input.range, input.part_number).await?;
     let mut more = headers::beyond(&object);
     headers::override_headers!(&mut more, input)?;
+    tags::tell_count(app, permit, head, &mut more);
 
     let mut output = headers::describe!(GetObjectOutput, head);
     let content_type = output.content_type.clone().unwrap_or_default();

@@ -4,7 +4,7 @@ use s3s::{S3Request, S3Response, dto};
 
 use super::get_object::{ATTEMPTS, wants_checksum};
 use super::wanted::Wanted;
-use super::{conditions, gate, headers};
+use super::{conditions, gate, headers, tags};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
@@ -39,6 +39,7 @@ async fn read(
     let wanted = Wanted::of(app, head, &request.headers, input.range, input.part_number).await?;
     let mut more = headers::beyond(&object);
     headers::override_headers!(&mut more, input)?;
+    tags::tell_count(app, permit, head, &mut more);
 
     let mut output = headers::describe!(HeadObjectOutput, head);
     output.content_length = Some(i64::try_from(wanted.length()).map_err(Error::internal)?);

@@ -54,6 +54,9 @@ operations! {
     GetObject: GetObject, false, [];
     HeadObject: GetObject, false, [];
     GetObjectAttributes: GetObjectAttributes, false, [];
+    GetObjectTagging: GetObjectTagging, false, [];
+    PutObjectTagging: PutObjectTagging, true, ["tagging", "versionId"];
+    DeleteObjectTagging: DeleteObjectTagging, true, ["tagging", "versionId"];
     DeleteObject: DeleteObject, true, ["versionId"];
     CopyObject: PutObject, true, [];
     CreateMultipartUpload: PutObject, true, ["uploads"];
@@ -83,8 +86,8 @@ mod tests {
     #[test]
     fn only_writes_have_actions_that_write() {
         use Action::{
-            AbortMultipartUpload, CreateBucket, DeleteBucket, DeleteBucketPolicy, DeleteObject, PutBucketPolicy,
-            PutObject,
+            AbortMultipartUpload, CreateBucket, DeleteBucket, DeleteBucketPolicy, DeleteObject, DeleteObjectTagging,
+            PutBucketPolicy, PutObject, PutObjectTagging,
         };
         for operation in Operation::ALL {
             let writes = matches!(
@@ -94,8 +97,10 @@ mod tests {
                     | DeleteBucket
                     | DeleteBucketPolicy
                     | DeleteObject
+                    | DeleteObjectTagging
                     | PutBucketPolicy
                     | PutObject
+                    | PutObjectTagging
             );
             assert_eq!(operation.writes(), writes, "{operation:?}");
         }

@@ -12,7 +12,7 @@ use super::operation::Operation;
 use crate::error::{Code, Error, Result};
 
 /// A header, and the values of it that ask for nothing special. A name that ends with `*` stands for all that begin so.
-const HEADERS: [(&str, &[&str]); 16] = [
+const HEADERS: [(&str, &[&str]); 14] = [
     ("x-amz-acl", &["private", "bucket-owner-full-control"]),
     ("x-amz-grant-*", &[]),
     ("x-amz-server-side-encryption*", &[]),
@@ -20,8 +20,6 @@ const HEADERS: [(&str, &[&str]); 16] = [
     ("x-amz-object-lock-*", &[]),
     ("x-amz-bucket-object-lock-enabled", &["false"]),
     ("x-amz-object-ownership", &["BucketOwnerEnforced"]),
-    ("x-amz-tagging", &[""]),
-    ("x-amz-tagging-directive", &["COPY"]),
     ("x-amz-website-redirect-location", &[]),
     ("x-amz-write-offset-bytes", &[]),
     ("x-amz-storage-class", &["STANDARD"]),
@@ -104,8 +102,6 @@ mod tests {
             ("x-amz-server-side-encryption-customer-key", "x"),
             ("x-amz-copy-source-server-side-encryption-customer-algorithm", "AES256"),
             ("x-amz-object-lock-mode", "GOVERNANCE"),
-            ("x-amz-tagging", "a=b"),
-            ("x-amz-tagging-directive", "REPLACE"),
             ("x-amz-website-redirect-location", "/x"),
             ("x-amz-write-offset-bytes", "5"),
             ("x-amz-storage-class", "GLACIER"),
@@ -120,7 +116,6 @@ mod tests {
             ("x-amz-acl", "private"),
             ("x-amz-acl", "bucket-owner-full-control"),
             ("x-amz-storage-class", "STANDARD"),
-            ("x-amz-tagging-directive", "COPY"),
             ("x-amz-request-payer", "requester"),
             ("x-amz-meta-anything", "at all"),
             ("x-amz-bucket-object-lock-enabled", "false"),

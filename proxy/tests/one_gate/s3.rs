@@ -152,6 +152,17 @@ fn of_objects(id: &str, operation: &str, fixture: &Fixture) -> Option<Case> {
         "HeadObject" => case(fixture.ask(Method::HEAD, "/key"), &fixture.on(Action::GetObject, "key"), 200),
         "DeleteObject" => case(fixture.ask(Method::DELETE, "/key"), &fixture.on(Action::DeleteObject, "key"), 204),
         "DeleteObjects" => delete_objects(id, fixture),
+        "GetObjectTagging" => {
+            case(fixture.ask(Method::GET, "/key?tagging"), &fixture.on(Action::GetObjectTagging, "key"), 200)
+        }
+        "PutObjectTagging" => {
+            let document = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+            let ask = fixture.ask(Method::PUT, "/key?tagging").body(document);
+            case(ask, &fixture.on(Action::PutObjectTagging, "key"), 200)
+        }
+        "DeleteObjectTagging" => {
+            case(fixture.ask(Method::DELETE, "/key?tagging"), &fixture.on(Action::DeleteObjectTagging, "key"), 204)
+        }
         "CopyObject" => {
             case(fixture.ask(Method::PUT, "/copy").header("x-amz-copy-source", source), &fixture.to_copy("copy"), 200)
         }
@@ -169,6 +180,13 @@ fn with_more_rights(id: &str, operation: &str, fixture: &Fixture) -> Vec<Case> {
             let etag = format!("\"{}\"", hex::encode(Md5::digest("source")));
             let needs = [fixture.on(Action::DeleteObject, "source"), fixture.on(Action::GetObject, "source")].concat();
             vec![case("if", fixture.ask(Method::DELETE, "/source").header("if-match", etag), &needs, 204)]
+        }
+        "PutObject" | "CreateMultipartUpload" => {
+            let (method, rest) = if operation == "PutObject" { (Method::PUT, "") } else { (Method::POST, "?uploads") };
+            let ask = fixture.ask(method, &format!("/tagged{rest}")).header("x-amz-tagging", "a=b");
+            let needs =
+                [fixture.on(Action::PutObject, "tagged"), fixture.on(Action::PutObjectTagging, "tagged")].concat();
+            vec![case("tagged", ask, &needs, 200)]
         }
         "GetObjectAttributes" => {
             let ask = fixture.ask(Method::GET, "/key?attributes").header("x-amz-object-attributes", "ObjectSize");

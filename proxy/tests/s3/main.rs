@@ -29,3 +29,4 @@ mod quotas;
 mod security;
 mod sessions;
 mod support;
+mod tagging;

@@ -46,6 +46,7 @@ async fn every_change_commits_with_its_record_exactly_once() {
             checksum_type: None,
             headers: none,
             metadata: none,
+            tags: none,
             storage_class: "STANDARD",
             owner: "root",
             audit: &begun,
@@ -77,6 +78,8 @@ async fn every_change_commits_with_its_record_exactly_once() {
     index.abort_upload("b", "n", &upload.id, NOW, &aborted).await.unwrap();
     let deleted = expect("delete");
     index.delete_object("b", "k", NOW, &deleted).await.unwrap();
+    let tagged = expect("tag");
+    index.put_object_tags("b", "k2", none, &tagged).await.unwrap();
     let batch = [expect("batch-1"), expect("batch-2")].concat();
     index.delete_objects("b", &["k2".to_owned(), "nothing".to_owned()], NOW, &batch).await.unwrap();
     let emptied = expect("empty");

@@ -58,3 +58,51 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION delete_objects_if IS 'As delete_objects, each key with the ETag that it must have: * for any, NULL for no condition. failed: places, from 1, of those that have another; missing: of those that are not there and have a condition.';
+
+-- --- tags
+--
+-- They stand in the row of the version, where they have had their column from the beginning. A write gives them in its own statement:
+-- whatever function has written the row, its id is all that is needed.
+
+CREATE FUNCTION tag_object(p_object_id bigint, p_tags jsonb) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE objects SET tags = p_tags WHERE id = p_object_id AND tags <> p_tags;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION tag_object IS 'Gives a version its tags in the transaction that writes it; NULL: it keeps those that it has.';
+
+CREATE FUNCTION tag_upload(p_upload_id text, p_tags jsonb) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE uploads SET tags = p_tags WHERE id = p_upload_id AND tags <> p_tags;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION tag_upload IS 'As tag_object, for an upload: the object that it becomes has its tags.';
+
+CREATE FUNCTION put_object_tags(p_bucket text, p_key text, p_tags jsonb) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_bucket_id bigint;
+BEGIN
+    SELECT id INTO v_bucket_id FROM buckets WHERE name = p_bucket;
+    IF NOT FOUND THEN
+        RETURN 'NoSuchBucket';
+    END IF;
+    LOOP
+        UPDATE objects SET tags = p_tags
+        WHERE bucket_id = v_bucket_id AND key = p_key AND is_latest AND NOT is_delete_marker;
+        IF FOUND THEN
+            RETURN 'ok';
+        END IF;
+        -- A writer that was waited for may have replaced the version that this statement's snapshot knew; look afresh.
+        PERFORM FROM objects WHERE bucket_id = v_bucket_id AND key = p_key AND is_latest AND NOT is_delete_marker;
+        IF NOT FOUND THEN
+            RETURN 'NoSuchKey';
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION put_object_tags IS 'Replaces all tags of the current version.';
