@@ -57,7 +57,7 @@ impl DeletedIf {
         let [failed, missing] = [self.failed, self.missing].map(Option::unwrap_or_default);
         let deleted: HashSet<String> = self.deleted.unwrap_or_default().into_iter().collect();
         let places = 1_i32..;
-        let outcomes = places.zip(wanted).map(|(place, deletion)| {
+        let outcomes = places.zip(wanted).map(|(place, deletion)| -> Result<Deleted> {
             if failed.contains(&place) {
                 Err(Code::PreconditionFailed.into())
             } else if missing.contains(&place) {

@@ -53,7 +53,7 @@ async fn copy(
     let Object { head, content_digest, .. } = source.read(app).await?;
     check_source(request, &head)?;
     let record = match tags {
-        None if !head.tags.is_empty() => carry_tags(app, permit, source).await?.record(),
+        None if !head.tags.is_empty() => carry_tags(app, permit, source, &head.tags).await?.record(),
         _ => permit.record(),
     };
     let copy = CopySource {
@@ -61,7 +61,8 @@ async fn copy(
         bucket: &request.input.bucket,
         key: &request.input.key,
         replace: replacement.map(|(headers, metadata)| (headers, metadata)),
-        tags,
+        // Those that were asked about, whatever becomes of the source's meanwhile.
+        tags: Some(tags.unwrap_or(&head.tags)),
         storage_class: STORAGE_CLASS,
         owner: &permit.principal().to_string(),
         conditions: conditions::write(&request.headers)?,
@@ -84,10 +85,11 @@ async fn copy(
 }
 
 /// Tags that go with a copy are read at the source and given to the copy, each of which is a right of its own.
-async fn carry_tags(app: &App, permit: &Permit, source: &Source) -> Result<Permit> {
+async fn carry_tags(app: &App, permit: &Permit, source: &Source, tags: &Tags) -> Result<Permit> {
     let ((bucket, key), caller) = (source.object(), permit.caller());
     let read = authorize(app, caller, Action::GetObjectTagging, Resource::object(bucket, key)).await?;
-    let given = authorize(app, caller, Action::PutObjectTagging, permit.resource().clone()).await?;
+    let giving = caller.clone().with_conditions(caller.conditions().clone().giving(tags.clone()));
+    let given = authorize(app, &giving, Action::PutObjectTagging, permit.resource().clone()).await?;
     Ok(permit.clone().beside(&read).beside(&given))
 }
 
