@@ -29,6 +29,8 @@ mod list_uploads;
 mod multipart;
 pub mod notify;
 mod object;
+mod object_part;
+mod object_tags;
 mod part;
 mod passed;
 mod pin;
@@ -68,7 +70,7 @@ pub use bucket_policy::NewBucketPolicy;
 pub use component::{ComponentPage, ComponentPlace, ComponentQuery, FoundComponent};
 pub use copy::CopySource;
 pub use database::Index;
-pub use delete::Deleted;
+pub use delete::{Deleted, Deletion};
 pub use directory::Owner;
 pub use empty::Emptied;
 pub use evidence::{BeforeLook, NewEvidence, Push};
@@ -78,6 +80,7 @@ pub use list::{ListEntry, ListPage, ListRequest};
 pub use list_uploads::UploadPage;
 pub use multipart::{CompleteUpload, CompletedPart};
 pub use object::{Committed, NewObject, Object, ObjectHead, Preconditions, WriteConditions};
+pub use object_part::ObjectPart;
 pub use part::{NewPart, Part, PartPage};
 pub use passed::PassedPolicies;
 pub use pin::{PinRequest, PinnedBlob};
@@ -100,7 +103,9 @@ pub use trust::{TrustData, TrustEntry, Trusted};
 pub use trusted_signer::{
     NewTrustedSigner, StoredTrustedSigner, TrustedSigner, TrustedSignerChange, TrustedSignerPage,
 };
-pub use types::{BlobRef, ChecksumType, Checksums, Headers, Metadata, Placement, Repository, Segment, Segments, slice};
+pub use types::{
+    BlobRef, ChecksumType, Checksums, Headers, Metadata, Placement, Repository, Segment, Segments, Tags, slice,
+};
 pub use unit::Unit;
 pub use upload::{NewUpload, Upload};
 pub use upload_target::UploadTarget;

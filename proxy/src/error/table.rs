@@ -149,6 +149,8 @@ table! {
     InvalidBucketName: Validation, 400, "InvalidBucketName", "NAME_INVALID", false, "invalid_bucket_name", "The specified bucket is not valid.";
     /// A key of more than 1,024 bytes.
     KeyTooLong: Validation, 400, "KeyTooLongError", "NAME_INVALID", false, "key_too_long", "Your key is too long.";
+    /// A tag that breaks a rule or a limit.
+    InvalidTag: Validation, 400, "InvalidTag", "UNSUPPORTED", false, "invalid_tag", "The tag provided was not a valid tag.";
     /// User metadata above 2 KiB.
     MetadataTooLarge: Validation, 400, "MetadataTooLarge", "UNSUPPORTED", false, "metadata_too_large", "Your metadata headers exceed the maximum allowed metadata size.";
     /// The bucket is not there.
@@ -239,6 +241,8 @@ table! {
     RequestHeaderSectionTooLarge: Validation, 400, "RequestHeaderSectionTooLarge", "UNSUPPORTED", false, "request_header_section_too_large", "Your request header section exceeds the maximum allowed size.";
     /// A range that the object does not have.
     InvalidRange: Validation, 416, "InvalidRange", "RANGE_INVALID", false, "invalid_range", "The requested range is not satisfiable.";
+    /// A part that the object does not have.
+    InvalidPartNumber: Validation, 416, "InvalidPartNumber", "RANGE_INVALID", false, "invalid_part_number", "The requested partnumber is not satisfiable.";
     /// An If-* header said no.
     PreconditionFailed: Validation, 412, "PreconditionFailed", "UNSUPPORTED", false, "precondition_failed", "At least one of the preconditions you specified did not hold.";
     /// The client has it already.

@@ -36,6 +36,10 @@ dispatch! {
     put_object: PutObjectInput -> PutObjectOutput;
     get_object: GetObjectInput -> GetObjectOutput;
     head_object: HeadObjectInput -> HeadObjectOutput;
+    get_object_attributes: GetObjectAttributesInput -> GetObjectAttributesOutput;
+    get_object_tagging: GetObjectTaggingInput -> GetObjectTaggingOutput;
+    put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput;
+    delete_object_tagging: DeleteObjectTaggingInput -> DeleteObjectTaggingOutput;
     delete_object: DeleteObjectInput -> DeleteObjectOutput;
     delete_objects: DeleteObjectsInput -> DeleteObjectsOutput;
     copy_object: CopyObjectInput -> CopyObjectOutput;

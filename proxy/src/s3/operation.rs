@@ -58,6 +58,10 @@ operations! {
     PutObject: PutObject, true, [];
     GetObject: GetObject, false, [];
     HeadObject: GetObject, false, [];
+    GetObjectAttributes: GetObjectAttributes, false, [];
+    GetObjectTagging: GetObjectTagging, false, [];
+    PutObjectTagging: PutObjectTagging, true, ["tagging", "versionId"];
+    DeleteObjectTagging: DeleteObjectTagging, true, ["tagging", "versionId"];
     DeleteObject: DeleteObject, true, ["versionId"];
     CopyObject: PutObject, true, [];
     CreateMultipartUpload: PutObject, true, ["uploads"];

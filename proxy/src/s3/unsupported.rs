@@ -14,23 +14,18 @@ use super::{acl, encryption};
 use crate::error::{Code, Error, Result};
 
 /// A header, and the values of it that ask for nothing special. A name that ends with `*` stands for all that begin so.
-const HEADERS: [(&str, &[&str]); 17] = [
+const HEADERS: [(&str, &[&str]); 12] = [
     ("x-amz-server-side-encryption*", &[]),
     ("x-amz-copy-source-server-side-encryption*", &[]),
     ("x-amz-object-lock-*", &[]),
     ("x-amz-bucket-object-lock-enabled", &["false"]),
     ("x-amz-object-ownership", &["BucketOwnerEnforced"]),
-    ("x-amz-tagging", &[""]),
-    ("x-amz-tagging-directive", &["COPY"]),
     ("x-amz-website-redirect-location", &[]),
     ("x-amz-write-offset-bytes", &[]),
     ("x-amz-storage-class", &["STANDARD"]),
-    ("x-amz-expected-bucket-owner", &[]),
-    ("x-amz-source-expected-bucket-owner", &[]),
     ("x-amz-mfa", &[]),
     ("x-amz-if-match-*", &[]),
     ("x-amz-rename-source*", &[]),
-    ("x-amz-object-attributes", &[]),
     ("x-amz-bucket-namespace", &["global"]),
 ];
 
@@ -52,18 +47,13 @@ pub(super) fn check(
     for (name, value) in headers {
         check_header(operation, name, value, encrypted_at_rest)?;
     }
-    if operation == Operation::DeleteObject
-        && (headers.contains_key("if-match") || headers.contains_key("if-none-match"))
-    {
-        return Err(refused("header", "if-match on a delete"));
+    if operation == Operation::DeleteObject && headers.contains_key("if-none-match") {
+        return Err(refused("header", "if-none-match on a delete"));
     }
     for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         // Buckets have no versions here: the one that there is, S3 calls "null".
         if name == "versionId" && !matches!(&*value, "null" | "") {
             return Err(refused("parameter", "versionId"));
-        }
-        if name == "partNumber" && matches!(operation, Operation::GetObject | Operation::HeadObject) {
-            return Err(refused("parameter", "partNumber of a read"));
         }
         if operation.writes() && !is_common(&name) && !operation.parameters().contains(&&*name) {
             return Err(refused("parameter", &name));
@@ -138,12 +128,9 @@ mod tests {
             ("x-amz-server-side-encryption-customer-key", "x"),
             ("x-amz-copy-source-server-side-encryption-customer-algorithm", "AES256"),
             ("x-amz-object-lock-mode", "GOVERNANCE"),
-            ("x-amz-tagging", "a=b"),
-            ("x-amz-tagging-directive", "REPLACE"),
             ("x-amz-website-redirect-location", "/x"),
             ("x-amz-write-offset-bytes", "5"),
             ("x-amz-storage-class", "GLACIER"),
-            ("x-amz-expected-bucket-owner", "123456789012"),
         ] {
             assert!(refuses(Operation::PutObject, &[(name, value)], ""), "{name}: {value}");
         }
@@ -177,7 +164,6 @@ mod tests {
             ("x-amz-acl", "private"),
             ("x-amz-acl", "bucket-owner-full-control"),
             ("x-amz-storage-class", "STANDARD"),
-            ("x-amz-tagging-directive", "COPY"),
             ("x-amz-request-payer", "requester"),
             ("x-amz-meta-anything", "at all"),
             ("x-amz-bucket-object-lock-enabled", "false"),
@@ -205,8 +191,10 @@ mod tests {
     }
 
     #[test]
-    fn a_conditional_delete_is_refused() {
-        assert!(refuses(Operation::DeleteObject, &[("if-match", "\"x\"")], ""));
-        assert!(!refuses(Operation::PutObject, &[("if-match", "\"x\"")], ""));
+    fn of_the_conditions_of_a_delete_only_if_match_is_taken() {
+        assert!(!refuses(Operation::DeleteObject, &[("if-match", "\"x\"")], ""));
+        for name in ["if-none-match", "x-amz-if-match-size", "x-amz-if-match-last-modified-time"] {
+            assert!(refuses(Operation::DeleteObject, &[(name, "*")], ""), "{name}");
+        }
     }
 }
