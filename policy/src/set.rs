@@ -2,7 +2,7 @@
 //!
 //! A set is made once and never changed; a change makes another. What does not live here: where the documents are kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
@@ -43,6 +43,8 @@ pub struct PolicySet {
     role_policies: HashMap<String, Vec<Policy>>,
     groups: HashMap<String, Vec<Policy>>,
     buckets: HashMap<String, Policy>,
+    /// Buckets whose policy is public, and lets in only who is known all the same.
+    restricted: HashSet<String>,
     roles: BTreeMap<String, Role>,
 }
 
@@ -163,8 +165,14 @@ impl PolicySet {
         if let Principal::Identity(identity) = principal {
             self.attached_to(identity, &mut policies);
         }
-        policies.extend(resource.bucket_name().and_then(|bucket| self.buckets.get(bucket)));
+        let bucket = resource.bucket_name().filter(|bucket| !self.shuts_out(principal, bucket));
+        policies.extend(bucket.and_then(|bucket| self.buckets.get(bucket)));
         policies
+    }
+
+    /// Whether the policy of a bucket counts for nothing for somebody who is not known.
+    fn shuts_out(&self, principal: &Principal, bucket: &str) -> bool {
+        matches!(principal, Principal::Anonymous) && self.restricted.contains(bucket)
     }
 
     fn attached_to<'a>(&'a self, identity: &Identity, policies: &mut Concerning<'a>) {
@@ -203,6 +211,13 @@ impl PolicySetBuilder {
         self
     }
 
+    /// Keeps the policy of a bucket, where it is public, from letting in anybody who is not known (AWS, "RestrictPublicBuckets").
+    #[must_use]
+    pub fn restrict(mut self, bucket: impl Into<String>) -> Self {
+        self.set.restricted.insert(bucket.into());
+        self
+    }
+
     /// Adds a role.
     #[must_use]
     pub fn role(mut self, name: impl Into<String>, role: Role) -> Self {
@@ -222,6 +237,8 @@ impl PolicySetBuilder {
             };
             map.entry(target).or_default().push(policy);
         }
+        let buckets = &self.set.buckets;
+        self.set.restricted.retain(|bucket| buckets.get(bucket).is_some_and(Policy::is_public));
         Arc::new(self.set)
     }
 }

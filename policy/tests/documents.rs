@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use zas_policy::{Action, Effect, Empty, Identity, Kind, MAX_DOCUMENT, Policy, PolicySet, Principal, Target};
+use zas_policy::{
+    Action, Effect, Empty, Identity, Kind, MAX_DOCUMENT, Policy, PolicySet, Principal, Request, Resource, Target,
+};
 
 fn refused(kind: Kind, text: &str) -> String {
     Policy::parse(kind, "test", text).unwrap_err().to_string()
@@ -422,4 +424,30 @@ fn the_documentation_names_every_condition_key_and_every_built_in_policy() {
     for builtin in zas_policy::builtin_policies() {
         assert!(text.contains(&format!("`{}`", builtin.name)), "{}", builtin.name);
     }
+}
+
+#[test]
+fn a_public_policy_that_is_restricted_lets_in_only_who_is_known() {
+    let public = || bucket(r#"{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "b/*"}"#);
+    let narrow = || {
+        bucket(
+            r#"{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "b/*",
+                "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}"#,
+        )
+    };
+    let alice = Principal::identity(Identity { name: "alice".into(), ..Identity::default() });
+    let resource = Resource::object("b", "key");
+    let may = |builder: zas_policy::PolicySetBuilder, principal: &Principal| {
+        let request =
+            Request { principal, action: Action::GetObject, resource: &resource, context: &Empty, narrowed_by: &[] };
+        builder.build().decide(&request).is_allowed()
+    };
+    let with = |policy: Policy| PolicySet::builder().bucket("b", policy);
+    assert!(may(with(public()), &Principal::Anonymous));
+    assert!(!may(with(public()).restrict("b"), &Principal::Anonymous));
+    assert!(may(with(public()).restrict("b"), &alice));
+    assert!(may(with(public()).restrict("c"), &Principal::Anonymous));
+    assert!(!narrow().is_public(), "what is narrow is not public, so that nothing is restricted");
+    let explained = with(narrow()).restrict("b").build();
+    assert_eq!(explained.effective(&Principal::Anonymous, "b", &Empty, &[]).len(), 1);
 }

@@ -109,8 +109,10 @@ impl App {
         let buffers = Budget::new(config.limits.buffer_bytes.as_u64());
         let rates = Rates::new(&config.rates);
         let policies = Policies::new(&config.authorization);
-        let authority =
-            Authority::new(journal.clone(), policies).with_rates(rates.clone()).with_gate(config.supply_chain.gate);
+        let authority = Authority::new(journal.clone(), policies)
+            .with_rates(rates.clone())
+            .with_gate(config.supply_chain.gate)
+            .with_tags_of(index.clone());
         Ok(Arc::new(Self {
             config,
             identity,

@@ -9,6 +9,7 @@ pub mod artifacts;
 pub mod audit;
 pub mod authz;
 pub mod blobs;
+pub mod bucket_configuration;
 pub mod config;
 pub mod dev;
 pub mod digest;

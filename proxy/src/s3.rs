@@ -2,11 +2,12 @@
 //!
 //! A request passes `guard` (what must hold before a signature is looked at), `s3s` (signature, parsing), `access` (the
 //! policy; makes the permit), `dispatch` (hands permit and input to the operation) and its operation. Whatever goes
-//! wrong on the way is written by `answer`. Bytes are read by `body` alone.
+//! wrong on the way is written by `answer`. Bytes are read by `body` alone. Browsers that ask before they ask are answered by `cors`.
 //! What does not live here: names and versions (`index`), the life of bytes (`blobs`), connections (`listener`).
 
 mod abort_multipart_upload;
 mod access;
+mod acl;
 mod answer;
 mod body;
 mod budget;
@@ -14,25 +15,63 @@ mod call;
 mod checksum;
 mod complete_multipart_upload;
 mod conditions;
+mod configuration;
 mod copy_object;
 mod copy_source;
+mod cors;
 mod create_bucket;
 mod create_multipart_upload;
 mod delete_bucket;
+mod delete_bucket_cors;
+mod delete_bucket_encryption;
+mod delete_bucket_lifecycle;
+mod delete_bucket_ownership_controls;
 mod delete_bucket_policy;
+mod delete_bucket_replication;
+mod delete_bucket_tagging;
+mod delete_bucket_website;
 mod delete_object;
+mod delete_object_tagging;
 mod delete_objects;
+mod delete_public_access_block;
 mod dispatch;
+mod encryption;
 mod gate;
+mod get_bucket_accelerate_configuration;
+mod get_bucket_acl;
+mod get_bucket_analytics_configuration;
+mod get_bucket_cors;
+mod get_bucket_encryption;
+mod get_bucket_intelligent_tiering_configuration;
+mod get_bucket_inventory_configuration;
+mod get_bucket_lifecycle_configuration;
 mod get_bucket_location;
+mod get_bucket_logging;
+mod get_bucket_metrics_configuration;
+mod get_bucket_notification_configuration;
+mod get_bucket_ownership_controls;
 mod get_bucket_policy;
 mod get_bucket_policy_status;
+mod get_bucket_replication;
+mod get_bucket_request_payment;
+mod get_bucket_tagging;
+mod get_bucket_versioning;
+mod get_bucket_website;
 mod get_object;
+mod get_object_acl;
+mod get_object_attributes;
+mod get_object_lock_configuration;
+mod get_object_tagging;
+mod get_public_access_block;
 mod guard;
 mod head_bucket;
 mod head_object;
 mod headers;
 mod host;
+mod list_bucket_analytics_configurations;
+mod list_bucket_intelligent_tiering_configurations;
+mod list_bucket_inventory_configurations;
+mod list_bucket_metrics_configurations;
 mod list_buckets;
 mod list_multipart_uploads;
 mod list_objects;
@@ -43,20 +82,36 @@ mod multipart;
 mod names;
 pub(crate) mod object_bytes;
 mod operation;
+mod owner;
+mod put_bucket_accelerate_configuration;
+mod put_bucket_acl;
+mod put_bucket_cors;
+mod put_bucket_encryption;
+mod put_bucket_logging;
+mod put_bucket_notification_configuration;
+mod put_bucket_ownership_controls;
 mod put_bucket_policy;
+mod put_bucket_request_payment;
+mod put_bucket_tagging;
+mod put_bucket_versioning;
 mod put_object;
+mod put_object_acl;
+mod put_object_tagging;
+mod put_public_access_block;
 pub(crate) mod range;
 mod room;
 mod signer;
+mod tags;
 #[cfg(test)]
 mod testing;
 mod unsupported;
 mod upload_part;
 mod upload_part_copy;
+mod wanted;
 
 use std::sync::Arc;
 
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
@@ -82,7 +137,7 @@ pub use budget::{Budget, Taken};
 pub(crate) use copy_source::copy_source;
 pub(crate) use host::Domains;
 pub(crate) use names::is_bucket_name;
-pub(crate) use put_bucket_policy::check_reach;
+pub(crate) use put_bucket_policy::{check_reach, put_policy, refuse_public};
 pub use room::FullBuckets;
 
 /// The name of every operation that exists here.
@@ -99,6 +154,7 @@ pub struct OperationName(pub &'static str);
 pub struct Service {
     inner: S3Service,
     app: Arc<App>,
+    domains: Arc<Domains>,
 }
 
 /// Builds the S3 API.
@@ -112,7 +168,8 @@ pub fn service(app: Arc<App>) -> Service {
     if !app.config.s3.domains.is_empty() {
         builder.set_host(host::Domains::new(&app.config.s3.domains));
     }
-    Service { inner: builder.build(), app }
+    let domains = Arc::new(Domains::new(&app.config.s3.domains));
+    Service { inner: builder.build(), app, domains }
 }
 
 fn settings(limits: &config::Limits) -> S3Config {
@@ -133,6 +190,11 @@ pub async fn call(service: &Service, request: Request<Body>) -> Response<Body> {
             .get::<RequestContext>()
             .map_or_else(RequestId::generate, |cx| cx.request_id.clone()),
     };
+    let policies = service.app.authority.policies();
+    if parts.method == Method::OPTIONS {
+        return answer_preflight(cors::preflight(policies, &service.domains, &parts), &asked);
+    }
+    let page = cors::Page::of(policies, &service.domains, &parts);
     parts.extensions.insert(asked.request_id.clone());
     let asker = signer::asker(&service.app, &mut parts, guard::Service::S3).await;
     let body = RawBody::new(body, &parts.headers);
@@ -154,8 +216,17 @@ pub async fn call(service: &Service, request: Request<Body>) -> Response<Body> {
             answer.extensions_mut().insert(error.code());
             answer
         },
-        |answer| success(answer, &asked),
+        |answer| {
+            let mut answer = success(answer, call.operation(), &asked);
+            if service.app.config.s3.encryption_at_rest {
+                encryption::tell(call.operation(), answer.headers_mut());
+            }
+            answer
+        },
     );
+    if let Some(page) = page {
+        page.tell(answer.headers_mut());
+    }
     answer.extensions_mut().insert(OperationName(call.operation()));
     answer
 }
@@ -166,7 +237,10 @@ async fn ask_s3s(service: &Service, request: Request<s3s::Body>, call: &Call) ->
         Error::internal("s3s could not write its answer").source(cause)
     })?;
     if answer.status().is_success() {
-        return Ok(answer);
+        return match Operation::parse(call.operation()) {
+            Some(Operation::GetObjectAttributes) => answer::with_bare_etag(answer).await,
+            _ => Ok(answer),
+        };
     }
     match call.take_failure() {
         Some(error) => Err(error),
@@ -188,12 +262,36 @@ async fn record_read(app: &App, call: &Call, answer: Result<s3s::HttpResponse>) 
     answer
 }
 
-fn success(answer: s3s::HttpResponse, asked: &Asked) -> Response<Body> {
+/// The answer to a browser that asks before it asks.
+fn answer_preflight(allowed: Result<HeaderMap>, asked: &Asked) -> Response<Body> {
+    let mut answer = match allowed {
+        Ok(headers) => {
+            let mut answer = Response::new(answer::empty());
+            *answer.headers_mut() = headers;
+            answer::add_request_id(answer.headers_mut(), &asked.request_id);
+            answer
+        }
+        Err(error) => {
+            error.log(asked.request_id.as_str(), cors::PREFLIGHT);
+            let mut answer = answer::failure(&error, asked);
+            answer.extensions_mut().insert(error.code());
+            answer
+        }
+    };
+    answer.extensions_mut().insert(OperationName(cors::PREFLIGHT));
+    answer
+}
+
+fn success(answer: s3s::HttpResponse, operation: &str, asked: &Asked) -> Response<Body> {
     let (mut parts, body) = answer.into_parts();
     answer::add_request_id(&mut parts.headers, &asked.request_id);
     // `s3s` says so for a GET, and forgets it for a HEAD.
     if parts.headers.contains_key(header::CONTENT_RANGE) {
         parts.status = StatusCode::PARTIAL_CONTENT;
+    }
+    // `s3s` says 200, S3 says that there is nothing to say (AWS, *PutBucketTagging*).
+    if Operation::parse(operation) == Some(Operation::PutBucketTagging) {
+        parts.status = StatusCode::NO_CONTENT;
     }
     // `s3s` leaves Content-Length to the server below it; a HEAD has the length of what a GET would send.
     let body = if asked.method == Method::HEAD { answer::empty() } else { body.boxed_unsync() };

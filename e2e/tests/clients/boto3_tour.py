@@ -9,6 +9,7 @@ import base64
 import datetime
 import hashlib
 import io
+import json
 import sys
 import time
 import urllib.parse
@@ -88,6 +89,81 @@ def the_force_header_empties_a_bucket_and_deletes_it():
                                  lambda params, **_: params["headers"].update({"x-zas-force-delete": "true"}))
     forcing.delete_bucket(Bucket=bucket)
     refused(None, 404, s3.head_bucket, Bucket=bucket)
+
+
+@step
+def the_tags_of_a_bucket_are_kept_until_they_are_removed():
+    bucket, tags = new_bucket(), [{"Key": "team", "Value": "a b"}, {"Key": "cost", "Value": ""}]
+    refused("NoSuchTagSet", 404, s3.get_bucket_tagging, Bucket=bucket)
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    same(s3.get_bucket_tagging(Bucket=bucket)["TagSet"], tags)
+    refused("InvalidTag", 400, s3.put_bucket_tagging, Bucket=bucket, Tagging={"TagSet": tags + tags})
+    s3.delete_bucket_tagging(Bucket=bucket)
+    refused("NoSuchTagSet", 404, s3.get_bucket_tagging, Bucket=bucket)
+
+
+@step
+def a_browser_is_told_what_the_rules_of_a_bucket_allow():
+    bucket = new_bucket()
+    put(bucket, "key")
+    rule = {"AllowedOrigins": ["https://*.example.com"], "AllowedMethods": ["GET", "PUT"], "AllowedHeaders": ["*"],
+            "ExposeHeaders": ["ETag"], "MaxAgeSeconds": 60}
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+    same(s3.get_bucket_cors(Bucket=bucket)["CORSRules"], [rule])
+    asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "PUT"}
+    status, headers, _ = http("OPTIONS", f"{ENDPOINT}/{bucket}/key", headers=asked)
+    same((status, headers["Access-Control-Allow-Origin"]), (200, "https://app.example.com"))
+    status, headers, _ = http("OPTIONS", f"{ENDPOINT}/{bucket}/key", headers={**asked, "Origin": "https://elsewhere.example"})
+    same((status, headers["Access-Control-Allow-Origin"]), (403, None))
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "key"}, ExpiresIn=300)
+    status, headers, body = http("GET", url, headers={"Origin": "https://app.example.com"})
+    same((status, headers["Access-Control-Expose-Headers"], body), (200, "ETag", b"x"))
+    s3.delete_bucket_cors(Bucket=bucket)
+    same(http("OPTIONS", f"{ENDPOINT}/{bucket}/key", headers=asked)[0], 403)
+
+
+@step
+def a_public_policy_is_refused_where_public_access_is_blocked():
+    bucket = new_bucket()
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+                                                                 "Resource": f"arn:aws:s3:::{bucket}/*"}]})
+    block = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=block)
+    same(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"], block)
+    refused("AccessDenied", 403, s3.put_bucket_policy, Bucket=bucket, Policy=policy)
+    s3.delete_public_access_block(Bucket=bucket)
+    refused("NoSuchPublicAccessBlockConfiguration", 404, s3.get_public_access_block, Bucket=bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+
+
+@step
+def what_tools_ask_of_a_new_bucket_is_answered_as_aws_answers_it():
+    # What Terraform's aws_s3_bucket reads, and more.
+    bucket = new_bucket()
+    grants = s3.get_bucket_acl(Bucket=bucket)["Grants"]
+    same([grant["Permission"] for grant in grants], ["FULL_CONTROL"])
+    s3.put_bucket_acl(Bucket=bucket, ACL="private")
+    refused("AccessControlListNotSupported", 400, s3.put_bucket_acl, Bucket=bucket, ACL="public-read")
+    ownership = s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]
+    same(ownership, {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]})
+    for code, function in [
+        ("NoSuchBucketPolicy", s3.get_bucket_policy),
+        ("NoSuchCORSConfiguration", s3.get_bucket_cors),
+        ("NoSuchWebsiteConfiguration", s3.get_bucket_website),
+        ("NoSuchLifecycleConfiguration", s3.get_bucket_lifecycle_configuration),
+        ("ReplicationConfigurationNotFoundError", s3.get_bucket_replication),
+        ("ServerSideEncryptionConfigurationNotFoundError", s3.get_bucket_encryption),
+        ("ObjectLockConfigurationNotFoundError", s3.get_object_lock_configuration),
+        ("NoSuchTagSet", s3.get_bucket_tagging),
+    ]:
+        refused(code, 404, function, Bucket=bucket)
+    for function in [s3.get_bucket_versioning, s3.get_bucket_accelerate_configuration, s3.get_bucket_logging,
+                     s3.get_bucket_notification_configuration]:
+        same(sorted(function(Bucket=bucket)), ["ResponseMetadata"])
+    same(s3.get_bucket_request_payment(Bucket=bucket)["Payer"], "BucketOwner")
+    for function in [s3.list_bucket_analytics_configurations, s3.list_bucket_inventory_configurations,
+                     s3.list_bucket_metrics_configurations]:
+        same(function(Bucket=bucket)["IsTruncated"], False)
 
 
 # --- objects ---------------------------------------------------------------------------------------------------------

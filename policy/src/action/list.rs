@@ -166,6 +166,10 @@ actions! {
     GetEncryptionConfiguration => S3, "s3:GetEncryptionConfiguration",
     /// Set a bucket's default encryption.
     PutEncryptionConfiguration => S3, "s3:PutEncryptionConfiguration",
+    /// Read how a bucket's objects move between storage classes by themselves.
+    GetIntelligentTieringConfiguration => S3, "s3:GetIntelligentTieringConfiguration",
+    /// Set how a bucket's objects move between storage classes by themselves.
+    PutIntelligentTieringConfiguration => S3, "s3:PutIntelligentTieringConfiguration",
     /// Read a bucket's inventory reports.
     GetInventoryConfiguration => S3, "s3:GetInventoryConfiguration",
     /// Replace a bucket's inventory reports.

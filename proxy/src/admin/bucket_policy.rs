@@ -18,12 +18,13 @@ use super::caller::asks;
 use super::etag::etag;
 use super::openapi::schemas::policy_document;
 use super::policies::{
-    History, HistoryPage, PutOptions, delete_document, expected_document, history, malformed, put_document,
+    History, HistoryPage, PutOptions, delete_document, expected_document, history, malformed, record_trial,
 };
 use super::{Permitted, Refusal};
 use crate::app::App;
+use crate::authz::Permit;
 use crate::error::{Code, Error};
-use crate::index::{DocumentKind, NewDocument, PolicyDocument};
+use crate::index::{DocumentKind, PolicyDocument};
 use crate::s3;
 
 asks! { "bucket":
@@ -120,18 +121,7 @@ pub(super) async fn put_bucket_policy(
     let policy = Policy::parse(Kind::Bucket, "bucket", &document).map_err(|error| malformed("document", &error))?;
     s3::check_reach(&policy, &bucket).map_err(|error| error.with("field", "document"))?;
     let by = permitted.permit.principal().to_string();
-    let record = permitted.permit.record();
-    let put = NewDocument {
-        kind: DocumentKind::Bucket,
-        name: &bucket,
-        document: &document,
-        description: "",
-        max_session: None,
-        expected,
-        by: &by,
-        audit: record.as_slice(),
-    };
-    let version = put_document(&app, put, &options).await?;
+    let version = put(&app, &permitted.permit, &bucket, (&document, policy.is_public()), expected, &options).await?;
     let policy = BucketPolicy {
         bucket,
         version,
@@ -140,6 +130,25 @@ pub(super) async fn put_bucket_policy(
         document: new.document,
     };
     Ok(([(header::ETAG, etag(version))], Json(policy)))
+}
+
+/// Puts a policy, unless it is only tried; the version that it has then, 0 where it was tried.
+async fn put(
+    app: &App,
+    permit: &Permit,
+    bucket: &str,
+    (document, is_public): (&str, bool),
+    expected: Option<i64>,
+    options: &PutOptions,
+) -> Result<i64, Error> {
+    if !options.dry_run {
+        return s3::put_policy(app, permit, bucket, document, is_public, expected).await;
+    }
+    if is_public {
+        s3::refuse_public(app, permit, bucket).await?;
+    }
+    record_trial(app, permit.record().as_slice()).await?;
+    Ok(0)
 }
 
 /// Delete a bucket's policy.

@@ -21,6 +21,7 @@ use super::page::{Page, bounded};
 use super::text::text;
 use super::{Permitted, Refusal};
 use crate::app::App;
+use crate::audit::Record;
 use crate::authz::Permit;
 use crate::error::{Code, Error};
 use crate::index::{DocumentKind, HistoryEntry, NewDocument, PolicyDocument, cut};
@@ -324,14 +325,20 @@ pub(super) async fn expected_document(
 /// Puts a document, unless it is only tried; the version that it has then, 0 where it was tried. This replica decides by it at once.
 pub(super) async fn put_document(app: &App, new: NewDocument<'_>, options: &PutOptions) -> Result<i64, Error> {
     if options.dry_run {
-        for record in new.audit {
-            app.journal.record(record.clone().note("dry_run: nothing was changed".to_owned())).await?;
-        }
+        record_trial(app, new.audit).await?;
         return Ok(0);
     }
     let version = app.index.put_policy_document(new).await?;
     app.authority.policies().refresh(&app.index).await?;
     Ok(version)
+}
+
+/// Puts on record that something was only tried.
+pub(super) async fn record_trial(app: &App, audit: &[Record]) -> Result<(), Error> {
+    for record in audit {
+        app.journal.record(record.clone().note("dry_run: nothing was changed".to_owned())).await?;
+    }
+    Ok(())
 }
 
 /// Deletes a document. This replica decides without it at once.

@@ -1,18 +1,21 @@
 //! [`Authority`]: the one place where a yes becomes a [`Permit`], and where a no is recorded.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 use zas_policy::{
     Action, Context, Decision, Effect, Empty, Explanation, Gate, Grant, Identity, KeyName, Policy, PolicySet,
     Principal, Reason, Request, Resource, StatementRef,
 };
 
-use super::conditions::Known;
+use super::conditions::{Existing, Known};
 use super::gate::Shown;
 use super::narrower::Narrower;
 use super::{Caller, Conditions, Gated, Permit, Policies};
 use crate::audit::{Decided, Facts, Journal, Kind, Record, Trail};
 use crate::config::GateMode;
 use crate::error::{Code, Error, Result};
+use crate::index::{Index, Tags};
 use crate::rates::Rates;
 
 /// Asks the policy on behalf of callers. Cheap to clone.
@@ -23,13 +26,14 @@ pub struct Authority {
     narrower: Narrower,
     rates: Option<Rates>,
     gate: Gate,
+    index: Option<Index>,
 }
 
 impl Authority {
     /// Records its refusals in this journal.
     #[must_use]
     pub fn new(journal: Journal, policies: Policies) -> Self {
-        Self { journal, policies, narrower: Narrower::default(), rates: None, gate: Gate::default() }
+        Self { journal, policies, narrower: Narrower::default(), rates: None, gate: Gate::default(), index: None }
     }
 
     /// Counts what it allows and what it denies.
@@ -46,6 +50,13 @@ impl Authority {
         self
     }
 
+    /// Looks up the tags of objects here. Without it, what depends on them fails closed.
+    #[must_use]
+    pub fn with_tags_of(mut self, index: Index) -> Self {
+        self.index = Some(index);
+        self
+    }
+
     /// The policies that it decides by.
     #[must_use]
     pub const fn policies(&self) -> &Policies {
@@ -57,10 +68,38 @@ impl Authority {
     /// # Errors
     /// [`Code::Unauthenticated`] where nobody asked, [`Code::AccessDenied`] where the policy says no; both carry the reason.
     /// `PoliciesUnavailable` where the policies are not known well enough; `SlowDown` where the refusal cannot be recorded in time;
-    /// `RateExceeded` where the caller has asked too often for what it may do, `DeniedTooOften` for what it may not.
+    /// `RateExceeded` where the caller has asked too often for what it may do, `DeniedTooOften` for what it may not;
+    /// `IndexUnavailable` where it depends on the tags of an object and they cannot be looked up.
     pub async fn authorize(&self, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
-        let decision = self.decide(caller, action, &resource, Shown::Nothing);
-        self.conclude(caller, action, resource, &decision).await
+        let (caller, decision) = self.weigh(Cow::Borrowed(caller), action, &resource, Shown::Nothing).await?;
+        self.conclude(&caller, action, resource, &decision).await
+    }
+
+    /// Decides; where that depends on the tags that an object has, once more for a caller who knows them. They are not looked up before a
+    /// statement that is about the request asks for them.
+    pub(super) async fn weigh<'a>(
+        &self,
+        caller: Cow<'a, Caller>,
+        action: Action,
+        resource: &Resource,
+        shown: Shown<'_>,
+    ) -> Result<(Cow<'a, Caller>, Decision)> {
+        let decision = self.decide(&caller, action, resource, shown);
+        let asks = decision.unknown.iter().any(|key| key.name == KeyName::ExistingObjectTag);
+        let (true, Resource::Object { bucket, key }, Some(index)) = (asks, resource, &self.index) else {
+            return Ok((caller, decision));
+        };
+        if caller.tags_of(resource).is_some() {
+            return Ok((caller, decision));
+        }
+        let tags = match Box::pin(index.object(bucket, key)).await {
+            Ok(object) => object.head.tags,
+            Err(error) if matches!(error.code(), Code::NoSuchKey | Code::NoSuchBucket) => Tags::new(),
+            Err(error) => return Err(error),
+        };
+        let caller = Cow::Owned(caller.into_owned().knowing(resource.clone(), tags));
+        let decision = self.decide(&caller, action, resource, shown);
+        Ok((caller, decision))
     }
 
     /// Permits somebody who is known to ask for a list of which they are shown what they may see: the handler leaves out the rest. Counted and
@@ -143,7 +182,7 @@ impl Authority {
         statement: &StatementRef,
     ) -> Vec<KeyName> {
         let principal = caller.principal();
-        let context = self.known(caller, Shown::Nothing);
+        let context = self.known(caller, existing(caller, resource), Shown::Nothing);
         let narrower = self.narrower.of(principal);
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         let request = Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by };
@@ -213,7 +252,7 @@ impl Authority {
 
     /// A decision that allows, where some statement gives the action in the bucket and none takes it everywhere.
     fn somewhere(&self, set: &PolicySet, caller: &Caller, action: Action, bucket: &str) -> Option<Decision> {
-        let context = self.known(caller, Shown::Nothing);
+        let context = self.known(caller, Existing::NoObject, Shown::Nothing);
         let narrower = self.narrower.of(caller.principal());
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         let grants = set.effective(caller.principal(), bucket, &context, &narrowed_by);
@@ -274,7 +313,7 @@ impl Authority {
 
     fn trust(&self, set: &PolicySet, caller: &Caller, action: Action, role: &str) -> Decision {
         let principal = caller.principal();
-        let context = self.known(caller, Shown::Nothing);
+        let context = self.known(caller, Existing::NoObject, Shown::Nothing);
         let narrower = self.narrower.of(principal);
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         let resource = Resource::role(role);
@@ -337,8 +376,8 @@ impl Authority {
     }
 
     /// What policies see of a request.
-    fn known<'a>(&self, caller: &'a Caller, artifact: Shown<'a>) -> Known<'a> {
-        Known { conditions: caller.conditions(), facts: caller.trail().facts(), artifact, gate: self.gate }
+    fn known<'a>(&self, caller: &'a Caller, existing: Existing<'a>, artifact: Shown<'a>) -> Known<'a> {
+        Known { conditions: caller.conditions(), facts: caller.trail().facts(), existing, artifact, gate: self.gate }
     }
 
     pub(super) fn decide(&self, caller: &Caller, action: Action, resource: &Resource, shown: Shown<'_>) -> Decision {
@@ -349,10 +388,18 @@ impl Authority {
             (_, Err(_)) => return Decision::new(Effect::Deny, Reason::PoliciesAreStale),
         };
         let principal = caller.principal();
-        let context = self.known(caller, shown);
+        let context = self.known(caller, existing(caller, resource), shown);
         let narrower = self.narrower.of(principal);
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         set.decide(&Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by })
+    }
+}
+
+/// What the caller knows of the tags of what is asked for.
+fn existing<'a>(caller: &'a Caller, resource: &Resource) -> Existing<'a> {
+    match resource {
+        Resource::Object { .. } => caller.tags_of(resource).map_or(Existing::Unknown, Existing::Are),
+        _ => Existing::NoObject,
     }
 }
 

@@ -7,6 +7,7 @@ use zas_policy::{Action, Principal, Resource};
 
 use super::Conditions;
 use crate::audit::{Kind, Record, Trail};
+use crate::index::Tags;
 
 /// Who asks, and what is known of the request besides. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -15,13 +16,14 @@ pub struct Caller {
     trail: Trail,
     conditions: Arc<Conditions>,
     reference: Option<Arc<str>>,
+    tags: Option<Arc<(Resource, Tags)>>,
 }
 
 impl Caller {
     /// Of a request.
     #[must_use]
     pub fn new(principal: Principal, trail: Trail, conditions: Conditions) -> Self {
-        Self { principal, trail, conditions: Arc::new(conditions), reference: None }
+        Self { principal, trail, conditions: Arc::new(conditions), reference: None, tags: None }
     }
 
     /// The same, who asks about this tag, digest or upload of the resource: records name it.
@@ -36,6 +38,26 @@ impl Caller {
     pub fn with_conditions(mut self, conditions: Conditions) -> Self {
         self.conditions = Arc::new(conditions);
         self
+    }
+
+    /// The same, who asks for an object that has these tags.
+    #[must_use]
+    pub fn knowing(mut self, object: Resource, tags: Tags) -> Self {
+        self.tags = Some(Arc::new((object, tags)));
+        self
+    }
+
+    /// The same, who knows of no tags: they are looked up where a decision depends on them.
+    #[must_use]
+    pub fn knowing_nothing(mut self) -> Self {
+        self.tags = None;
+        self
+    }
+
+    /// The tags that this object had when they were looked up; none where they were not.
+    #[must_use]
+    pub fn tags_of(&self, object: &Resource) -> Option<&Tags> {
+        self.tags.as_deref().filter(|(known, _)| known == object).map(|(_, tags)| tags)
     }
 
     /// Who asks.

@@ -13,12 +13,37 @@ use zas_policy::{Context, Found, Gate, Key, KeyName};
 
 use super::gate::Shown;
 use crate::audit::Facts;
+use crate::index::Tags;
 use crate::s3;
 
 /// The values of a request by key.
 #[derive(Debug, Clone, Default)]
 pub struct Conditions {
     values: Vec<(KeyName, String)>,
+    tags: Asked,
+}
+
+/// The tags that a request gives an object.
+#[derive(Debug, Clone, Default)]
+enum Asked {
+    /// It gives none.
+    #[default]
+    None,
+    /// They stand in a document that nobody has read yet.
+    Unread,
+    /// These.
+    Are(Tags),
+}
+
+/// The tags that the object has that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Existing<'a> {
+    /// What is asked for is no object.
+    NoObject,
+    /// They were not looked up: what depends on them fails closed.
+    Unknown,
+    /// These.
+    Are(&'a Tags),
 }
 
 /// Headers that S3's condition keys are about (Service Authorization Reference, "Condition keys for Amazon S3").
@@ -43,7 +68,8 @@ impl Conditions {
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let referer = headers.get(header::REFERER).and_then(|value| value.to_str().ok());
-        Self { values: referer.map(|referer| (KeyName::Referer, referer.to_owned())).into_iter().collect() }
+        let values = referer.map(|referer| (KeyName::Referer, referer.to_owned())).into_iter().collect();
+        Self { values, tags: Asked::None }
     }
 
     /// What an S3 request says.
@@ -78,6 +104,20 @@ impl Conditions {
         conditions
     }
 
+    /// Of a request that gives an object these tags.
+    #[must_use]
+    pub fn giving(mut self, tags: Tags) -> Self {
+        self.tags = Asked::Are(tags);
+        self
+    }
+
+    /// Of a request that gives an object tags that nobody has read yet.
+    #[must_use]
+    pub fn giving_unread_tags(mut self) -> Self {
+        self.tags = Asked::Unread;
+        self
+    }
+
     /// With one more value.
     #[must_use]
     pub fn with(mut self, key: KeyName, value: impl Into<String>) -> Self {
@@ -97,6 +137,7 @@ fn age_millis(text: &str) -> Option<i128> {
 pub(super) struct Known<'a> {
     pub conditions: &'a Conditions,
     pub facts: Option<&'a Facts>,
+    pub existing: Existing<'a>,
     pub artifact: Shown<'a>,
     pub gate: Gate,
 }
@@ -111,8 +152,12 @@ impl Context for Known<'_> {
             KeyName::UserAgent => Found::maybe(facts.and_then(|facts| facts.user_agent.as_deref())),
             KeyName::CurrentTime => Found::maybe(now().format(&Rfc3339).ok()),
             KeyName::EpochTime => Found::one(now().unix_timestamp().to_string()),
-            // Objects have no tags yet.
-            KeyName::ExistingObjectTag => Found::Missing,
+            KeyName::ExistingObjectTag => match self.existing {
+                Existing::NoObject => Found::Missing,
+                Existing::Unknown => Found::Unknown,
+                Existing::Are(tags) => Found::maybe(tags.get(&*key.part).map(String::as_str)),
+            },
+            KeyName::RequestObjectTag | KeyName::RequestObjectTagKeys => self.given(key),
             name if name.is_evidence() => self.evidence(name),
             name => {
                 let values = self.conditions.values.iter().filter(|(known, _)| *known == name);
@@ -131,6 +176,18 @@ impl Context for Known<'_> {
 }
 
 impl Known<'_> {
+    /// The tags that the request gives an object.
+    fn given(&self, key: &Key) -> Found<'_> {
+        match &self.conditions.tags {
+            Asked::None => Found::Missing,
+            Asked::Unread => Found::Unknown,
+            Asked::Are(tags) if key.name == KeyName::RequestObjectTag => {
+                Found::maybe(tags.get(&*key.part).map(String::as_str))
+            }
+            Asked::Are(tags) => Found::Values(tags.keys().map(|name| Cow::Borrowed(name.as_str())).collect()),
+        }
+    }
+
     /// What nobody has looked at is unknown: what depends on it fails closed.
     fn evidence(&self, name: KeyName) -> Found<'_> {
         let Shown::Facts(facts) = self.artifact else { return Found::Unknown };
@@ -154,7 +211,11 @@ mod tests {
     use http::HeaderValue;
 
     fn known<'a>(conditions: &'a Conditions, artifact: Shown<'a>) -> Known<'a> {
-        Known { conditions, facts: None, artifact, gate: Gate::Enforce }
+        Known { conditions, facts: None, existing: Existing::NoObject, artifact, gate: Gate::Enforce }
+    }
+
+    fn tagged(name: KeyName, part: &str) -> Key {
+        Key { name, part: part.into() }
     }
 
     fn value(conditions: &Conditions, key: KeyName) -> Option<String> {
@@ -214,6 +275,40 @@ mod tests {
         assert_eq!(known(&conditions, Shown::NoArtifact).find(&signed), Found::Unknown);
         let facts = ArtifactFacts { complete: true, ..ArtifactFacts::default() };
         assert_eq!(known(&conditions, Shown::Facts(&facts)).find(&signed), Found::one("false"));
+    }
+
+    #[test]
+    fn the_tags_that_a_request_gives_are_known_once_they_are_read() {
+        let team = tagged(KeyName::RequestObjectTag, "team");
+        let names = Key::plain(KeyName::RequestObjectTagKeys);
+        let find = |conditions: &Conditions, key: &Key| match known(conditions, Shown::Nothing).find(key) {
+            Found::Values(values) => Ok(values.iter().map(|value| value.to_string()).collect::<Vec<_>>().join(",")),
+            Found::Unknown => Err("unknown"),
+            Found::Missing => Err("missing"),
+        };
+        let none = Conditions::default();
+        assert_eq!((find(&none, &team), find(&none, &names)), (Err("missing"), Err("missing")));
+        let unread = Conditions::default().giving_unread_tags();
+        assert_eq!((find(&unread, &team), find(&unread, &names)), (Err("unknown"), Err("unknown")));
+        let tags = [("team", "a"), ("stage", "b")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let read = Conditions::default().giving(Tags::from(tags));
+        assert_eq!((find(&read, &team), find(&read, &names)), (Ok("a".to_owned()), Ok("stage,team".to_owned())));
+        assert_eq!(find(&read, &tagged(KeyName::RequestObjectTag, "Team")), Err("missing"));
+    }
+
+    #[test]
+    fn tags_that_were_not_looked_up_are_unknown() {
+        let (conditions, key) = (Conditions::default(), tagged(KeyName::ExistingObjectTag, "team"));
+        let tags = Tags::from([("team".to_owned(), "a".to_owned())]);
+        for (existing, expected) in [
+            (Existing::NoObject, Found::Missing),
+            (Existing::Unknown, Found::Unknown),
+            (Existing::Are(&tags), Found::one("a")),
+            (Existing::Are(&Tags::new()), Found::Missing),
+        ] {
+            let known = Known { existing, ..known(&conditions, Shown::Nothing) };
+            assert_eq!(known.find(&key), expected, "{existing:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod advice;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use metrics::counter;
@@ -80,17 +81,17 @@ impl Authority {
         resource: Resource,
         artifact: &impl Artifact,
     ) -> Result<Permit> {
-        let decision = self.decide(caller, action, &resource, Shown::Nothing);
+        let (caller, decision) = self.weigh(Cow::Borrowed(caller), action, &resource, Shown::Nothing).await?;
         if !decision.is_open {
-            return self.conclude(caller, action, resource, &decision).await;
+            return self.conclude(&caller, action, resource, &decision).await;
         }
         // What is allowed though nothing is known of the artifact, is: only rules that are put on record depend on it.
         if decision.is_allowed() {
-            let decision = self.watch(caller, action, &resource, artifact, decision).await;
+            let decision = self.watch(&caller, action, &resource, artifact, decision).await;
             count(&decision);
-            return self.conclude(caller, action, resource, &decision).await;
+            return self.conclude(&caller, action, resource, &decision).await;
         }
-        self.authorize_known(caller, action, resource, artifact).await
+        self.authorize_known(&caller, action, resource, artifact).await
     }
 
     /// The decision by what is known of the artifact, for the record; where that cannot be told at once, the one without.
@@ -102,9 +103,9 @@ impl Authority {
         artifact: &impl Artifact,
         without: Decision,
     ) -> Decision {
-        let looking = Box::pin(self.look(caller, action, resource, artifact, LookUp::Passive));
+        let looking = Box::pin(self.look(Cow::Borrowed(caller), action, resource, artifact, LookUp::Passive));
         match timeout(IN_PASSING, looking).await {
-            Ok(Ok((decision, _))) => decision,
+            Ok(Ok((_, decision, _))) => decision,
             Ok(Err(error)) => {
                 tracing::debug!(%action, %resource, "rules that are audited go without what is known of it: {}", error.for_log());
                 without
@@ -124,41 +125,43 @@ impl Authority {
         resource: Resource,
         artifact: &impl Artifact,
     ) -> Result<Permit> {
-        let (mut decision, mut gated) = self.look(caller, action, &resource, artifact, LookUp::Known).await?;
-        if !decision.is_allowed() && self.is_for_the_artifact(caller, action, &resource) {
-            (decision, gated) = self.look(caller, action, &resource, artifact, LookUp::Fresh).await?;
+        let looked = self.look(Cow::Borrowed(caller), action, &resource, artifact, LookUp::Known).await?;
+        let (mut caller, mut decision, mut gated) = looked;
+        if !decision.is_allowed() && self.is_for_the_artifact(&caller, action, &resource) {
+            (caller, decision, gated) = self.look(caller, action, &resource, artifact, LookUp::Fresh).await?;
         }
         count(&decision);
         let refusal = match &gated {
-            Some((digest, facts)) if !decision.is_allowed() && self.is_for_the_artifact(caller, action, &resource) => {
-                Some(self.not_met(caller, action, &resource, &decision, digest, facts))
+            Some((digest, facts)) if !decision.is_allowed() && self.is_for_the_artifact(&caller, action, &resource) => {
+                Some(self.not_met(&caller, action, &resource, &decision, digest, facts))
             }
             _ => None,
         };
         let permit = match refusal {
-            None => self.conclude(caller, action, resource, &decision).await?,
-            Some(refusal) => return Err(self.refuse_with(caller, action, &resource, &decision, refusal).await),
+            None => self.conclude(&caller, action, resource, &decision).await?,
+            Some(refusal) => return Err(self.refuse_with(&caller, action, &resource, &decision, refusal).await),
         };
         Ok(permit.of(gated.map_or(Gated::ForNone, |(digest, _)| Gated::For(digest))))
     }
 
     /// Asks for the artifact, and decides by it. Verdicts are asked for where a policy does: they are remembered nowhere.
-    async fn look(
+    async fn look<'a>(
         &self,
-        caller: &Caller,
+        caller: Cow<'a, Caller>,
         action: Action,
         resource: &Resource,
         artifact: &impl Artifact,
         look: LookUp,
-    ) -> Result<(Decision, Option<(Digest, Facts)>)> {
+    ) -> Result<(Cow<'a, Caller>, Decision, Option<(Digest, Facts)>)> {
         let mut found = artifact.facts(look).await?;
         if let Some((digest, facts)) = &mut found
-            && self.asks_for(caller, action, resource, KeyName::PassedPolicies)
+            && self.asks_for(&caller, action, resource, KeyName::PassedPolicies)
         {
             facts.passed = Some(artifact.passed(digest).await?);
         }
         let shown = found.as_ref().map_or(Shown::NoArtifact, |(_, facts)| Shown::Facts(facts));
-        Ok((self.decide(caller, action, resource, shown), found))
+        let (caller, decision) = self.weigh(caller, action, resource, shown).await?;
+        Ok((caller, decision, found))
     }
 
     /// As [`authorize`](Self::authorize), for what is said about an artifact and is not its bytes: rules about artifacts do not keep one
@@ -167,8 +170,8 @@ impl Authority {
     /// # Errors
     /// As [`authorize`](Self::authorize).
     pub async fn authorize_knowing(&self, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
-        let decision = self.decide(caller, action, &resource, Shown::NoArtifact);
-        self.conclude(caller, action, resource, &decision).await
+        let (caller, decision) = self.weigh(Cow::Borrowed(caller), action, &resource, Shown::NoArtifact).await?;
+        self.conclude(&caller, action, resource, &decision).await
     }
 
     /// As [`may`](Self::may), for what is said about an artifact and is not its bytes.

@@ -3,6 +3,7 @@
 //! A snapshot is read whole from the index and swapped in whole. It is replaced when a change is told, and asked after at intervals
 //! in case a notice was lost. What does not live here: the rules (crate `zas-policy`) and the documents (`index`).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,12 +11,13 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use zas_policy::{Kind, Policy, PolicySet, Role, Target};
+use zas_policy::{Kind, Policy, PolicySet, PolicySetBuilder, Role, Target};
 
+use crate::bucket_configuration::{Cors, Document, PublicAccessBlock};
 use crate::config::Authorization;
 use crate::error::{Code, Error, Result};
 use crate::index::notify::{Feed, POLICIES};
-use crate::index::{DocumentKind, Index, PolicyData, PolicyDocument};
+use crate::index::{ConfigurationKind, DocumentKind, Index, KnownConfiguration, PolicyData, PolicyDocument};
 use crate::telemetry::names;
 
 /// The pause before a snapshot that could not be read is asked for again.
@@ -43,13 +45,15 @@ struct Snapshot {
     /// The number of changes that it includes.
     revision: i64,
     set: Arc<PolicySet>,
+    /// Buckets' rules for pages of other origins: here, because everybody who asks for a page's sake needs them.
+    cors: HashMap<String, Arc<Cors>>,
 }
 
 impl Policies {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(config: &Authorization) -> Self {
-        let snapshot = Snapshot { revision: 0, set: PolicySet::builder().build() };
+        let snapshot = Snapshot { revision: 0, set: PolicySet::builder().build(), cors: HashMap::new() };
         let shared = Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             born: Instant::now(),
@@ -75,6 +79,15 @@ impl Policies {
     #[must_use]
     pub fn latest(&self) -> Arc<PolicySet> {
         self.shared.snapshot.load().set.clone()
+    }
+
+    /// A bucket's rules for pages of other origins; none where what is known may be too old.
+    #[must_use]
+    pub fn cors(&self, bucket: &str) -> Option<Arc<Cors>> {
+        if self.age() > self.shared.config.stale_after {
+            return None;
+        }
+        self.shared.snapshot.load().cors.get(bucket).cloned()
     }
 
     /// How long ago it was certain that no change was missed.
@@ -118,8 +131,8 @@ impl Policies {
             let revision = data.revision;
             tracing::info!(revision, documents = data.documents.len(), "policies were read");
             // Very many take so long that other requests would wait for it.
-            let set = tokio::task::spawn_blocking(move || compile(&data)).await.map_err(Error::internal)?;
-            self.shared.snapshot.store(Arc::new(Snapshot { revision, set }));
+            let snapshot = tokio::task::spawn_blocking(move || compile(&data)).await.map_err(Error::internal)?;
+            self.shared.snapshot.store(Arc::new(snapshot));
             metrics::gauge!(names::POLICY_REVISION).set(approximate(revision));
         }
         let millis = asked.saturating_duration_since(self.shared.born).as_millis();
@@ -134,7 +147,7 @@ fn approximate(revision: i64) -> f64 {
     i32::try_from(revision).map_or(f64::MAX, f64::from)
 }
 
-fn compile(data: &PolicyData) -> Arc<PolicySet> {
+fn compile(data: &PolicyData) -> Snapshot {
     let mut builder = PolicySet::builder();
     for document in &data.documents {
         builder = match document.kind {
@@ -163,7 +176,41 @@ fn compile(data: &PolicyData) -> Arc<PolicySet> {
         };
         builder = builder.attach(&attachment.policy, target);
     }
-    builder.build()
+    let (builder, cors) = configured(builder, &data.configurations);
+    Snapshot { revision: data.revision, set: builder.build(), cors }
+}
+
+/// What buckets are configured with. A block that this version cannot read blocks; rules that it cannot read allow nothing.
+fn configured(
+    mut builder: PolicySetBuilder,
+    configurations: &[KnownConfiguration],
+) -> (PolicySetBuilder, HashMap<String, Arc<Cors>>) {
+    let mut cors = HashMap::new();
+    for KnownConfiguration { bucket, kind, document } in configurations {
+        match kind {
+            ConfigurationKind::Cors => {
+                if let Some(rules) = document_of::<Cors>(bucket, document) {
+                    cors.insert(bucket.clone(), Arc::new(rules));
+                }
+            }
+            ConfigurationKind::PublicAccessBlock => {
+                let block = document_of::<PublicAccessBlock>(bucket, document).unwrap_or(PublicAccessBlock::ALL);
+                if block.restrict_public_buckets {
+                    builder = builder.restrict(bucket);
+                }
+            }
+            ConfigurationKind::Tagging | ConfigurationKind::OwnershipControls | ConfigurationKind::Encryption => {}
+        }
+    }
+    (builder, cors)
+}
+
+fn document_of<D: Document>(bucket: &str, document: &str) -> Option<D> {
+    serde_json::from_str(document)
+        .inspect_err(|error| {
+            tracing::error!(bucket, kind = D::KIND.as_str(), %error, "a stored configuration cannot be read");
+        })
+        .ok()
 }
 
 /// A document that this version cannot read denies everything that it was about: what it would have denied is not known. Of a bucket's
@@ -270,6 +317,26 @@ mod tests {
         assert!(may(Action::GetObject, Resource::object("b", "k")));
         assert!(!may(Action::PutQuota, Resource::bucket("b")));
         assert!(!may(Action::GetSigningRules, Resource::bucket("b")));
+    }
+
+    #[test]
+    fn a_stored_configuration_that_cannot_be_read_lets_in_nobody_who_is_not_known() {
+        let broken = |kind| KnownConfiguration { bucket: "b".into(), kind, document: "7".into() };
+        let public =
+            r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "b/*"}}"#;
+        let builder = PolicySet::builder().bucket("b", Policy::parse(Kind::Bucket, "bucket/b", public).unwrap());
+        let all = [broken(ConfigurationKind::Cors), broken(ConfigurationKind::PublicAccessBlock)];
+        let (builder, cors) = configured(builder, &all);
+        assert!(cors.is_empty());
+        let resource = Resource::object("b", "key");
+        let request = Request {
+            principal: &Principal::Anonymous,
+            action: Action::GetObject,
+            resource: &resource,
+            context: &Empty,
+            narrowed_by: &[],
+        };
+        assert!(!builder.build().decide(&request).is_allowed());
     }
 
     /// Grants and withdraws by turns, as another replica does; how long the quickest grant took from its commit to the decision, and

@@ -10,7 +10,7 @@ use zas_registry::{Fault, FaultKind, Registry, Route, Server};
 
 use super::*;
 use crate::error::{Code, Error};
-use crate::index::{Checksums, Headers, Metadata, NewBucket, NewObject, Quota, Segment, WriteConditions};
+use crate::index::{Checksums, Headers, Metadata, NewBucket, NewObject, Quota, Segment, Tags, WriteConditions};
 use crate::postgres::testing;
 
 /// Longer than any test takes.
@@ -72,6 +72,7 @@ impl Setup {
             checksums: &Checksums::new(),
             headers: &Headers::new(),
             metadata: &Metadata::new(),
+            tags: &Tags::new(),
             storage_class: "STANDARD",
             owner: "o",
             conditions: WriteConditions::default(),

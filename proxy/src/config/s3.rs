@@ -18,6 +18,9 @@ pub struct S3 {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub max_presign: Duration,
+    /// Whether the registry's storage is encrypted at rest. The service cannot see it, and says what is set here: with `true` clients may
+    /// ask for `AES256` (SSE-S3), and are told of it in every answer about an object; with `false` asking is refused.
+    pub encryption_at_rest: bool,
     /// The quota of buckets that are made from now on; a quota that is set later takes its place.
     pub default_quota: DefaultQuota,
 }
@@ -39,6 +42,7 @@ impl Default for S3 {
             region: "us-east-1".to_owned(),
             domains: Vec::new(),
             max_presign: Duration::from_secs(7 * 24 * 3600),
+            encryption_at_rest: false,
             default_quota: DefaultQuota::default(),
         }
     }

@@ -125,6 +125,8 @@ table! {
     // --- authorization
     /// The policy says no.
     AccessDenied: Authorization, 403, "AccessDenied", "DENIED", false, "access_denied", "Access Denied.";
+    /// A browser asks for more than the bucket's rules for pages of other origins allow.
+    CorsForbidden: Authorization, 403, "AccessForbidden", "DENIED", false, "cors_forbidden", "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.";
 
     // --- validation
     /// An argument is wrong.
@@ -147,6 +149,8 @@ table! {
     InvalidBucketName: Validation, 400, "InvalidBucketName", "NAME_INVALID", false, "invalid_bucket_name", "The specified bucket is not valid.";
     /// A key of more than 1,024 bytes.
     KeyTooLong: Validation, 400, "KeyTooLongError", "NAME_INVALID", false, "key_too_long", "Your key is too long.";
+    /// A tag that breaks a rule or a limit.
+    InvalidTag: Validation, 400, "InvalidTag", "UNSUPPORTED", false, "invalid_tag", "The tag provided was not a valid tag.";
     /// User metadata above 2 KiB.
     MetadataTooLarge: Validation, 400, "MetadataTooLarge", "UNSUPPORTED", false, "metadata_too_large", "Your metadata headers exceed the maximum allowed metadata size.";
     /// The bucket is not there.
@@ -155,6 +159,38 @@ table! {
     NoSuchKey: Validation, 404, "NoSuchKey", "BLOB_UNKNOWN", false, "no_such_key", "The specified key does not exist.";
     /// The bucket has no policy.
     NoSuchBucketPolicy: Validation, 404, "NoSuchBucketPolicy", "NAME_UNKNOWN", false, "no_such_bucket_policy", "The bucket policy does not exist.";
+    /// The bucket has no tags.
+    NoSuchTagSet: Validation, 404, "NoSuchTagSet", "NAME_UNKNOWN", false, "no_such_tag_set", "The TagSet does not exist";
+    /// The bucket has no rules for pages of other origins.
+    NoSuchCorsConfiguration: Validation, 404, "NoSuchCORSConfiguration", "NAME_UNKNOWN", false, "no_such_cors_configuration", "The CORS configuration does not exist";
+    /// The bucket has no public access block.
+    NoSuchPublicAccessBlockConfiguration: Validation, 404, "NoSuchPublicAccessBlockConfiguration", "NAME_UNKNOWN", false, "no_such_public_access_block_configuration", "The public access block configuration was not found";
+    /// The bucket's ownership controls were removed.
+    OwnershipControlsNotFound: Validation, 404, "OwnershipControlsNotFoundError", "NAME_UNKNOWN", false, "ownership_controls_not_found", "The bucket ownership controls were not found";
+    /// Nothing is promised of how the bucket's objects are encrypted.
+    ServerSideEncryptionConfigurationNotFound: Validation, 404, "ServerSideEncryptionConfigurationNotFoundError", "NAME_UNKNOWN", false, "server_side_encryption_configuration_not_found", "The server side encryption configuration was not found";
+    /// The bucket is no web site.
+    NoSuchWebsiteConfiguration: Validation, 404, "NoSuchWebsiteConfiguration", "NAME_UNKNOWN", false, "no_such_website_configuration", "The specified bucket does not have a website configuration";
+    /// The bucket is not copied elsewhere.
+    ReplicationConfigurationNotFound: Validation, 404, "ReplicationConfigurationNotFoundError", "NAME_UNKNOWN", false, "replication_configuration_not_found", "The replication configuration was not found";
+    /// Nothing expires in the bucket.
+    NoSuchLifecycleConfiguration: Validation, 404, "NoSuchLifecycleConfiguration", "NAME_UNKNOWN", false, "no_such_lifecycle_configuration", "The lifecycle configuration does not exist";
+    /// The bucket locks no objects.
+    ObjectLockConfigurationNotFound: Validation, 404, "ObjectLockConfigurationNotFoundError", "NAME_UNKNOWN", false, "object_lock_configuration_not_found", "Object Lock configuration does not exist for this bucket";
+    /// The bucket has no analysis, inventory, metrics or tiering of this id.
+    NoSuchConfiguration: Validation, 404, "NoSuchConfiguration", "NAME_UNKNOWN", false, "no_such_configuration", "The specified configuration does not exist.";
+    /// Tags that S3 forbids.
+    InvalidTag: Validation, 400, "InvalidTag", "UNSUPPORTED", false, "invalid_tag", "The tag provided was not a valid tag.";
+    /// What S3 calls by no other name: too many tags, a preflight that asks nothing.
+    BadRequest: Validation, 400, "BadRequest", "UNSUPPORTED", false, "bad_request", "Bad Request";
+    /// An access control list where the bucket's owner owns everything.
+    AccessControlListNotSupported: Validation, 400, "AccessControlListNotSupported", "UNSUPPORTED", false, "access_control_list_not_supported", "The bucket does not allow ACLs";
+    /// A bucket that is made with an access control list that it could not have.
+    InvalidBucketAclWithObjectOwnership: Validation, 400, "InvalidBucketAclWithObjectOwnership", "UNSUPPORTED", false, "invalid_bucket_acl_with_object_ownership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
+    /// A request without the header that says what it wants.
+    MissingSecurityHeader: Validation, 400, "MissingSecurityHeader", "UNSUPPORTED", false, "missing_security_header", "Your request was missing a required header";
+    /// A document that does not say whether versions are kept.
+    IllegalVersioningConfiguration: Validation, 400, "IllegalVersioningConfigurationException", "UNSUPPORTED", false, "illegal_versioning_configuration", "The Versioning element must be specified";
     /// A policy, role, attachment or access key is not there.
     NoSuchEntity: Validation, 404, "NoSuchEntity", "NAME_UNKNOWN", false, "no_such_entity", "There is nothing of this name.";
     /// An access key that is no way to another, for it opens nothing.
@@ -205,6 +241,8 @@ table! {
     RequestHeaderSectionTooLarge: Validation, 400, "RequestHeaderSectionTooLarge", "UNSUPPORTED", false, "request_header_section_too_large", "Your request header section exceeds the maximum allowed size.";
     /// A range that the object does not have.
     InvalidRange: Validation, 416, "InvalidRange", "RANGE_INVALID", false, "invalid_range", "The requested range is not satisfiable.";
+    /// A part that the object does not have.
+    InvalidPartNumber: Validation, 416, "InvalidPartNumber", "RANGE_INVALID", false, "invalid_part_number", "The requested partnumber is not satisfiable.";
     /// An If-* header said no.
     PreconditionFailed: Validation, 412, "PreconditionFailed", "UNSUPPORTED", false, "precondition_failed", "At least one of the preconditions you specified did not hold.";
     /// The client has it already.

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 
 use super::audited::audited;
 use super::object::CommittedRow;
-use super::{Committed, Headers, Index, Metadata, WriteConditions};
+use super::{Committed, Headers, Index, Metadata, Tags, WriteConditions};
 use crate::audit::Record;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
@@ -23,6 +23,8 @@ pub struct CopySource<'a> {
     pub key: &'a str,
     /// New headers and metadata, or `None` to keep the source's.
     pub replace: Option<(&'a Headers, &'a Metadata)>,
+    /// New tags, or `None` to keep the source's.
+    pub tags: Option<&'a Tags>,
     /// Storage class of the destination.
     pub storage_class: &'a str,
     /// Who copies.
@@ -39,7 +41,8 @@ pub struct CopySource<'a> {
 
 const COPY: &str = audited!(
     11,
-    "SELECT status, object_id, modified_at, artifact_settle(object_id, $12) AS oci_digest
+    "SELECT status, object_id, modified_at, artifact_settle(object_id, $12) AS oci_digest,
+            tag_object(object_id, $13) AS tagged
      FROM copy_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 );
 
@@ -64,6 +67,7 @@ impl Index {
                     .bind(seconds(copy.grace))
                     .bind(&records)
                     .bind(copy.content_digest.as_ref().map(|digest| digest.as_bytes().as_slice()))
+                    .bind(copy.tags.map(Json))
             })
             .await
             .map_err(|failure| match failure.is_blob_gone() {

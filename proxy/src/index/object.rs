@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::audited::audited;
 use super::convert::{SegmentRow, check, seconds, to_digest, to_i64, to_u64};
-use super::{BlobRef, ChecksumType, Checksums, Headers, Index, Metadata, PinnedBlob, Segment, Segments, slice};
+use super::{BlobRef, ChecksumType, Checksums, Headers, Index, Metadata, PinnedBlob, Segment, Segments, Tags, slice};
 use crate::audit::Record;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
@@ -34,6 +34,8 @@ pub struct ObjectHead {
     pub headers: Headers,
     /// User metadata.
     pub metadata: Metadata,
+    /// Tags.
+    pub tags: Tags,
     /// Storage class.
     pub storage_class: String,
     /// Who wrote it.
@@ -74,6 +76,8 @@ pub struct NewObject<'a> {
     pub headers: &'a Headers,
     /// User metadata.
     pub metadata: &'a Metadata,
+    /// Tags.
+    pub tags: &'a Tags,
     /// Storage class.
     pub storage_class: &'a str,
     /// Who writes it.
@@ -123,7 +127,7 @@ pub struct Preconditions {
 macro_rules! head_columns {
     () => {
         "o.id, o.key, o.size, o.etag, o.part_count, o.checksums, o.checksum_type, o.headers, o.metadata, \
-         o.storage_class, o.owner, o.last_modified"
+         o.tags, o.storage_class, o.owner, o.last_modified"
     };
 }
 pub(super) use head_columns;
@@ -172,7 +176,8 @@ const SEGMENTS: &str = "
 
 const COMMIT: &str = audited!(
     16,
-    "SELECT status, object_id, modified_at, artifact_settle(object_id, NULL) AS oci_digest
+    "SELECT status, object_id, modified_at, artifact_settle(object_id, NULL) AS oci_digest,
+            tag_object(object_id, $17) AS tagged
      FROM commit_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 );
 
@@ -188,6 +193,7 @@ pub(super) struct HeadRow {
     checksum_type: Option<String>,
     headers: Option<Json<Headers>>,
     metadata: Option<Json<Metadata>>,
+    tags: Option<Json<Tags>>,
     storage_class: Option<String>,
     owner: Option<String>,
     last_modified: Option<OffsetDateTime>,
@@ -205,6 +211,7 @@ impl HeadRow {
             checksum_type: self.checksum_type.as_deref().and_then(ChecksumType::parse),
             headers: self.headers?.0,
             metadata: self.metadata?.0,
+            tags: self.tags?.0,
             storage_class: self.storage_class?,
             owner: self.owner?,
             last_modified: self.last_modified?,
@@ -351,6 +358,7 @@ impl Index {
                     .bind(object.conditions.etag)
                     .bind(seconds(object.grace))
                     .bind(&records)
+                    .bind((!object.tags.is_empty()).then_some(Json(object.tags)))
             })
             .await
             .map_err(|failure| match failure.is_blob_gone() {

@@ -6,10 +6,10 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use zas_policy::builtin_policy;
 
-use super::Index;
 use super::audited::audited;
 use super::convert::check;
 use super::failure::Failure;
+use super::{ConfigurationKind, Index, KnownConfiguration};
 use crate::audit::Record;
 use crate::error::{Error, Result};
 
@@ -117,6 +117,8 @@ pub struct PolicyData {
     pub documents: Vec<PolicyDocument>,
     /// Every attachment.
     pub attachments: Vec<Attachment>,
+    /// What buckets are configured with, of the kinds that are known without asking.
+    pub configurations: Vec<KnownConfiguration>,
 }
 
 const PUT: &str = audited!(8, "SELECT status, version FROM put_policy_document($1, $2, $3, $4, $5, $6, $7)");
@@ -144,13 +146,17 @@ const HISTORY: &str = "
     WHERE (kind = $1 OR ($1 = 'policy' AND kind = 'attachment')) AND name = $2 AND version < $3
     ORDER BY version DESC LIMIT $4";
 
-/// One statement, so that all of it is of one instant. An attachment's row has the policy where documents have their text.
+/// One statement, so that all of it is of one instant. An attachment's row has the policy where documents have their text. Which
+/// configurations change the revision, `migrations/0024_bucket_configurations.sql` says.
 const EVERYTHING: &str = "
     SELECT 'document' AS what, kind, name, document, description, max_session, version, changed_at, changed_by
     FROM policy_documents
     UNION ALL
     SELECT 'attachment', target_kind, target, policy, '', NULL, version, changed_at, changed_by
     FROM policy_attachments
+    UNION ALL
+    SELECT 'configuration', c.kind, b.name, c.document::text, '', NULL, c.version, c.changed_at, c.changed_by
+    FROM bucket_configurations c JOIN buckets b ON b.id = c.bucket_id WHERE c.kind IN ('cors', 'public-access-block')
     UNION ALL
     SELECT 'revision', '', '', '', '', NULL, revision, clock_timestamp(), '' FROM policy_revision";
 
@@ -178,6 +184,12 @@ impl Row {
         Attachment { policy: self.document, target_kind: self.kind, target: self.name }
     }
 
+    fn into_configuration(self) -> Result<KnownConfiguration> {
+        let kind = ConfigurationKind::parse(&self.kind)
+            .ok_or_else(|| Error::internal(format!("the index has a configuration of the kind {:?}", self.kind)))?;
+        Ok(KnownConfiguration { bucket: self.name, kind, document: self.document })
+    }
+
     fn into_document(self) -> Result<PolicyDocument> {
         let kind = DocumentKind::parse(&self.kind)
             .ok_or_else(|| Error::internal(format!("the index has a document of the kind {:?}", self.kind)))?;
@@ -195,7 +207,7 @@ impl Row {
 }
 
 impl Index {
-    /// Makes or replaces a document; its new version.
+    /// Makes or replaces a document; its new version. For buckets there is [`Self::put_bucket_policy`].
     /// # Errors
     /// `PreconditionFailed` where another version stands there than expected; `NoSuchBucket`.
     pub async fn put_policy_document(&self, new: NewDocument<'_>) -> Result<i64> {
@@ -347,6 +359,7 @@ impl Index {
             match what.as_str() {
                 "revision" => data.revision = row.version,
                 "attachment" => data.attachments.push(row.into_attachment()),
+                "configuration" => data.configurations.push(row.into_configuration()?),
                 _ => data.documents.push(row.into_document()?),
             }
         }

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod audit;
+mod bucket_configurations;
 mod buckets;
 mod concurrency;
 mod evidence;
@@ -70,6 +71,7 @@ impl World {
             checksums: &self.none,
             headers: &self.none,
             metadata: &self.none,
+            tags: &self.none,
             storage_class: "STANDARD",
             owner: "root",
             conditions: WriteConditions::default(),
@@ -90,6 +92,7 @@ impl World {
             bucket: "b",
             key,
             replace: None,
+            tags: None,
             storage_class: "STANDARD",
             owner: "root",
             conditions: WriteConditions::default(),
@@ -112,6 +115,7 @@ impl World {
                 checksum_type: Some(ChecksumType::FullObject),
                 headers: &self.none,
                 metadata: &self.none,
+                tags: &self.none,
                 storage_class: "STANDARD",
                 owner: "root",
                 audit: &[],

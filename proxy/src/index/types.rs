@@ -12,6 +12,9 @@ pub type Headers = BTreeMap<String, String>;
 /// User metadata: the name without `x-amz-meta-`, in lower case, and the value as the client sent it.
 pub type Metadata = BTreeMap<String, String>;
 
+/// Tags of an object: names and values, as the client sent them.
+pub type Tags = BTreeMap<String, String>;
+
 /// Checksums by lower-case algorithm (`crc32`, `crc32c`, `crc64nvme`, `sha1`, `sha256`), base64 as S3 writes them;
 /// a composite one carries its `-N` suffix.
 pub type Checksums = BTreeMap<String, String>;

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::audited::audited;
 use super::convert::{check, seconds, to_i64, to_u64};
-use super::{ChecksumType, Headers, Index, Metadata};
+use super::{ChecksumType, Headers, Index, Metadata, Tags};
 use crate::audit::Record;
 use crate::error::{Code, Error, Result};
 
@@ -26,6 +26,8 @@ pub struct NewUpload<'a> {
     pub headers: &'a Headers,
     /// User metadata of the object.
     pub metadata: &'a Metadata,
+    /// Tags of the object.
+    pub tags: &'a Tags,
     /// Storage class of the object.
     pub storage_class: &'a str,
     /// Who uploads.
@@ -61,7 +63,10 @@ macro_rules! upload_columns {
 }
 pub(super) use upload_columns;
 
-const CREATE: &str = audited!(10, "SELECT status, initiated FROM create_upload($1, $2, $3, $4, $5, $6, $7, $8, $9)");
+const CREATE: &str = audited!(
+    10,
+    "SELECT status, initiated, tag_upload($1, $11) AS tagged FROM create_upload($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+);
 
 const ABORT: &str = audited!(5, "SELECT abort_upload($1, $2, $3, $4) AS status");
 
@@ -130,6 +135,7 @@ impl Index {
                     .bind(upload.storage_class)
                     .bind(upload.owner)
                     .bind(&records)
+                    .bind((!upload.tags.is_empty()).then_some(Json(upload.tags)))
             })
             .await?;
         check(&status)?;

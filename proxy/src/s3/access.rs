@@ -2,10 +2,12 @@
 //!
 //! [`Access`] asks the policy for each request and puts the [`Permit`] into the request's extensions, where `dispatch`
 //! takes it out: an operation without a permit cannot be called. Copies need a second permit, to read their source.
-//! DeleteObjects is asked for key by key, by the operation itself, on behalf of the same [`Caller`].
+//! DeleteObjects is asked for key by key, by the operation itself, on behalf of the same [`Caller`]; so is PutObjectTagging, for the
+//! tags of its document.
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Result};
@@ -15,13 +17,13 @@ use super::call::Call;
 use super::checksum::Expected;
 use super::copy_source::{self, copy_source};
 use super::operation::Operation;
-use super::{gate, list_buckets, names, unsupported};
+use super::{gate, list_buckets, names, owner, tags, unsupported};
 use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
 use crate::error::{Code, Error, Result};
 use crate::gateway::RequestContext;
-use crate::index::Object;
+use crate::index::{Object, Tags};
 
 /// Asks the policy.
 pub(super) struct Access(pub(super) Arc<App>);
@@ -67,6 +69,12 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     call.set_operation(operation.name());
     let resource = resource(cx.s3_path())?;
     let conditions = Conditions::of_s3(cx.headers(), cx.uri().query().unwrap_or_default());
+    let gives = gives(operation, cx.headers())?;
+    let conditions = match operation {
+        Operation::PutObjectTagging => conditions.giving_unread_tags(),
+        _ if gives.is_empty() => conditions,
+        _ => conditions.giving(gives.clone()),
+    };
     let caller = Caller::new(principal, trail(cx), conditions);
     let action = action(operation, cx);
     let permit = match operation {
@@ -74,18 +82,22 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
         Operation::ListBuckets if list_buckets::is_filtered(app, &caller) => {
             app.authority.authorize_filtered(&caller, action, resource).await?
         }
-        // A key is what is deleted, so that a policy about objects alone is enough, as it is at AWS.
-        Operation::DeleteObjects if !caller.principal().is_anonymous() => {
+        // A key is what is deleted, so that a policy about objects alone is enough, as it is at AWS. Of tags the operation asks once it
+        // has read them.
+        Operation::DeleteObjects | Operation::PutObjectTagging if !caller.principal().is_anonymous() => {
             authorize(app, &caller, Action::GetCallerIdentity, resource).await?
         }
+        Operation::GetObjectAttributes => gate::attributes(app, &caller, resource).await?,
         Operation::GetObject | Operation::HeadObject => match &resource {
             Resource::Object { bucket, key } => gate::authorize(app, &caller, bucket, key).await?,
             _ => authorize(app, &caller, action, resource).await?,
         },
         _ => authorize(app, &caller, action, resource).await?,
     };
+    let permit = tags::permit_to_give(app, &caller, permit, &gives).await?;
     call.set_permit(&permit);
-    unsupported::check(operation, cx.headers(), cx.uri().query())?;
+    unsupported::check(operation, cx.headers(), cx.uri().query(), app.config.s3.encryption_at_rest)?;
+    expect_owner(app, operation, cx).await?;
     if operation.writes() {
         app.check_writes()?;
     }
@@ -96,12 +108,35 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     let limit = app.config.limits.document_bytes.as_u64();
     match operation {
         Operation::PutObject | Operation::UploadPart => {}
-        Operation::DeleteObjects => call.body().check_document(Expected::of(cx.headers())?, limit),
+        _ if matches!(operation, Operation::DeleteObjects | Operation::PutObjectTagging) || operation.configures() => {
+            call.body().check_document(Expected::of(cx.headers())?, limit);
+        }
         // A checksum may be about the object, not about the document (CompleteMultipartUpload).
         _ => call.body().check_document(Expected::signed(cx.headers()), limit),
     }
     cx.extensions_mut().insert(permit);
     Ok(())
+}
+
+/// The tags that a write gives its object by a header.
+fn gives(operation: Operation, headers: &HeaderMap) -> Result<Tags> {
+    match operation {
+        Operation::PutObject | Operation::CreateMultipartUpload | Operation::CopyObject => tags::of_header(headers),
+        _ => Ok(Tags::new()),
+    }
+}
+
+/// The bucket must be whose the client says it is. What an operation allows itself comes first, so that it looks itself too; a bucket
+/// that is created is nobody's yet.
+async fn expect_owner(app: &App, operation: Operation, cx: &S3AccessContext<'_>) -> Result<()> {
+    match (operation, cx.s3_path()) {
+        (Operation::CreateBucket | Operation::DeleteObjects | Operation::PutObjectTagging, _) | (_, S3Path::Root) => {
+            Ok(())
+        }
+        (_, S3Path::Bucket { bucket } | S3Path::Object { bucket, .. }) => {
+            owner::check(app, cx.headers(), owner::OF_BUCKET, bucket).await
+        }
+    }
 }
 
 /// S3 has one answer for those who may not and those who did not say who they are: 403.
@@ -150,5 +185,7 @@ fn trail(cx: &mut S3AccessContext<'_>) -> Trail {
 
 async fn source(app: &App, caller: &Caller, cx: &S3AccessContext<'_>) -> Result<Source> {
     let (bucket, key) = copy_source(cx.headers())?.ok_or_else(copy_source::malformed)?;
-    gate::authorize(app, caller, &bucket, &key).await.map(Source)
+    let permit = gate::authorize(app, caller, &bucket, &key).await?;
+    owner::check(app, cx.headers(), owner::OF_SOURCE, &bucket).await?;
+    Ok(Source(permit))
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Full};
 
-use crate::error::{Code, Error, RequestId, s3_xml};
+use crate::error::{Code, Error, RequestId, Result, s3_xml};
 use crate::gateway::Body;
 
 /// What an answer must know of its request.
@@ -17,6 +17,9 @@ pub(super) struct Asked {
 
 /// The longest error document that `s3s` writes.
 const MAX_DOCUMENT: usize = 64 * 1024;
+
+/// The longest document of an object's attributes: 1,000 parts, each with all of its checksums.
+const MAX_ATTRIBUTES: usize = 1024 * 1024;
 
 /// A body of no bytes.
 pub(super) fn empty() -> Body {
@@ -60,6 +63,18 @@ pub(super) fn add_request_id(headers: &mut HeaderMap, id: &RequestId) {
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         headers.insert("x-amz-request-id", value);
     }
+}
+
+/// GetObjectAttributes alone gives an ETag without its quotes; `s3s` writes them always.
+///
+/// # Errors
+/// `InternalError` where the document cannot be read.
+pub(super) async fn with_bare_etag(answer: s3s::HttpResponse) -> Result<s3s::HttpResponse> {
+    let (parts, mut body) = answer.into_parts();
+    let document = body.store_all_limited(MAX_ATTRIBUTES).await;
+    let document = document.map_err(|error| Error::internal("the attributes cannot be written").source(error))?;
+    let text = String::from_utf8_lossy(&document).replace("<ETag>\"", "<ETag>").replace("\"</ETag>", "</ETag>");
+    Ok(Response::from_parts(parts, s3s::Body::from(text)))
 }
 
 /// What `s3s` says is wrong, in our words.
@@ -132,6 +147,14 @@ mod tests {
         let answer = failure(&Code::NoSuchKey.into(), &asked(Method::HEAD));
         assert_eq!(answer.status(), 404);
         assert!(answer.into_body().collect().await.unwrap().to_bytes().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_etag_among_attributes_has_no_quotes() {
+        let document = "<A><ETag>\"abc-2\"</ETag><StorageClass>\"</StorageClass></A>".to_owned();
+        let answer = with_bare_etag(Response::new(s3s::Body::from(document))).await.unwrap();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, "<A><ETag>abc-2</ETag><StorageClass>\"</StorageClass></A>");
     }
 
     #[test]

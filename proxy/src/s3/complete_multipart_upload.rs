@@ -198,7 +198,7 @@ fn check_checksum(input: &Input, whole: Option<&(Algorithm, ChecksumType, String
     if let Some(stated) = &input.checksum_type
         && whole.is_none_or(|(_, kind, _)| kind.as_str() != stated.as_str())
     {
-        return Err(Error::new(Code::InvalidRequest, "The x-amz-checksum-type differs from that of the upload."));
+        return Err(Error::new(Code::BadDigest, "The x-amz-checksum-type differs from that of the upload."));
     }
     let stated = [
         (Algorithm::Crc32, &input.checksum_crc32),
@@ -331,5 +331,8 @@ mod tests {
         assert!(check_checksum(&stated("AAAAAA=="), Some(&whole)).is_ok());
         assert_eq!(check_checksum(&stated("AAAAAQ=="), Some(&whole)).unwrap_err().code(), Code::BadDigest);
         assert_eq!(check_checksum(&stated("AAAAAA=="), None).unwrap_err().code(), Code::InvalidRequest);
+        let kind = |kind| Input { checksum_type: Some(dto::ChecksumType::from_static(kind)), ..input(&[]) };
+        assert!(check_checksum(&kind("COMPOSITE"), Some(&whole)).is_ok());
+        assert_eq!(check_checksum(&kind("FULL_OBJECT"), Some(&whole)).unwrap_err().code(), Code::BadDigest);
     }
 }

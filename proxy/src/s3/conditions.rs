@@ -102,6 +102,24 @@ pub(super) fn write(headers: &HeaderMap) -> Result<WriteConditions<'_>> {
     }
 }
 
+/// The condition of a delete: `If-Match` with one ETag, without its quotes, or `*`.
+///
+/// # Errors
+/// `NotImplemented` for everything else that the header can say.
+pub(super) fn delete(headers: &HeaderMap) -> Result<Option<&str>> {
+    let value = headers.get(header::IF_MATCH).map(|value| value.to_str().unwrap_or_default());
+    match value {
+        None | Some("*") => Ok(value),
+        Some(etag) if !etag.contains([',', '*']) && !etag.starts_with("W/") && !etag.is_empty() => {
+            Ok(Some(etag.trim_matches('"')))
+        }
+        Some(_) => Err(Error::new(
+            Code::NotImplemented,
+            "A delete takes 'If-Match' with one ETag or '*'; nothing else is implemented.",
+        )),
+    }
+}
+
 fn failed(condition: &'static str) -> Error {
     Error::from(Code::PreconditionFailed).with("Condition", condition)
 }
@@ -222,6 +240,18 @@ mod tests {
             &[("if-match", "\"a\""), ("if-none-match", "*")],
         ] {
             assert_eq!(write(&headers(pairs)).unwrap_err().code(), Code::NotImplemented, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_delete_takes_one_etag_or_any() {
+        for (value, expected) in [("\"abc\"", "abc"), ("abc", "abc"), ("*", "*")] {
+            assert_eq!(delete(&headers(&[("if-match", value)])).unwrap(), Some(expected), "{value}");
+        }
+        assert_eq!(delete(&headers(&[])).unwrap(), None);
+        for value in ["\"a\", \"b\"", "W/\"a\"", "\"*\"", ""] {
+            let error = delete(&headers(&[("if-match", value)])).unwrap_err();
+            assert_eq!(error.code(), Code::NotImplemented, "{value}");
         }
     }
 

@@ -1,16 +1,17 @@
 //! CopyObject: the new object names the bytes of the old one; none of them moves.
 
 use s3s::{S3Request, S3Response, dto};
+use zas_policy::{Action, Resource};
 
-use super::access::Source;
+use super::access::{Source, authorize};
 use super::checksum::Algorithm;
 use super::dispatch::extension;
 use super::put_object::STORAGE_CLASS;
-use super::{conditions, headers};
+use super::{conditions, headers, tags};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
-use crate::index::{CopySource, Headers, Metadata, Object, ObjectHead};
+use crate::index::{CopySource, Headers, Metadata, Object, ObjectHead, Tags};
 
 /// The largest object that one request copies (AWS: 5 GiB); larger ones are copied part by part.
 const MAX_BYTES: u64 = 5 * 1024 * 1024 * 1024;
@@ -25,6 +26,7 @@ pub(super) async fn copy_object(
 ) -> Result<S3Response<dto::CopyObjectOutput>> {
     let source: Source = extension(&request)?;
     let replacement = replacement(&mut request)?;
+    let tags = replacing_tags(&request)?;
     let onto_itself = source.object() == (request.input.bucket.as_str(), request.input.key.as_str());
     if onto_itself && replacement.is_none() {
         return Err(Error::new(
@@ -34,7 +36,7 @@ pub(super) async fn copy_object(
     }
     let mut attempt = 1;
     loop {
-        match copy(app, permit, &request, &source, replacement.as_ref()).await {
+        match copy(app, permit, &request, &source, (replacement.as_ref(), tags.as_ref())).await {
             Err(error) if error.code() == Code::NoSuchKey && attempt < ATTEMPTS => attempt += 1,
             result => return result,
         }
@@ -46,16 +48,21 @@ async fn copy(
     permit: &Permit,
     request: &S3Request<dto::CopyObjectInput>,
     source: &Source,
-    replacement: Option<&(Headers, Metadata)>,
+    (replacement, tags): (Option<&(Headers, Metadata)>, Option<&Tags>),
 ) -> Result<S3Response<dto::CopyObjectOutput>> {
     let Object { head, content_digest, .. } = source.read(app).await?;
     check_source(request, &head)?;
-    let record = permit.record();
+    let record = match tags {
+        None if !head.tags.is_empty() => carry_tags(app, permit, source, &head.tags).await?.record(),
+        _ => permit.record(),
+    };
     let copy = CopySource {
         object_id: head.id,
         bucket: &request.input.bucket,
         key: &request.input.key,
         replace: replacement.map(|(headers, metadata)| (headers, metadata)),
+        // Those that were asked about, whatever becomes of the source's meanwhile.
+        tags: Some(tags.unwrap_or(&head.tags)),
         storage_class: STORAGE_CLASS,
         owner: &permit.principal().to_string(),
         conditions: conditions::write(&request.headers)?,
@@ -77,6 +84,15 @@ async fn copy(
     Ok(S3Response::with_headers(output, headers::oci_digest(committed.oci_digest.as_ref())))
 }
 
+/// Tags that go with a copy are read at the source and given to the copy, each of which is a right of its own.
+async fn carry_tags(app: &App, permit: &Permit, source: &Source, tags: &Tags) -> Result<Permit> {
+    let ((bucket, key), caller) = (source.object(), permit.caller());
+    let read = authorize(app, caller, Action::GetObjectTagging, Resource::object(bucket, key)).await?;
+    let giving = caller.clone().with_conditions(caller.conditions().clone().giving(tags.clone()));
+    let given = authorize(app, &giving, Action::PutObjectTagging, permit.resource().clone()).await?;
+    Ok(permit.clone().beside(&read).beside(&given))
+}
+
 fn check_source(request: &S3Request<dto::CopyObjectInput>, head: &ObjectHead) -> Result<()> {
     conditions::check_copy_source(&conditions::read(&request.headers, conditions::COPY_SOURCE), head)?;
     if head.size > MAX_BYTES {
@@ -95,6 +111,21 @@ fn check_source(request: &S3Request<dto::CopyObjectInput>, head: &ObjectHead) ->
             Err(Error::new(Code::NotImplemented, "A copy keeps the source's checksum; another one is not implemented."))
         }
         None => Err(Error::new(Code::InvalidRequest, "Checksum algorithm provided is unsupported.")),
+    }
+}
+
+/// New tags, where the client replaces them.
+fn replacing_tags(request: &S3Request<dto::CopyObjectInput>) -> Result<Option<Tags>> {
+    let tags = tags::of_header(&request.headers)?;
+    let directive = request.input.tagging_directive.as_ref().map_or(dto::TaggingDirective::COPY, |d| d.as_str());
+    match directive {
+        dto::TaggingDirective::COPY if tags.is_empty() => Ok(None),
+        dto::TaggingDirective::COPY => Err(Error::new(
+            Code::InvalidRequest,
+            "x-amz-tagging gives a copy tags of its own only with x-amz-tagging-directive: REPLACE.",
+        )),
+        dto::TaggingDirective::REPLACE => Ok(Some(tags)),
+        _ => Err(Error::new(Code::InvalidArgument, "Unknown tagging directive.")),
     }
 }
 

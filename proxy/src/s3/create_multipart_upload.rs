@@ -3,7 +3,7 @@
 use s3s::{S3Request, S3Response, dto};
 
 use super::put_object::STORAGE_CLASS;
-use super::{headers, multipart};
+use super::{headers, multipart, tags};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
@@ -17,6 +17,7 @@ pub(super) async fn create_multipart_upload(
     let input = request.input;
     let kept = headers::kept(&request.headers)?;
     let metadata = headers::metadata(input.metadata)?;
+    let tags = tags::of_header(&request.headers)?;
     let declared = multipart::declared(
         input.checksum_algorithm.as_ref().map(dto::ChecksumAlgorithm::as_str),
         input.checksum_type.as_ref().map(dto::ChecksumType::as_str),
@@ -29,6 +30,7 @@ pub(super) async fn create_multipart_upload(
         checksum_type: declared.map(|(_, kind)| kind),
         headers: &kept,
         metadata: &metadata,
+        tags: &tags,
         storage_class: STORAGE_CLASS,
         owner: &permit.principal().to_string(),
         audit: record.as_slice(),

@@ -1,5 +1,5 @@
 //! Reading an object where policies ask what is known of it: the right is for the one object that was looked at, and what is read is
-//! that one.
+//! that one. And learning something of an object by way of another operation, which is reading it too.
 
 use zas_policy::{Action, Resource};
 
@@ -15,11 +15,40 @@ const ATTEMPTS: u32 = 3;
 /// The right to read an object. S3 has one answer for those who may not and those who did not say who they are: 403.
 pub(super) async fn authorize(app: &App, caller: &Caller, bucket: &str, key: &str) -> Result<Permit> {
     let (artifact, resource) = (KeyedObject { app, bucket, key }, Resource::object(bucket, key));
-    let permit = app.authority.authorize_artifact(caller, Action::GetObject, resource, &artifact).await;
-    permit.map_err(|error| match error.code() {
+    app.authority.authorize_artifact(caller, Action::GetObject, resource, &artifact).await.map_err(told)
+}
+
+/// The right to do something where an object has this ETag: whoever may guess it learns something of the object, so that it needs the
+/// right to read as well (AWS, "How to perform conditional deletes"). `*` asks only whether there is an object.
+///
+/// # Errors
+/// `AccessDenied`.
+pub(super) async fn compare(app: &App, permit: Permit, bucket: &str, key: &str, etag: Option<&str>) -> Result<Permit> {
+    if matches!(etag, None | Some("*")) {
+        return Ok(permit);
+    }
+    let resource = Resource::object(bucket, key);
+    let read = app.authority.authorize_knowing(permit.caller(), Action::GetObject, resource).await.map_err(told)?;
+    Ok(permit.beside(&read))
+}
+
+/// The right to learn what is known of an object without its bytes, which needs the right to read it too (AWS, "GetObjectAttributes").
+///
+/// # Errors
+/// `AccessDenied`.
+pub(super) async fn attributes(app: &App, caller: &Caller, resource: Resource) -> Result<Permit> {
+    let authority = &app.authority;
+    let action = Action::GetObjectAttributes;
+    let permit = authority.authorize_knowing(caller, action, resource.clone()).await.map_err(told)?;
+    let read = authority.authorize_knowing(caller, Action::GetObject, resource).await.map_err(told)?;
+    Ok(permit.beside(&read))
+}
+
+fn told(error: Error) -> Error {
+    match error.code() {
         Code::Unauthenticated => Code::AccessDenied.into(),
         _ => error,
-    })
+    }
 }
 
 /// The object that the permit is for, as it is now.
@@ -27,13 +56,17 @@ pub(super) async fn authorize(app: &App, caller: &Caller, bucket: &str, key: &st
 /// # Errors
 /// `NoSuchBucket`, `NoSuchKey`; `AccessDenied`, `GateNotMet` where it was replaced by one that may not be read.
 pub(super) async fn object(app: &App, permit: &Permit, bucket: &str, key: &str) -> Result<Object> {
-    let mut gated = permit.gated();
+    let mut renewed: Option<Permit> = None;
     for _ in 0..ATTEMPTS {
         let object = app.index.object(bucket, key).await?;
-        if gated.is_for(object.oci_digest.as_ref()) {
+        let permit = renewed.as_ref().unwrap_or(permit);
+        let tags = permit.caller().tags_of(permit.resource());
+        let has_those_tags = tags.is_none_or(|tags| *tags == object.head.tags);
+        if has_those_tags && permit.gated().is_for(object.oci_digest.as_ref()) {
             return Ok(object);
         }
-        gated = authorize(app, permit.caller(), bucket, key).await?.gated();
+        let caller = permit.caller().clone().knowing_nothing();
+        renewed = Some(authorize(app, &caller, bucket, key).await?);
     }
     Err(Error::from(Code::OperationAborted).detail("the object was replaced each time it was looked at"))
 }

@@ -7,14 +7,15 @@ use s3s::dto::StreamingBlob;
 use s3s::{S3Request, S3Response, dto};
 
 use super::dispatch::extension;
-use super::{conditions, gate, headers, object_bytes, range};
+use super::wanted::Wanted;
+use super::{conditions, gate, headers, object_bytes, tags};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, RequestId, Result};
 use crate::telemetry::{Download, Item};
 
 /// How often a read starts again because the object was replaced, and its bytes swept, while it was looked up.
-const ATTEMPTS: u32 = 3;
+pub(super) const ATTEMPTS: u32 = 3;
 
 pub(super) async fn get_object(
     app: &App,
@@ -47,27 +48,30 @@ async fn read(
     let object = gate::object(app, permit, &input.bucket, &input.key).await?;
     let head = &object.head;
     conditions::check(&conditions::read(&request.headers, conditions::READ), head)?;
-    let asked = input.range.filter(|_| range::if_range_holds(&request.headers, &head.etag, head.last_modified));
-    let range = range::resolve(asked, head.size)?;
-    let wanted = range.clone().unwrap_or(0..head.size);
-    let length = wanted.end - wanted.start;
+    let wanted = Wanted::of(app, head, &request.headers, input.range, input.part_number).await?;
+    let mut more = headers::beyond(&object);
+    headers::override_headers!(&mut more, input)?;
+    tags::tell_count(app, permit, head, &mut more);
 
     let mut output = headers::describe!(GetObjectOutput, head);
     let content_type = output.content_type.clone().unwrap_or_default();
     let download = Download::new(Item::object(&input.bucket, &content_type), begun);
-    let bytes = object_bytes::flow(app, &object, wanted, download).await?;
+    let bytes = object_bytes::flow(app, &object, wanted.bytes.clone(), download).await?;
     let frames = object_bytes::frames(bytes, extension::<RequestId, _>(request)?, "GetObject");
-    output.content_length = Some(i64::try_from(length).map_err(Error::internal)?);
-    output.content_range = range.as_ref().map(|range| range::content_range(range, head.size));
+    output.content_length = Some(i64::try_from(wanted.length()).map_err(Error::internal)?);
+    output.content_range = wanted.content_range(head.size);
+    output.parts_count = wanted.parts_count(head);
     output.body = Some(StreamingBlob::from(s3s::Body::http_body_unsync(StreamBody::new(frames))));
-    if range.is_none() && wants_checksum(input.checksum_mode.as_ref()) {
+    if wants_checksum(input.checksum_mode.as_ref())
+        && let Some(checksums) = wanted.checksums(head)
+    {
         output.checksum_type = headers::checksum_type(head);
-        output = headers::with_checksums!(output, &head.checksums);
+        output = headers::with_checksums!(output, checksums);
     }
-    Ok(S3Response::with_headers(output, headers::beyond(&object)))
+    Ok(S3Response::with_headers(output, more))
 }
 
-/// Whether a read asks for checksums; a read of a range never gets them, for they cover the whole.
+/// Whether a read asks for checksums; a read of a range never gets them, for they cover the whole or a part.
 pub(super) fn wants_checksum(mode: Option<&dto::ChecksumMode>) -> bool {
     mode.is_some_and(|mode| mode.as_str() == dto::ChecksumMode::ENABLED)
 }

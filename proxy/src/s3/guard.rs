@@ -18,6 +18,9 @@ use credentials::{Signed, Source};
 /// what is signed; browsers' SDKs add `x-amz-user-agent`, which means nothing.
 const EXEMPT: [&str; 2] = ["x-amz-content-sha256", "x-amz-user-agent"];
 
+/// Headers that are lists.
+const LISTS: [&str; 2] = ["x-amz-object-attributes", "x-amz-optional-object-attributes"];
+
 /// What a signature is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
@@ -62,6 +65,20 @@ pub(super) fn check_proven(parts: &Parts) -> Result<()> {
             Err(Error::new(Code::InvalidArgument, "Only one auth mechanism allowed: a bearer token or a signature."))
         }
         None => Ok(()),
+    }
+}
+
+/// Makes one header of each list that some clients send value by value: that is the same list (RFC 9110, section 5.3), and what is
+/// signed is the same too.
+pub(super) fn join_lists(headers: &mut HeaderMap) {
+    for name in LISTS {
+        let values: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        if values.len() < 2 {
+            continue;
+        }
+        if let Ok(joined) = HeaderValue::from_bytes(&values.join(b",".as_slice())) {
+            headers.insert(name, joined);
+        }
     }
 }
 

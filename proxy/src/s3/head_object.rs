@@ -2,31 +2,54 @@
 
 use s3s::{S3Request, S3Response, dto};
 
-use super::get_object::wants_checksum;
-use super::{conditions, gate, headers, range};
+use super::get_object::{ATTEMPTS, wants_checksum};
+use super::wanted::Wanted;
+use super::{conditions, gate, headers, tags};
 use crate::app::App;
 use crate::authz::Permit;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 pub(super) async fn head_object(
     app: &App,
     permit: &Permit,
     request: S3Request<dto::HeadObjectInput>,
 ) -> Result<S3Response<dto::HeadObjectOutput>> {
+    let mut attempt = 1;
+    loop {
+        match read(app, permit, &request).await {
+            Err(error) if error.code() == Code::BlobUnknown && attempt < ATTEMPTS => attempt += 1,
+            Err(error) if error.code() == Code::BlobUnknown => {
+                let error = Error::from(Code::OperationAborted).source(error);
+                return Err(error.detail("the object was replaced each time its part was looked up"));
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn read(
+    app: &App,
+    permit: &Permit,
+    request: &S3Request<dto::HeadObjectInput>,
+) -> Result<S3Response<dto::HeadObjectOutput>> {
     let input = &request.input;
     let object = gate::object(app, permit, &input.bucket, &input.key).await?;
     let head = &object.head;
     conditions::check(&conditions::read(&request.headers, conditions::READ), head)?;
-    let asked = input.range.filter(|_| range::if_range_holds(&request.headers, &head.etag, head.last_modified));
-    let range = range::resolve(asked, head.size)?;
-    let length = range.as_ref().map_or(head.size, |range| range.end - range.start);
+    let wanted = Wanted::of(app, head, &request.headers, input.range, input.part_number).await?;
+    let mut more = headers::beyond(&object);
+    headers::override_headers!(&mut more, input)?;
+    tags::tell_count(app, permit, head, &mut more);
 
     let mut output = headers::describe!(HeadObjectOutput, head);
-    output.content_length = Some(i64::try_from(length).map_err(Error::internal)?);
-    output.content_range = range.as_ref().map(|range| range::content_range(range, head.size));
-    if range.is_none() && wants_checksum(input.checksum_mode.as_ref()) {
+    output.content_length = Some(i64::try_from(wanted.length()).map_err(Error::internal)?);
+    output.content_range = wanted.content_range(head.size);
+    output.parts_count = wanted.parts_count(head);
+    if wants_checksum(input.checksum_mode.as_ref())
+        && let Some(checksums) = wanted.checksums(head)
+    {
         output.checksum_type = headers::checksum_type(head);
-        output = headers::with_checksums!(output, &head.checksums);
+        output = headers::with_checksums!(output, checksums);
     }
-    Ok(S3Response::with_headers(output, headers::beyond(&object)))
+    Ok(S3Response::with_headers(output, more))
 }

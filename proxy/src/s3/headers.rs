@@ -5,6 +5,7 @@ use s3s::dto;
 use time::OffsetDateTime;
 
 use super::checksum::Algorithm;
+use super::conditions;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::index::{Checksums, Headers, Metadata, Object, ObjectHead};
@@ -87,6 +88,26 @@ pub(super) fn beyond(object: &Object) -> HeaderMap {
     headers
 }
 
+/// Sets what a read is asked to say in place of the object's own headers.
+///
+/// # Errors
+/// `InvalidRequest` for a text that no header can carry.
+pub(super) fn override_with(
+    headers: &mut HeaderMap,
+    texts: [(HeaderName, Option<&str>); 5],
+    expires: Option<&dto::Timestamp>,
+) -> Result<()> {
+    let expires = expires.map(|at| conditions::http_date(OffsetDateTime::from(at.clone())));
+    for (name, value) in texts.into_iter().chain([(header::EXPIRES, expires.as_deref())]) {
+        let Some(value) = value else { continue };
+        let invalid =
+            |_| Error::new(Code::InvalidRequest, format!("The value of response-{name} cannot be that of a header."));
+        let value = HeaderValue::from_str(value).map_err(invalid)?;
+        headers.insert(name, value);
+    }
+    Ok(())
+}
+
 /// The digest of an object's OCI manifest, where it is known; objects that came in parts have it somewhat later.
 pub(super) fn oci_digest(digest: Option<&Digest>) -> HeaderMap {
     let value = digest.and_then(|digest| HeaderValue::try_from(digest.to_string()).ok());
@@ -146,7 +167,23 @@ macro_rules! describe {
     }};
 }
 
-pub(super) use {describe, with_checksums};
+/// Sets the headers that GetObject and HeadObject are asked to say in place of the object's own (`response-content-type` and its
+/// kind). For GetObject `s3s` sets them too, but behind them come the headers that are set here.
+macro_rules! override_headers {
+    ($headers:expr, $input:expr) => {{
+        let (headers, input) = ($headers, $input);
+        let texts = [
+            (http::header::CACHE_CONTROL, input.response_cache_control.as_deref()),
+            (http::header::CONTENT_DISPOSITION, input.response_content_disposition.as_deref()),
+            (http::header::CONTENT_ENCODING, input.response_content_encoding.as_deref()),
+            (http::header::CONTENT_LANGUAGE, input.response_content_language.as_deref()),
+            (http::header::CONTENT_TYPE, input.response_content_type.as_deref()),
+        ];
+        $crate::s3::headers::override_with(headers, texts, input.response_expires.as_ref())
+    }};
+}
+
+pub(super) use {describe, override_headers, with_checksums};
 
 /// The name of the checksum's type, where the object has a checksum.
 pub(super) fn checksum_type(head: &ObjectHead) -> Option<dto::ChecksumType> {
@@ -182,6 +219,23 @@ mod tests {
         assert_eq!(kept["content-type"], "text/plain; charset=UTF-8");
         assert_eq!(kept["expires"], "next week");
         assert_eq!(kept["content-encoding"], "gzip");
+    }
+
+    #[test]
+    fn what_a_read_is_asked_to_say_replaces_what_the_object_says() {
+        let mut headers = HeaderMap::from_iter([(header::EXPIRES, "next week".parse().unwrap())]);
+        let at = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap();
+        let input = dto::HeadObjectInput {
+            response_content_type: Some("text/x".into()),
+            response_expires: Some(timestamp(at)),
+            ..Default::default()
+        };
+        super::override_headers!(&mut headers, &input).unwrap();
+        assert_eq!(headers.len(), 2);
+        assert_eq!(headers["content-type"], "text/x");
+        assert_eq!(headers["expires"], "Tue, 14 Nov 2023 22:13:20 GMT");
+        let input = dto::HeadObjectInput { response_content_type: Some("a\nb".into()), ..Default::default() };
+        assert_eq!(super::override_headers!(&mut headers, &input).unwrap_err().code(), Code::InvalidRequest);
     }
 
     #[test]

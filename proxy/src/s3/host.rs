@@ -1,11 +1,22 @@
 //! Virtual-host style requests: `bucket.domain` for the domains of the configuration, path style for every other host.
 
+use http::header;
+use http::request::Parts;
 use s3s::S3Result;
 use s3s::host::{S3Host, VirtualHost};
 
 /// The configured domains.
 #[derive(Debug)]
 pub(crate) struct Domains(Vec<String>);
+
+/// What a request names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    /// The bucket, as the request has it: there need not be one.
+    pub(super) bucket: String,
+    /// Whether it names a key in it too.
+    pub(super) has_key: bool,
+}
 
 impl Domains {
     /// In lower case and without ports; longer ones first, so that the most precise one wins.
@@ -18,6 +29,19 @@ impl Domains {
     /// Whether a request to this host names its bucket by it, so that its whole path is a key.
     pub(crate) fn is_bucket(&self, host: &str) -> bool {
         self.bucket(host).is_some()
+    }
+
+    /// The bucket that a request names, by its host or by its path; for what is decided before `s3s` has read the request.
+    pub(super) fn named(&self, parts: &Parts) -> Option<Named> {
+        let header = || parts.headers.get(header::HOST)?.to_str().ok();
+        // HTTP/2 has it in the request target.
+        let host = header().or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+        let path = parts.uri.path().strip_prefix('/')?;
+        if let Some(bucket) = host.and_then(|host| self.bucket(host)) {
+            return Some(Named { bucket, has_key: !path.is_empty() });
+        }
+        let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+        (!bucket.is_empty()).then(|| Named { bucket: bucket.to_owned(), has_key: !key.is_empty() })
     }
 
     fn bucket(&self, host: &str) -> Option<String> {
@@ -69,6 +93,24 @@ mod tests {
         ] {
             let found = domains.parse_host_header(host).unwrap();
             assert_eq!(found.bucket(), bucket, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_request_names_its_bucket_by_its_host_or_by_its_path() {
+        let domains = Domains::new(&["s3.example.com".into()]);
+        for (host, path, expected) in [
+            ("s3.example.com", "/photos/a/b", Some(("photos", true))),
+            ("s3.example.com", "/photos/", Some(("photos", false))),
+            ("s3.example.com", "/photos", Some(("photos", false))),
+            ("s3.example.com", "/", None),
+            ("photos.s3.example.com:9800", "/a/b", Some(("photos", true))),
+            ("photos.s3.example.com", "/", Some(("photos", false))),
+        ] {
+            let request = http::Request::get(path).header("host", host).body(()).unwrap();
+            let named = domains.named(&request.into_parts().0);
+            let expected = expected.map(|(bucket, has_key)| Named { bucket: bucket.into(), has_key });
+            assert_eq!(named, expected, "{host}{path}");
         }
     }
 }

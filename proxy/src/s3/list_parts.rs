@@ -5,7 +5,7 @@ use s3s::{S3Request, S3Response, dto};
 use super::{headers, listing};
 use crate::app::App;
 use crate::authz::Permit;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::index::{Part, Upload};
 
 pub(super) async fn list_parts(
@@ -15,13 +15,7 @@ pub(super) async fn list_parts(
 ) -> Result<S3Response<dto::ListPartsOutput>> {
     let input = request.input;
     let limit = listing::page_size("max-parts", input.max_parts)?;
-    let after = input.part_number_marker.unwrap_or(0);
-    if after < 0 {
-        return Err(Error::new(
-            Code::InvalidArgument,
-            "Argument part-number-marker must be an integer between 0 and 2147483647.",
-        ));
-    }
+    let after = listing::part_number_marker(input.part_number_marker)?;
     let page = app.index.parts(&input.bucket, &input.key, &input.upload_id, after, limit).await?;
     let last = page.parts.last().map(|part| part.part_number);
     let Upload { checksum_algorithm, checksum_type, owner, storage_class, .. } = page.upload;

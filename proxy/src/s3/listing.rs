@@ -16,6 +16,9 @@ const MAX_PAGE: i32 = 1_000;
 /// What `encoding-type=url` leaves as it is: RFC 3986's unreserved characters and the slash.
 const URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
+/// The longest token that is looked at: the check and a key of 1,024 bytes, in base64.
+const MAX_TOKEN: usize = (4 + 1_024_usize).div_ceil(3) * 4;
+
 /// A continuation token: the name to go on behind, tied to the listing it came from.
 pub(super) struct Token;
 
@@ -32,7 +35,8 @@ impl Token {
     /// # Errors
     /// `InvalidArgument` for a token that is not of this listing.
     pub(super) fn decode(token: &str, context: &[&str]) -> Result<String> {
-        let bytes = URL_SAFE_NO_PAD.decode(token).ok();
+        let bytes =
+            Some(token).filter(|token| token.len() <= MAX_TOKEN).and_then(|token| URL_SAFE_NO_PAD.decode(token).ok());
         let after = bytes.as_deref().and_then(|bytes| {
             let (found, after) = bytes.split_first_chunk::<4>()?;
             let after = std::str::from_utf8(after).ok()?;
@@ -62,6 +66,18 @@ pub(super) fn page_size(parameter: &'static str, asked: Option<i32>) -> Result<u
     u32::try_from(asked).map_err(|_| {
         Error::new(Code::InvalidArgument, format!("Argument {parameter} must be an integer between 0 and 2147483647."))
     })
+}
+
+/// Reads the number of the part that a page comes behind.
+///
+/// # Errors
+/// `InvalidArgument` below 0.
+pub(super) fn part_number_marker(asked: Option<i32>) -> Result<i32> {
+    let marker = asked.unwrap_or(0);
+    if marker >= 0 {
+        return Ok(marker);
+    }
+    Err(Error::new(Code::InvalidArgument, "Argument part-number-marker must be an integer between 0 and 2147483647."))
 }
 
 /// How names are written.
@@ -191,6 +207,13 @@ mod tests {
         for token in ["", "x", "!!!!", "AAAAAA", &token[1..]] {
             assert_eq!(Token::decode(token, &["bucket", "a/"]).unwrap_err().code(), Code::InvalidArgument, "{token}");
         }
+    }
+
+    #[test]
+    fn a_token_holds_the_longest_key_and_nothing_longer() {
+        let (longest, longer) = ("k".repeat(1_024), "k".repeat(1_030));
+        assert_eq!(Token::decode(&Token::encode(&longest, &[]), &[]).unwrap(), longest);
+        assert_eq!(Token::decode(&Token::encode(&longer, &[]), &[]).unwrap_err().code(), Code::InvalidArgument);
     }
 
     #[test]

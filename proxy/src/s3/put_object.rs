@@ -8,7 +8,7 @@ use super::body::Upload;
 use super::call::Call;
 use super::checksum::Algorithm;
 use super::dispatch::extension;
-use super::{conditions, headers, room};
+use super::{conditions, headers, room, tags};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
@@ -32,6 +32,7 @@ pub(super) async fn put_object(
     let call: Call = extension(&request)?;
     let kept = headers::kept(&request.headers)?;
     let metadata = headers::metadata(request.input.metadata.take())?;
+    let tags = tags::of_header(&request.headers)?;
     let body = request.input.body.take();
     let upload = Upload::of(app, &call, &request, body)?;
     let conditions = conditions::write(&request.headers)?;
@@ -51,6 +52,7 @@ pub(super) async fn put_object(
         checksums: &stored.checksums,
         headers: &kept,
         metadata: &metadata,
+        tags: &tags,
         storage_class: STORAGE_CLASS,
         owner: &permit.principal().to_string(),
         conditions,

@@ -41,6 +41,7 @@ pub(crate) enum Asker {
 /// # Errors
 /// A code of the authentication family, or what `guard` refuses.
 pub(crate) async fn asker(app: &App, parts: &mut Parts, service: guard::Service) -> Result<Asker> {
+    guard::join_lists(&mut parts.headers);
     if let Some(token) = bearer(parts)? {
         let bearer = app.identity.token(token.expose()).await?;
         // `s3s` knows this header as a signature's only.

@@ -16,6 +16,7 @@ pub(super) fn head(etag: &str, modified_millis: i64) -> ObjectHead {
         checksum_type: None,
         headers: Default::default(),
         metadata: Default::default(),
+        tags: Default::default(),
         storage_class: "STANDARD".into(),
         owner: "root/AKIA".into(),
         last_modified: OffsetDateTime::from_unix_timestamp_nanos(i128::from(modified_millis) * 1_000_000).unwrap(),

@@ -3,34 +3,29 @@
 //! Two lists: headers that mean something we do not do, and the query parameters that each operation knows. A write with
 //! any other parameter is refused, for a new sub-resource of S3 would otherwise be taken for a plain write
 //! (`PUT /bucket/key?renameObject` would replace the object).
+//! Access control lists and encryption are refused as their own files say.
 //! Ignored on purpose, for they change nothing here: `x-amz-request-payer`, `x-amz-bypass-governance-retention`,
 //! `x-amz-optional-object-attributes`.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::operation::Operation;
+use super::{acl, encryption};
 use crate::error::{Code, Error, Result};
 
 /// A header, and the values of it that ask for nothing special. A name that ends with `*` stands for all that begin so.
-const HEADERS: [(&str, &[&str]); 19] = [
-    ("x-amz-acl", &["private", "bucket-owner-full-control"]),
-    ("x-amz-grant-*", &[]),
+const HEADERS: [(&str, &[&str]); 12] = [
     ("x-amz-server-side-encryption*", &[]),
     ("x-amz-copy-source-server-side-encryption*", &[]),
     ("x-amz-object-lock-*", &[]),
     ("x-amz-bucket-object-lock-enabled", &["false"]),
     ("x-amz-object-ownership", &["BucketOwnerEnforced"]),
-    ("x-amz-tagging", &[""]),
-    ("x-amz-tagging-directive", &["COPY"]),
     ("x-amz-website-redirect-location", &[]),
     ("x-amz-write-offset-bytes", &[]),
     ("x-amz-storage-class", &["STANDARD"]),
-    ("x-amz-expected-bucket-owner", &[]),
-    ("x-amz-source-expected-bucket-owner", &[]),
     ("x-amz-mfa", &[]),
     ("x-amz-if-match-*", &[]),
     ("x-amz-rename-source*", &[]),
-    ("x-amz-object-attributes", &[]),
     ("x-amz-bucket-namespace", &["global"]),
 ];
 
@@ -39,36 +34,59 @@ fn is_common(name: &str) -> bool {
     name == "x-id" || name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-amz-"))
 }
 
-/// Refuses a request that asks for something we do not do.
+/// Refuses a request that asks for something we do not do. `encrypted_at_rest`: what the configuration says of the storage.
 ///
 /// # Errors
-/// `NotImplemented`, naming the header or the parameter.
-pub(super) fn check(operation: Operation, headers: &HeaderMap, query: Option<&str>) -> Result<()> {
+/// `NotImplemented`, naming the header or the parameter; what `acl` and `encryption` refuse.
+pub(super) fn check(
+    operation: Operation,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    encrypted_at_rest: bool,
+) -> Result<()> {
     for (name, value) in headers {
-        if let Some((_, harmless)) = HEADERS.iter().find(|(pattern, _)| matches(pattern, name.as_str()))
-            && !harmless.iter().any(|known| value.as_bytes() == known.as_bytes())
-        {
-            return Err(refused("header", name.as_str()));
-        }
+        check_header(operation, name, value, encrypted_at_rest)?;
     }
-    if operation == Operation::DeleteObject
-        && (headers.contains_key("if-match") || headers.contains_key("if-none-match"))
-    {
-        return Err(refused("header", "if-match on a delete"));
+    if operation == Operation::DeleteObject && headers.contains_key("if-none-match") {
+        return Err(refused("header", "if-none-match on a delete"));
     }
     for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         // Buckets have no versions here: the one that there is, S3 calls "null".
         if name == "versionId" && !matches!(&*value, "null" | "") {
             return Err(refused("parameter", "versionId"));
         }
-        if name == "partNumber" && matches!(operation, Operation::GetObject | Operation::HeadObject) {
-            return Err(refused("parameter", "partNumber of a read"));
-        }
         if operation.writes() && !is_common(&name) && !operation.parameters().contains(&&*name) {
             return Err(refused("parameter", &name));
         }
     }
     Ok(())
+}
+
+fn check_header(operation: Operation, name: &HeaderName, value: &HeaderValue, encrypted_at_rest: bool) -> Result<()> {
+    if name == "x-amz-acl" || name.as_str().starts_with(acl::GRANT) {
+        return check_acl(operation, name, value);
+    }
+    if *name == encryption::HEADER && encryption::is_asked_by(operation) {
+        return encryption::check(value.to_str().unwrap_or_default(), encrypted_at_rest);
+    }
+    match HEADERS.iter().find(|(pattern, _)| matches(pattern, name.as_str())) {
+        Some((_, harmless)) if !harmless.iter().any(|known| value.as_bytes() == known.as_bytes()) => {
+            Err(refused("header", name.as_str()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The owner owns everything, so that a list that comes with something new can say nothing else.
+fn check_acl(operation: Operation, name: &HeaderName, value: &HeaderValue) -> Result<()> {
+    let is_harmless = name == "x-amz-acl" && acl::HARMLESS.iter().any(|known| value.as_bytes() == known.as_bytes());
+    match operation {
+        // They look at it themselves.
+        Operation::PutBucketAcl | Operation::PutObjectAcl => Ok(()),
+        _ if is_harmless => Ok(()),
+        Operation::CreateBucket => Err(Code::InvalidBucketAclWithObjectOwnership.into()),
+        _ => Err(Code::AccessControlListNotSupported.into()),
+    }
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
@@ -87,14 +105,13 @@ fn refused(kind: &'static str, name: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderName;
+
+    fn map(headers: &[(&'static str, &'static str)]) -> HeaderMap {
+        headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
 
     fn refuses(operation: Operation, headers: &[(&'static str, &'static str)], query: &str) -> bool {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), http::HeaderValue::from_static(value)))
-            .collect();
-        match check(operation, &headers, Some(query)) {
+        match check(operation, &map(headers), Some(query), false) {
             Ok(()) => false,
             Err(error) => {
                 assert_eq!(error.code(), Code::NotImplemented);
@@ -106,21 +123,39 @@ mod tests {
     #[test]
     fn headers_with_a_meaning_we_do_not_have_are_refused() {
         for (name, value) in [
-            ("x-amz-acl", "public-read"),
-            ("x-amz-grant-read", "id=x"),
             ("x-amz-server-side-encryption", "AES256"),
+            ("x-amz-server-side-encryption", "aws:kms"),
             ("x-amz-server-side-encryption-customer-key", "x"),
             ("x-amz-copy-source-server-side-encryption-customer-algorithm", "AES256"),
             ("x-amz-object-lock-mode", "GOVERNANCE"),
-            ("x-amz-tagging", "a=b"),
-            ("x-amz-tagging-directive", "REPLACE"),
             ("x-amz-website-redirect-location", "/x"),
             ("x-amz-write-offset-bytes", "5"),
             ("x-amz-storage-class", "GLACIER"),
-            ("x-amz-expected-bucket-owner", "123456789012"),
         ] {
             assert!(refuses(Operation::PutObject, &[(name, value)], ""), "{name}: {value}");
         }
+    }
+
+    #[test]
+    fn a_list_that_lets_others_in_is_refused_as_s3_refuses_it() {
+        for (operation, code) in [
+            (Operation::PutObject, Some(Code::AccessControlListNotSupported)),
+            (Operation::CreateMultipartUpload, Some(Code::AccessControlListNotSupported)),
+            (Operation::CreateBucket, Some(Code::InvalidBucketAclWithObjectOwnership)),
+            (Operation::PutBucketAcl, None),
+        ] {
+            for header in [("x-amz-acl", "public-read"), ("x-amz-grant-read", "id=x")] {
+                let checked = check(operation, &map(&[header]), None, false);
+                assert_eq!(checked.err().map(|error| error.code()), code, "{operation:?} {header:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn encryption_may_be_asked_for_where_the_storage_encrypts() {
+        let headers = map(&[("x-amz-server-side-encryption", "AES256")]);
+        assert!(check(Operation::PutObject, &headers, None, true).is_ok());
+        assert!(check(Operation::UploadPart, &headers, None, true).is_err(), "S3 has no such header there");
     }
 
     #[test]
@@ -129,7 +164,6 @@ mod tests {
             ("x-amz-acl", "private"),
             ("x-amz-acl", "bucket-owner-full-control"),
             ("x-amz-storage-class", "STANDARD"),
-            ("x-amz-tagging-directive", "COPY"),
             ("x-amz-request-payer", "requester"),
             ("x-amz-meta-anything", "at all"),
             ("x-amz-bucket-object-lock-enabled", "false"),
@@ -157,8 +191,10 @@ mod tests {
     }
 
     #[test]
-    fn a_conditional_delete_is_refused() {
-        assert!(refuses(Operation::DeleteObject, &[("if-match", "\"x\"")], ""));
-        assert!(!refuses(Operation::PutObject, &[("if-match", "\"x\"")], ""));
+    fn of_the_conditions_of_a_delete_only_if_match_is_taken() {
+        assert!(!refuses(Operation::DeleteObject, &[("if-match", "\"x\"")], ""));
+        for name in ["if-none-match", "x-amz-if-match-size", "x-amz-if-match-last-modified-time"] {
+            assert!(refuses(Operation::DeleteObject, &[(name, "*")], ""), "{name}");
+        }
     }
 }

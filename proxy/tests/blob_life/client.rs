@@ -12,7 +12,9 @@ use rand::rngs::StdRng;
 use tokio_util::sync::CancellationToken;
 use zas_proxy::digest::Digest;
 use zas_proxy::error::{Code, Error};
-use zas_proxy::index::{Checksums, CopySource, Headers, Metadata, NewObject, Object, PinnedBlob, WriteConditions};
+use zas_proxy::index::{
+    Checksums, CopySource, Headers, Metadata, NewObject, Object, PinnedBlob, Tags, WriteConditions,
+};
 use zas_proxy::store::ByteStream;
 
 use crate::ledger::{Name, WriteId};
@@ -152,6 +154,7 @@ impl Client {
             checksums: &Checksums::new(),
             headers: &Headers::new(),
             metadata: &Metadata::new(),
+            tags: &Tags::new(),
             storage_class: "STANDARD",
             owner: "model",
             conditions: WriteConditions { absent, etag: None },
@@ -193,6 +196,7 @@ impl Client {
             bucket: target.0,
             key: target.1,
             replace: None,
+            tags: None,
             storage_class: "STANDARD",
             owner: "model",
             conditions: WriteConditions::default(),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rand::Rng;
 use zas_proxy::error::{Code, Error};
 use zas_proxy::index::{
-    Checksums, CompleteUpload, CompletedPart, Headers, Metadata, NewPart, NewUpload, PinnedBlob, Segment, Upload,
+    Checksums, CompleteUpload, CompletedPart, Headers, Metadata, NewPart, NewUpload, PinnedBlob, Segment, Tags, Upload,
     WriteConditions, slice,
 };
 
@@ -22,7 +22,7 @@ struct Done {
 /// What becomes of one upload.
 pub(crate) async fn run(client: &mut Client) {
     let name = client.name();
-    let (headers, metadata) = (Headers::new(), Metadata::new());
+    let (headers, metadata, tags) = (Headers::new(), Metadata::new(), Tags::new());
     let new = NewUpload {
         bucket: name.0,
         key: name.1,
@@ -30,6 +30,7 @@ pub(crate) async fn run(client: &mut Client) {
         checksum_type: None,
         headers: &headers,
         metadata: &metadata,
+        tags: &tags,
         storage_class: "STANDARD",
         owner: "model",
         audit: &[],

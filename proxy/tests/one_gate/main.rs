@@ -16,6 +16,7 @@ mod artifacts;
 #[path = "../support/ask.rs"]
 mod ask;
 mod case;
+mod configurations;
 mod logout;
 mod oci;
 mod operations;
@@ -59,6 +60,7 @@ async fn sidecar() -> Sidecar {
         config.supply_chain.verdict_key = Some(verdicts::KEY.to_owned());
         config.supply_chain.verification_workers = 0;
         config.supply_chain.refresh_verdicts = false;
+        config.s3.encryption_at_rest = true;
     })
     .await
 }

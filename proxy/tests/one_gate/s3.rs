@@ -10,10 +10,11 @@ use zas_proxy::gateway::Door;
 
 use super::ask::{Answer, Ask};
 use super::case::{Attempt, Case, Need, PREPARER, Says, Who, need, only};
+use super::configurations;
 use super::sidecar::Sidecar;
 
 /// A bucket with what operations are about: the objects `key` and `source`, and an upload to `upload` with one part.
-struct Fixture {
+pub(crate) struct Fixture {
     bucket: String,
     upload: String,
     etag: String,
@@ -32,11 +33,11 @@ impl Fixture {
         Self { bucket, upload, etag }
     }
 
-    fn on_bucket(&self, action: Action) -> Vec<Need> {
+    pub(crate) fn on_bucket(&self, action: Action) -> Vec<Need> {
         vec![need(action, Resource::bucket(&*self.bucket))]
     }
 
-    fn on(&self, action: Action, key: &str) -> Vec<Need> {
+    pub(crate) fn on(&self, action: Action, key: &str) -> Vec<Need> {
         vec![need(action, Resource::object(&*self.bucket, key))]
     }
 
@@ -49,7 +50,7 @@ impl Fixture {
     }
 
     /// A request about the bucket or something in it.
-    fn ask(&self, method: Method, rest: &str) -> Ask {
+    pub(crate) fn ask(&self, method: Method, rest: &str) -> Ask {
         Ask::new(method, format!("/{}{rest}", self.bucket))
     }
 
@@ -66,7 +67,7 @@ impl Fixture {
 }
 
 /// Does something that must work, as somebody who may do everything.
-async fn prepare(sidecar: &Sidecar, ask: Ask, status: u16) -> Answer {
+pub(crate) async fn prepare(sidecar: &Sidecar, ask: Ask, status: u16) -> Answer {
     let token = format!("Bearer {}", sidecar.token("preparer", &[PREPARER]));
     sidecar.send(&ask, Some(&token)).await.expect(status)
 }
@@ -81,8 +82,10 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
         let id = format!("s3-{number}");
         let fixture = Fixture::make(sidecar, &format!("bucket-{number}")).await;
         cases.extend(of_buckets(sidecar, &id, operation, &fixture).await);
+        cases.extend(configurations::case(sidecar, &id, operation, &fixture).await);
         cases.extend(of_objects(&id, operation, &fixture));
         cases.extend(of_uploads(&id, operation, &fixture));
+        cases.extend(with_more_rights(&id, operation, &fixture));
     }
     cases
 }
@@ -160,11 +163,49 @@ fn of_objects(id: &str, operation: &str, fixture: &Fixture) -> Option<Case> {
         "HeadObject" => case(fixture.ask(Method::HEAD, "/key"), &fixture.on(Action::GetObject, "key"), 200),
         "DeleteObject" => case(fixture.ask(Method::DELETE, "/key"), &fixture.on(Action::DeleteObject, "key"), 204),
         "DeleteObjects" => delete_objects(id, fixture),
+        "GetObjectTagging" => {
+            case(fixture.ask(Method::GET, "/key?tagging"), &fixture.on(Action::GetObjectTagging, "key"), 200)
+        }
+        "PutObjectTagging" => {
+            let document = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+            let ask = fixture.ask(Method::PUT, "/key?tagging").body(document);
+            case(ask, &fixture.on(Action::PutObjectTagging, "key"), 200)
+        }
+        "DeleteObjectTagging" => {
+            case(fixture.ask(Method::DELETE, "/key?tagging"), &fixture.on(Action::DeleteObjectTagging, "key"), 204)
+        }
         "CopyObject" => {
             case(fixture.ask(Method::PUT, "/copy").header("x-amz-copy-source", source), &fixture.to_copy("copy"), 200)
         }
         _ => return None,
     })
+}
+
+/// Operations that need more rights where they are asked for more.
+fn with_more_rights(id: &str, operation: &str, fixture: &Fixture) -> Vec<Case> {
+    let case = |kind: &str, ask: Ask, needs: &[Need], success: u16| {
+        Case::new(Door::S3, &format!("{id}-{kind}"), operation, ask, needs, success)
+    };
+    match operation {
+        "DeleteObject" => {
+            let etag = format!("\"{}\"", hex::encode(Md5::digest("source")));
+            let needs = [fixture.on(Action::DeleteObject, "source"), fixture.on(Action::GetObject, "source")].concat();
+            vec![case("if", fixture.ask(Method::DELETE, "/source").header("if-match", etag), &needs, 204)]
+        }
+        "PutObject" | "CreateMultipartUpload" => {
+            let (method, rest) = if operation == "PutObject" { (Method::PUT, "") } else { (Method::POST, "?uploads") };
+            let ask = fixture.ask(method, &format!("/tagged{rest}")).header("x-amz-tagging", "a=b");
+            let needs =
+                [fixture.on(Action::PutObject, "tagged"), fixture.on(Action::PutObjectTagging, "tagged")].concat();
+            vec![case("tagged", ask, &needs, 200)]
+        }
+        "GetObjectAttributes" => {
+            let ask = fixture.ask(Method::GET, "/key?attributes").header("x-amz-object-attributes", "ObjectSize");
+            let needs = [fixture.on(Action::GetObjectAttributes, "key"), fixture.on(Action::GetObject, "key")].concat();
+            vec![case("attributes", ask, &needs, 200)]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Each key is decided on its own, so that the answer is 200 with a refusal of the key in it.

@@ -77,8 +77,20 @@ async fn buckets_are_listed_in_pages() {
     let second = world.get(&format!("/?continuation-token={token}&max-buckets=2&prefix=beta")).send().await.expect(200);
     assert_eq!(second.elements("Name"), ["beta-3"]);
     assert_eq!(second.element("ContinuationToken"), "");
-    world.get("/?continuation-token=nonsense").send().await.expect_error(400, "InvalidArgument");
-    world.get("/?max-buckets=0").send().await.expect_error(400, "InvalidArgument");
+    // A token is of its listing alone.
+    let other = world.get(&format!("/?continuation-token={token}&max-buckets=2&prefix=alpha")).send().await;
+    other.expect_error(400, "InvalidArgument");
+    let here = world.get("/?bucket-region=us-east-1&prefix=gamma").send().await.expect(200);
+    assert_eq!(
+        (here.elements("Name"), here.element("BucketRegion")),
+        (vec!["gamma".to_owned()], "us-east-1".to_owned())
+    );
+    let long = format!("/?continuation-token={}", "A".repeat(1_500));
+    for uri in
+        ["/?continuation-token=nonsense", long.as_str(), "/?max-buckets=0", "/?max-buckets=10001", "/?bucket-region=x"]
+    {
+        world.get(uri).send().await.expect_error(400, "InvalidArgument");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,18 +10,25 @@
 
 mod access_keys;
 mod artifacts;
+mod attributes;
 mod bad_input;
 mod bearer;
 mod bucket_policy;
 mod buckets;
 mod checksums;
+mod conditional_deletes;
+mod configurations;
 mod copies;
+mod cors;
+mod expected_owner;
 mod listings;
 mod metrics;
 mod multipart;
 mod objects;
 mod outages;
+mod parts;
 mod quotas;
 mod security;
 mod sessions;
 mod support;
+mod tagging;

@@ -158,7 +158,7 @@ async fn the_checksum_and_the_size_of_the_whole_can_be_stated() {
     let ask = || world.post(&format!("/bucket/key?uploadId={id}")).body(document(&[(1, &etag)]));
     ask().header("x-amz-checksum-crc32", "AAAAAA==").send().await.expect_error(400, "BadDigest");
     ask().header("x-amz-mp-object-size", 6).send().await.expect_error(400, "InvalidRequest");
-    ask().header("x-amz-checksum-type", "COMPOSITE").send().await.expect_error(400, "InvalidRequest");
+    ask().header("x-amz-checksum-type", "COMPOSITE").send().await.expect_error(400, "BadDigest");
     let right = ask().header("x-amz-checksum-crc32", "NhCmhg==").header("x-amz-mp-object-size", 5);
     assert_eq!(right.send().await.expect(200).element("ChecksumCRC32"), "NhCmhg==");
 }
@@ -214,4 +214,25 @@ async fn an_abandoned_part_is_swept_once_its_upload_is_given_up() {
     assert_eq!(world.count("blobs").await, 1, "an upload in progress keeps its bytes");
     world.delete(&format!("/bucket/key?uploadId={id}")).send().await.expect(204);
     world.expect_nothing_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_completion_and_an_abort_at_two_sidecars_one_is_done() {
+    let world = World::with_bucket().await;
+    let replica = world.replica();
+    for round in 0..20 {
+        let key = format!("key-{round}");
+        let id = begin(&world, &key, &[]).await;
+        let etag = put_part(&world, &key, &id, 1, "hello".into()).await.expect(200).etag();
+        let abort = world.delete(&format!("/bucket/{key}?uploadId={id}")).signed();
+        let parts = [(1, etag.as_str())];
+        let (completed, aborted) =
+            tokio::join!(complete(&world, &key, &id, &parts), zas_proxy::s3::call(&replica, abort));
+        let stands = world.head(&format!("/bucket/{key}")).send().await.status;
+        match (completed.status.as_u16(), aborted.status().as_u16()) {
+            (200, 404) => assert_eq!(stands, 200, "round {round}"),
+            (404, 204) => assert_eq!(stands, 404, "round {round}"),
+            other => panic!("{other:?}: {}", completed.text()),
+        }
+    }
 }

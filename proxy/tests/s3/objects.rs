@@ -222,6 +222,38 @@ async fn presigned_urls_put_get_head_and_delete() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_read_says_what_it_is_asked_to_say_in_place_of_what_the_object_says() {
+    let world = World::with_bucket().await;
+    let put = world.put("/bucket/key").header("expires", "next week").header("cache-control", "no-store");
+    put.header("content-encoding", "gzip").body("x").send().await.expect(200);
+    let dressed = "/bucket/key?response-content-type=text%2Fx&response-content-language=de&response-cache-control=private\
+                   &response-content-disposition=inline&response-content-encoding=br\
+                   &response-expires=Tue%2C%2014%20Nov%202023%2022%3A13%3A20%20GMT";
+    for method in [http::Method::GET, http::Method::HEAD] {
+        let answer = world.ask(method.clone(), dressed).send().await.expect(200);
+        for (name, value) in [
+            ("content-type", "text/x"),
+            ("content-language", "de"),
+            ("cache-control", "private"),
+            ("content-disposition", "inline"),
+            ("content-encoding", "br"),
+            ("expires", "Tue, 14 Nov 2023 22:13:20 GMT"),
+        ] {
+            assert_eq!(answer.header(name), value, "{method}");
+        }
+        let broken = world.ask(method.clone(), "/bucket/key?response-content-type=a%0D%0Ab").send().await;
+        assert_eq!(broken.status, 400, "{method}");
+        let unsigned = world.send(world.ask(method.clone(), dressed).anonymous()).await;
+        assert_eq!(unsigned.status, 400, "{method}");
+        // What is added to a signed request is not what was signed.
+        let mut changed = world.ask(method.clone(), "/bucket/key?response-content-type=text%2Fx").signed();
+        *changed.uri_mut() = "/bucket/key?response-content-type=text%2Fhtml".parse().unwrap();
+        assert_eq!(world.send(changed).await.status, 403, "{method}");
+        assert_eq!(world.ask(method, "/bucket/key").send().await.expect(200).header("expires"), "next week");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metadata_beyond_ascii_comes_back_encoded() {
     let world = World::with_bucket().await;
     let word = "=?UTF-8?B?Z3LDvG4=?=";

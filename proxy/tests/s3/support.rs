@@ -77,6 +77,11 @@ impl World {
         s3::service(App::new(self.app.config.clone(), vec!["storage.subPaths./s3.gc: want false".into()]).unwrap())
     }
 
+    /// Another service on the same state, as another replica would be.
+    pub(crate) fn replica(&self) -> s3::Service {
+        s3::service(App::new(self.app.config.clone(), Vec::new()).unwrap())
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         Answer::of(s3::call(&self.service, request).await).await
     }

@@ -46,6 +46,7 @@ async fn every_change_commits_with_its_record_exactly_once() {
             checksum_type: None,
             headers: none,
             metadata: none,
+            tags: none,
             storage_class: "STANDARD",
             owner: "root",
             audit: &begun,
@@ -77,6 +78,8 @@ async fn every_change_commits_with_its_record_exactly_once() {
     index.abort_upload("b", "n", &upload.id, NOW, &aborted).await.unwrap();
     let deleted = expect("delete");
     index.delete_object("b", "k", NOW, &deleted).await.unwrap();
+    let tagged = expect("tag");
+    index.put_object_tags("b", "k2", none, &tagged).await.unwrap();
     let batch = [expect("batch-1"), expect("batch-2")].concat();
     index.delete_objects("b", &["k2".to_owned(), "nothing".to_owned()], NOW, &batch).await.unwrap();
     // The records of what is found are made when it is.
@@ -110,6 +113,20 @@ async fn what_is_refused_leaves_no_record() {
     assert_code(index.delete_object("none", "k", NOW, &audit).await, Code::NoSuchBucket);
     assert_code(index.empty_bucket("none", 1, NOW, &audit).await, Code::NoSuchBucket);
     assert_eq!(world.recorded().await, []);
+}
+
+#[tokio::test]
+async fn of_a_delete_only_what_is_deleted_is_recorded() {
+    let world = World::new().await;
+    for key in ["a", "b"] {
+        world.put(key, key).await;
+    }
+    let audit = [record("a"), record("b"), record("c")].concat();
+    let wanted = [("a", Some("another")), ("b", Some("b")), ("c", Some("*"))];
+    let wanted = wanted.map(|(key, etag)| Deletion { key, etag });
+    world.index.delete_objects_if("b", &wanted, NOW, &audit).await.unwrap();
+    let recorded: Vec<String> = world.recorded().await.into_iter().map(|(_, reference)| reference).collect();
+    assert_eq!(recorded, ["b"]);
 }
 
 #[tokio::test]

@@ -49,6 +49,38 @@ async fn of_many_who_replace_one_version_exactly_one_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_delete_or_replace_one_version_exactly_one_does() {
+    let world = World::new().await;
+    for round in 0..10 {
+        world.put("k", "old").await;
+        let (deletion, batch) = (Deletion { key: "k", etag: Some("old") }, Deletion { key: "k", etag: Some("old") });
+        let deletes =
+            join_all((0..8).map(|_| world.index.delete_objects_if("b", std::slice::from_ref(&deletion), NOW, &[])));
+        let other = Deletion { key: "a", etag: None };
+        let batches = [[batch, other], [other, batch]];
+        let batched = join_all(batches.iter().map(|batch| world.index.delete_objects_if("b", batch, NOW, &[])));
+        let writes = join_all((0..8).map(|_| {
+            let conditions = WriteConditions { absent: false, etag: Some("old") };
+            world.index.commit_object(NewObject { etag: "new", conditions, ..world.new_object("k", None) })
+        }));
+        let (deletes, batched, writes) = tokio::join!(deletes, batched, writes);
+        let one = |outcomes: Result<Vec<Result<Deleted, Error>>, Error>, place: usize| {
+            outcomes.unwrap().swap_remove(place).map(|deleted| assert!(deleted.existed))
+        };
+        let deletes = deletes.into_iter().map(|outcomes| one(outcomes, 0));
+        let batched = batched.into_iter().enumerate().map(|(place, outcomes)| one(outcomes, place));
+        let writes = writes.into_iter().map(|written| written.map(drop));
+        let (won, lost): (Vec<_>, Vec<_>) = deletes.chain(batched).chain(writes).partition(Result::is_ok);
+        assert_eq!(won.len(), 1, "round {round}");
+        for lost in lost {
+            let code = lost.unwrap_err().code();
+            assert!(matches!(code, Code::PreconditionFailed | Code::NoSuchKey), "{code:?}");
+        }
+    }
+    assert_eq!(deadlocks(&world).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_many_who_put_one_key_all_succeed_and_one_stands() {
     let world = World::new().await;
     let etags: Vec<String> = (0..16).map(|i| format!("v{i}")).collect();

@@ -181,3 +181,84 @@ async fn text_that_postgres_cannot_hold_is_the_clients_mistake() {
     assert_code(world.index.object("b", "a\0b").await, Code::InvalidArgument);
     assert_code(world.index.commit_object(world.new_object("a\0b", None)).await, Code::InvalidArgument);
 }
+
+#[tokio::test]
+async fn a_delete_goes_by_what_each_key_must_be() {
+    let world = World::new().await;
+    for key in ["a", "b", "c", "d"] {
+        world.put(key, &format!("etag of {key}")).await;
+    }
+    let wanted = [
+        Deletion { key: "d", etag: Some("etag of d") },
+        Deletion { key: "a", etag: Some("another") },
+        Deletion { key: "none", etag: Some("*") },
+        Deletion { key: "b", etag: Some("*") },
+        Deletion { key: "nothing", etag: None },
+        Deletion { key: "c", etag: None },
+    ];
+    let outcomes = world.index.delete_objects_if("b", &wanted, NOW, &[]).await.unwrap();
+    let outcomes: Vec<_> = outcomes.into_iter().map(|one| one.map_err(|error| error.code())).collect();
+    let (gone, nothing) = (Ok(Deleted { existed: true }), Ok(Deleted { existed: false }));
+    let expected = [gone, Err(Code::PreconditionFailed), Err(Code::NoSuchKey), gone, nothing, gone];
+    assert_eq!(outcomes, expected);
+    assert_eq!(world.count("SELECT count(*) FROM objects").await, 1);
+    world.index.object("b", "a").await.unwrap();
+    assert_code(world.index.delete_objects_if("c", &wanted, NOW, &[]).await, Code::NoSuchBucket);
+}
+
+#[tokio::test]
+async fn tags_are_written_with_an_object_go_with_its_copies_and_are_replaced_by_themselves() {
+    let world = World::new().await;
+    let (tags, other) = (map(&[("team", "a")]), map(&[("team", "b"), ("stage", "c")]));
+    let tags_of = async |key: &str| world.index.object("b", key).await.unwrap().head.tags;
+    let put = world.index.commit_object(NewObject { tags: &tags, ..world.new_object("k", None) }).await.unwrap();
+    assert_eq!(tags_of("k").await, tags);
+    world.index.copy_object(world.copy(put.id, "kept")).await.unwrap();
+    world.index.copy_object(CopySource { tags: Some(&other), ..world.copy(put.id, "replaced") }).await.unwrap();
+    world.index.copy_object(CopySource { tags: Some(&world.none), ..world.copy(put.id, "none") }).await.unwrap();
+    assert_eq!((tags_of("kept").await, tags_of("replaced").await), (tags, other.clone()));
+    assert!(tags_of("none").await.is_empty());
+    let before = world.index.object("b", "k").await.unwrap().head.last_modified;
+    world.index.put_object_tags("b", "k", &other, &[]).await.unwrap();
+    let after = world.index.object("b", "k").await.unwrap().head;
+    assert_eq!((after.tags, after.last_modified, after.id), (other.clone(), before, put.id));
+    world.put("k", "new").await;
+    assert!(tags_of("k").await.is_empty(), "a new version has tags of its own");
+    assert_code(world.index.put_object_tags("b", "nothing", &other, &[]).await, Code::NoSuchKey);
+    assert_code(world.index.put_object_tags("c", "k", &other, &[]).await, Code::NoSuchBucket);
+}
+
+#[tokio::test]
+async fn an_object_that_came_in_parts_has_the_tags_of_its_upload() {
+    let world = World::new().await;
+    let tags = map(&[("team", "a")]);
+    let new = NewUpload {
+        bucket: "b",
+        key: "k",
+        checksum_algorithm: None,
+        checksum_type: None,
+        headers: &world.none,
+        metadata: &world.none,
+        tags: &tags,
+        storage_class: "STANDARD",
+        owner: "root",
+        audit: &[],
+    };
+    let upload = world.index.create_upload(new).await.unwrap();
+    world.put_part(&upload, 1, "one").await.unwrap();
+    world.complete(&upload, &[(1, "one")], "e-1").await.unwrap();
+    assert_eq!(world.index.object("b", "k").await.unwrap().head.tags, tags);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_land_on_the_version_that_stands() {
+    let world = World::new().await;
+    let tags = map(&[("team", "a")]);
+    for round in 0..20 {
+        world.put("k", "old").await;
+        let (put, tagged) = tokio::join!(world.put("k", "new"), world.index.put_object_tags("b", "k", &tags, &[]));
+        tagged.unwrap();
+        let object = world.index.object("b", "k").await.unwrap();
+        assert_eq!(object.head.id, put.id, "round {round}");
+    }
+}

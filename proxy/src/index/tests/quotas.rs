@@ -22,6 +22,7 @@ async fn put(index: &Index, bucket: &str, key: &str, size: u64) -> Result<Commit
         checksums: &none,
         headers: &none,
         metadata: &none,
+        tags: &none,
         storage_class: "STANDARD",
         owner: "root",
         conditions: WriteConditions::default(),

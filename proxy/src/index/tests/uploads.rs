@@ -222,3 +222,29 @@ async fn a_copied_part_names_the_bytes_of_its_source() {
     let part = world.new_part(&late, 1, "p", &segments, None);
     assert_code(world.index.put_part(part).await, Code::NoSuchKey);
 }
+
+#[tokio::test]
+async fn parts_of_an_object_are_found_by_their_numbers() {
+    let world = World::new().await;
+    let upload = world.begin_upload("k").await;
+    for (number, bytes) in [(1, "aaaa"), (2, "bb"), (7, "cccccc")] {
+        world.put_part(&upload, number, bytes).await.unwrap();
+    }
+    let id = world.complete(&upload, &[(1, "aaaa"), (2, "bb"), (7, "cccccc")], "e-3").await.unwrap().id;
+    let place = |part: ObjectPart| (part.part_number, part.start, part.size);
+    for (number, expected) in [(1, Some((1, 0, 4))), (2, Some((2, 4, 2))), (3, None), (7, Some((7, 6, 6))), (8, None)] {
+        assert_eq!(world.index.object_part(id, number).await.unwrap().map(place), expected, "{number}");
+    }
+    let page = async |after: i32, limit: u32| {
+        let (parts, truncated) = world.index.object_parts(id, after, limit).await.unwrap();
+        (parts.into_iter().map(place).collect::<Vec<_>>(), truncated)
+    };
+    assert_eq!(page(0, 2).await, (vec![(1, 0, 4), (2, 4, 2)], true));
+    assert_eq!(page(2, 2).await, (vec![(7, 6, 6)], false));
+    assert_eq!(page(7, 2).await, (Vec::new(), false));
+    // A copy has the same parts; what is gone has none.
+    let copy = world.index.copy_object(world.copy(id, "copy")).await.unwrap().id;
+    assert_eq!(world.index.object_part(copy, 7).await.unwrap().map(place), Some((7, 6, 6)));
+    world.index.delete_object("b", "k", NOW, &[]).await.unwrap();
+    assert_code(world.index.object_part(id, 1).await, Code::BlobUnknown);
+}

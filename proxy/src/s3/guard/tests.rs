@@ -182,3 +182,15 @@ fn signed_query_parameters_become_headers() {
     let uri = presigned("host%3Bx-amz-meta-a", "60", "&x-amz-meta-a=1");
     assert_eq!(code(&uri, &[("host", "h"), ("x-amz-meta-a", "2")]), Some(Code::InvalidRequest));
 }
+
+#[test]
+fn a_list_that_is_sent_value_by_value_becomes_one_header() {
+    let mut headers = HeaderMap::new();
+    for value in ["ETag", "ObjectSize"] {
+        headers.append("x-amz-object-attributes", value.parse().unwrap());
+        headers.append("x-amz-acl", value.parse().unwrap());
+    }
+    join_lists(&mut headers);
+    assert_eq!(headers.get_all("x-amz-object-attributes").iter().collect::<Vec<_>>(), ["ETag,ObjectSize"]);
+    assert_eq!(headers.get_all("x-amz-acl").iter().count(), 2);
+}

@@ -1,0 +1,46 @@
+//! What buckets are configured with, as the index keeps it: documents, and what each of them means for a request.
+//!
+//! What does not live here: XML (`s3`), and the rows (`index`).
+
+pub mod cors;
+mod encryption;
+mod ownership;
+mod public_access_block;
+mod tags;
+
+pub use cors::Cors;
+pub use encryption::Encryption;
+pub use ownership::OwnershipControls;
+pub use public_access_block::PublicAccessBlock;
+pub use tags::{Limits, Tag, TagSet};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::index::ConfigurationKind;
+
+/// A document that a bucket may have one of.
+pub trait Document: Serialize + DeserializeOwned {
+    /// The kind that it is kept as.
+    const KIND: ConfigurationKind;
+}
+
+impl Document for Cors {
+    const KIND: ConfigurationKind = ConfigurationKind::Cors;
+}
+
+impl Document for Encryption {
+    const KIND: ConfigurationKind = ConfigurationKind::Encryption;
+}
+
+impl Document for OwnershipControls {
+    const KIND: ConfigurationKind = ConfigurationKind::OwnershipControls;
+}
+
+impl Document for PublicAccessBlock {
+    const KIND: ConfigurationKind = ConfigurationKind::PublicAccessBlock;
+}
+
+impl Document for TagSet {
+    const KIND: ConfigurationKind = ConfigurationKind::Tagging;
+}

@@ -1,0 +1,19 @@
+//! DeleteBucketOwnershipControls: what was removed is not answered any more; that the owner owns everything stays so.
+
+use s3s::{S3Request, S3Response, dto};
+
+use super::configuration;
+use crate::app::App;
+use crate::authz::Permit;
+use crate::bucket_configuration::OwnershipControls;
+use crate::error::Result;
+
+pub(super) async fn delete_bucket_ownership_controls(
+    app: &App,
+    permit: &Permit,
+    request: S3Request<dto::DeleteBucketOwnershipControlsInput>,
+) -> Result<S3Response<dto::DeleteBucketOwnershipControlsOutput>> {
+    let removed = OwnershipControls { object_ownership: None };
+    configuration::put(app, permit, &request.input.bucket, &removed).await?;
+    Ok(S3Response::new(dto::DeleteBucketOwnershipControlsOutput {}))
+}

@@ -1,0 +1,19 @@
+//! DeleteObjectTagging.
+
+use s3s::{S3Request, S3Response, dto};
+
+use crate::app::App;
+use crate::authz::Permit;
+use crate::error::Result;
+use crate::index::Tags;
+
+pub(super) async fn delete_object_tagging(
+    app: &App,
+    permit: &Permit,
+    request: S3Request<dto::DeleteObjectTaggingInput>,
+) -> Result<S3Response<dto::DeleteObjectTaggingOutput>> {
+    let input = &request.input;
+    let record = permit.record();
+    app.index.put_object_tags(&input.bucket, &input.key, &Tags::new(), record.as_slice()).await?;
+    Ok(S3Response::new(dto::DeleteObjectTaggingOutput::default()))
+}

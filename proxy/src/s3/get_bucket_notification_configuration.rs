@@ -1,0 +1,16 @@
+//! GetBucketNotificationConfiguration: nobody is told, which S3 answers with an empty document.
+
+use s3s::{S3Request, S3Response, dto};
+
+use crate::app::App;
+use crate::authz::Permit;
+use crate::error::Result;
+
+pub(super) async fn get_bucket_notification_configuration(
+    app: &App,
+    _permit: &Permit,
+    request: S3Request<dto::GetBucketNotificationConfigurationInput>,
+) -> Result<S3Response<dto::GetBucketNotificationConfigurationOutput>> {
+    app.index.bucket(&request.input.bucket).await?;
+    Ok(S3Response::new(dto::GetBucketNotificationConfigurationOutput::default()))
+}

@@ -1,0 +1,22 @@
+//! PutObjectAcl: only what says that the owner may do everything is taken.
+
+use s3s::{S3Request, S3Response, dto};
+
+use super::{acl, configuration};
+use crate::app::App;
+use crate::authz::Permit;
+use crate::error::Result;
+
+pub(super) async fn put_object_acl(
+    app: &App,
+    permit: &Permit,
+    request: S3Request<dto::PutObjectAclInput>,
+) -> Result<S3Response<dto::PutObjectAclOutput>> {
+    let input = &request.input;
+    let bucket = app.index.bucket(&input.bucket).await?;
+    app.index.object(&input.bucket, &input.key).await?;
+    let canned = input.acl.as_ref().map(dto::ObjectCannedACL::as_str);
+    acl::check(&request.headers, canned, input.access_control_policy.as_ref(), &bucket.owner)?;
+    configuration::unchanged(app, permit, &input.bucket).await?;
+    Ok(S3Response::new(dto::PutObjectAclOutput::default()))
+}
