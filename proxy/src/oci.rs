@@ -197,7 +197,7 @@ struct Door<'a> {
 enum Admitted {
     Base(Box<Permit>),
     Catalog(Box<Permit>),
-    Forward(Permit, Box<Forward>),
+    Forward(Box<Permit>, Box<Forward>),
 }
 
 impl Door<'_> {
@@ -237,7 +237,7 @@ impl Door<'_> {
                     forward.remove_request_headers = changes.remove;
                     forward.set_request_headers = changes.set;
                     forward.label = operation.label;
-                    Ok::<_, Error>(Admitted::Forward(permit, Box::new(forward)))
+                    Ok::<_, Error>(Admitted::Forward(Box::new(permit), Box::new(forward)))
                 }
                 (_, Some(action)) => {
                     let permit = self.authority.authorize(&caller, action, Resource::Service).await?;

@@ -192,7 +192,7 @@ impl Authority {
     /// Whether a policy that concerns the request asks for a key.
     pub(super) fn asks_for(&self, caller: &Caller, action: Action, resource: &Resource, key: KeyName) -> bool {
         let principal = caller.principal();
-        let context = self.known(caller, Shown::Nothing);
+        let context = self.known(caller, existing(caller, resource), Shown::Nothing);
         let narrower = self.narrower.of(principal);
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         let request = Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by };

@@ -91,7 +91,7 @@ impl Authority {
             count(&decision);
             return self.conclude(&caller, action, resource, &decision).await;
         }
-        self.authorize_known(&caller, action, resource, artifact).await
+        Box::pin(self.authorize_known(&caller, action, resource, artifact)).await
     }
 
     /// The decision by what is known of the artifact, for the record; where that cannot be told at once, the one without.

@@ -179,8 +179,6 @@ table! {
     ObjectLockConfigurationNotFound: Validation, 404, "ObjectLockConfigurationNotFoundError", "NAME_UNKNOWN", false, "object_lock_configuration_not_found", "Object Lock configuration does not exist for this bucket";
     /// The bucket has no analysis, inventory, metrics or tiering of this id.
     NoSuchConfiguration: Validation, 404, "NoSuchConfiguration", "NAME_UNKNOWN", false, "no_such_configuration", "The specified configuration does not exist.";
-    /// Tags that S3 forbids.
-    InvalidTag: Validation, 400, "InvalidTag", "UNSUPPORTED", false, "invalid_tag", "The tag provided was not a valid tag.";
     /// What S3 calls by no other name: too many tags, a preflight that asks nothing.
     BadRequest: Validation, 400, "BadRequest", "UNSUPPORTED", false, "bad_request", "Bad Request";
     /// An access control list where the bucket's owner owns everything.

@@ -39,7 +39,7 @@ pub(crate) async fn put_policy(
     let (by, record) = (permit.principal().to_string(), permit.record());
     let new = NewBucketPolicy { bucket, document, is_public, expected, by: &by, audit: record.as_slice() };
     let version = match app.index.put_bucket_policy(new).await {
-        Err(error) if error.code() == Code::AccessDenied => return Err(app.authority.refuse(permit, BLOCKED).await?),
+        Err(error) if error.code() == Code::AccessDenied => return Err(app.authority.refuse(permit, BLOCKED).await),
         version => version?,
     };
     // This replica at least decides by it from now on; the others are told.
@@ -53,7 +53,7 @@ pub(crate) async fn put_policy(
 /// `NoSuchBucket`; `AccessDenied`, which is on record.
 pub(crate) async fn refuse_public(app: &App, permit: &Permit, bucket: &str) -> Result<()> {
     let block = configuration::stored::<PublicAccessBlock>(app, bucket).await?.unwrap_or_default();
-    if block.block_public_policy { Err(app.authority.refuse(permit, BLOCKED).await?) } else { Ok(()) }
+    if block.block_public_policy { Err(app.authority.refuse(permit, BLOCKED).await) } else { Ok(()) }
 }
 
 /// Reads what shall be the policy of a bucket.
