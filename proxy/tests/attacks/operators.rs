@@ -40,6 +40,8 @@ fn refusals(method: &Method, path: &str, is_known: bool) -> &'static [u16] {
             (false, _) => &[405],
         },
         path if path == "/-" || path.starts_with("/-/") || path.starts_with("/v2/") => &[404],
+        // A preflight that does not say for whom it asks.
+        _ if *method == Method::OPTIONS => &[400],
         // A bucket or a key of S3: whoever asks may not, or S3 has no such operation, or we have not.
         _ => &[403, 405, 501],
     }
