@@ -195,6 +195,7 @@ fn with_more_rights(id: &str, operation: &str, fixture: &Fixture) -> Vec<Case> {
         "PutObject" | "CreateMultipartUpload" => {
             let (method, rest) = if operation == "PutObject" { (Method::PUT, "") } else { (Method::POST, "?uploads") };
             let ask = fixture.ask(method, &format!("/tagged{rest}")).header("x-amz-tagging", "a=b");
+            let ask = if operation == "PutObject" { ask.body("new") } else { ask };
             let needs =
                 [fixture.on(Action::PutObject, "tagged"), fixture.on(Action::PutObjectTagging, "tagged")].concat();
             vec![case("tagged", ask, &needs, 200)]

@@ -224,7 +224,8 @@ async fn presigned_urls_put_get_head_and_delete() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_says_what_it_is_asked_to_say_in_place_of_what_the_object_says() {
     let world = World::with_bucket().await;
-    let put = world.put("/bucket/key").header("expires", "next week").header("cache-control", "no-store");
+    let put = world.put("/bucket/key").header("expires", "Mon, 13 Nov 2023 22:13:20 GMT");
+    let put = put.header("cache-control", "no-store");
     put.header("content-encoding", "gzip").body("x").send().await.expect(200);
     let dressed = "/bucket/key?response-content-type=text%2Fx&response-content-language=de&response-cache-control=private\
                    &response-content-disposition=inline&response-content-encoding=br\
