@@ -57,10 +57,12 @@ pub fn examine(
     now: OffsetDateTime,
 ) -> Examined {
     let (kind, signed, statement) = match &document.content {
-        Content::Evidence(evidence) => match verify(evidence, about, trust, now) {
-            Ok(verified) => of_verified(verified),
-            Err(refusal) => (refused_kind(document), refused(&refusal), None),
-        },
+        Content::Evidence(evidence) => {
+            match verify(evidence, about, trust, now).and_then(|verified| document.attached_as_said(verified)) {
+                Ok(verified) => of_verified(verified),
+                Err(refusal) => (refused_kind(document), refused(&refusal), None),
+            }
+        }
         Content::Statement(bytes) => (PieceKind::Statement, Signed::Nobody, Statement::parse(bytes).ok()),
         Content::Other(_) => (PieceKind::Other, Signed::Nobody, None),
     };
@@ -235,6 +237,28 @@ mod tests {
         let Signed::By { maker, .. } = &piece.signed else { panic!("{piece:?}") };
         assert_eq!(*maker, crate::supply_chain::verify::Maker::Key(pair.public().fingerprint()));
         assert_eq!((piece.kind, piece.trust_revision), (PieceKind::Signature, 7));
+    }
+
+    #[test]
+    fn what_was_attached_as_something_else_than_what_it_says_is_no_evidence() {
+        let pair = KeyPair::generate(Algorithm::EcdsaP256).unwrap();
+        let (signature, report) =
+            ((COSIGN_SIGN_V1, json!({})), ("https://slsa.dev/provenance/v1", json!({"runDetails": {}})));
+        let code = |(predicate_type, predicate): &(&str, Value), kinds: &[Kind]| {
+            let mut document = bundle(&pair, &artifact(), predicate_type, predicate);
+            document.carrier.kinds = kinds.to_vec();
+            match looked_at(&document, &trusting(&[&pair])).piece.signed {
+                Signed::Refused { code, is_final, .. } => Some((code, is_final)),
+                _ => None,
+            }
+        };
+        let refused = Some(("attached_as_other".to_owned(), true));
+        assert_eq!(code(&signature, &[Kind::Attestation]), refused);
+        assert_eq!(code(&signature, &[Kind::Sbom]), refused);
+        assert_eq!(code(&report, &[Kind::Signature]), refused);
+        assert_eq!(code(&signature, &[Kind::Signature]), None);
+        assert_eq!(code(&report, &[Kind::Attestation]), None);
+        assert_eq!(code(&report, &[Kind::Signature, Kind::Attestation]), None);
     }
 
     #[test]

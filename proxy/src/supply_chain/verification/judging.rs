@@ -96,7 +96,10 @@ impl Judging {
             Expected { artifacts: &digests, accept: Accept::Anything, repository: None, bytes: None, now: self.now };
         let mut outcomes = judge(&self.snapshot.verifier, &signed, &expected, &repositories).into_iter();
         let outcome = |document: &Document| match document.content {
-            Content::Evidence(_) => outcomes.next(),
+            Content::Evidence(_) => {
+                let outcome = outcomes.next();
+                outcome.map(|outcome| outcome.and_then(|verified| document.attached_as_said(verified)))
+            }
             Content::Statement(_) | Content::Other(_) => None,
         };
         self.collected.documents.iter().map(outcome).collect()
