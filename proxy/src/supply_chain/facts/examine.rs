@@ -20,7 +20,7 @@ pub struct About {
     pub digests: Vec<Digest>,
     /// The names of the repository under which clients find it.
     pub repositories: Vec<String>,
-    /// The hosts at which clients find that; empty: any.
+    /// The hosts at which clients find that; empty: nobody has said, and no legacy signature counts.
     pub hosts: Vec<String>,
 }
 
@@ -90,7 +90,7 @@ pub fn examine(
 fn verify(evidence: &Evidence, about: &About, trust: &TrustSnapshot, now: OffsetDateTime) -> Result<Verified, Refusal> {
     let mut outcome = None;
     for name in &about.repositories {
-        let repository = Some(Repository { name, hosts: &about.hosts });
+        let repository = (!about.hosts.is_empty()).then_some(Repository { name, hosts: &about.hosts });
         let expected = Expected { artifacts: &about.digests, accept: Accept::Anything, repository, bytes: None, now };
         match trust.verifier.verify(evidence, &expected) {
             Err(refusal @ Refusal::OtherRepository(_)) => outcome = Some(refusal),
@@ -177,6 +177,7 @@ mod tests {
     use crate::supply_chain::dsse::{Envelope, IN_TOTO};
     use crate::supply_chain::facts::testing::{NOW, setup};
     use crate::supply_chain::keys::{Algorithm, KeyPair};
+    use crate::supply_chain::legacy::{Layer as Legacy, Payload, SIMPLE_SIGNING};
     use crate::supply_chain::statement::Subject;
     use crate::supply_chain::verify::{LogPolicy, SignerName, Trust, TrustedKey, Validity, Verifier};
     use serde_json::{Value, json};
@@ -237,6 +238,27 @@ mod tests {
         let Signed::By { maker, .. } = &piece.signed else { panic!("{piece:?}") };
         assert_eq!(*maker, crate::supply_chain::verify::Maker::Key(pair.public().fingerprint()));
         assert_eq!((piece.kind, piece.trust_revision), (PieceKind::Signature, 7));
+    }
+
+    #[test]
+    fn a_legacy_signature_counts_at_the_host_that_it_names_and_nowhere_where_no_host_is_known() {
+        let pair = KeyPair::generate(Algorithm::EcdsaP256).unwrap();
+        let reference = "registry.example/team/app".to_owned();
+        let payload = Payload { reference, digest: artifact(), annotations: BTreeMap::new() }.to_bytes().unwrap();
+        let signature = pair.sign(&payload).unwrap();
+        let evidence = Evidence::Legacy(Legacy::signed(payload, &signature));
+        let signed = document(SIMPLE_SIGNING, &[Kind::Signature], Content::Evidence(evidence));
+        let at = |hosts: &[&str]| {
+            let hosts = hosts.iter().map(|&host| host.to_owned()).collect();
+            let about = About { hosts, ..about() };
+            match examine(&signed, &about, &trusting(&[&pair]), &setup(), &Limits::default(), NOW).piece.signed {
+                Signed::Refused { code, .. } => Some(code),
+                _ => None,
+            }
+        };
+        assert_eq!(at(&["registry.example"]), None);
+        assert_eq!(at(&["mirror.example"]).as_deref(), Some("other_repository"));
+        assert_eq!(at(&[]).as_deref(), Some("other_repository"));
     }
 
     #[test]
