@@ -32,7 +32,7 @@ use crate::error::Result;
 use crate::index::SbomScope;
 use crate::supply_chain::facts::{Facts, Judge, Known};
 
-pub use content::check_bytes;
+pub use content::{check_bytes, check_carrier};
 use fresh::Fresh;
 pub use gated::{KeyedObject, KnownArtifact};
 use in_passing::InPassing;

@@ -209,6 +209,35 @@ async fn what_can_be_run_is_no_signature_whatever_it_refers_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_no_attestation_because_an_index_says_so() {
+    let world = World::new().await;
+    let image = world.push("v1", "layer").await;
+    let statement = "a statement";
+    world.blob(MAKER, "prod/app", statement).await;
+    let attestation = json!({"schemaVersion": 2, "mediaType": MANIFEST,
+        "config": Descriptor::of("application/vnd.oci.image.config.v1+json", b"{}"),
+        "layers": [Descriptor::of("application/vnd.in-toto+json", statement.as_bytes())]});
+    let text = attestation.to_string();
+    let digest = Digest::of(text.as_bytes()).to_string();
+    let attestation = world.manifest("prod/app", &digest, MANIFEST, &text).await;
+    let about = |manifest: &Descriptor| {
+        json!({"mediaType": MANIFEST, "digest": manifest.digest.to_string(), "size": manifest.size, "annotations": {
+            "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": image.digest.to_string()}})
+    };
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [about(&image), about(&attestation)]});
+    let index = world.manifest("prod/app", "all", INDEX, &index.to_string()).await;
+    let path = |manifest: &Descriptor| {
+        format!("{API}/artifacts/attestations/{}?artifact=oci://prod/app@{}", manifest.digest, index.digest)
+    };
+    world.rule(&json!([])).await;
+    world.ask(READER, get(path(&image))).await.expect(200);
+    world.rule(&only_signed()).await;
+    let refused = world.ask(READER, get(path(&image))).await.expect(403);
+    assert!(!refused.body.contains("layer"), "{}", refused.body);
+    assert_eq!(world.ask(READER, get(path(&attestation))).await.expect(200).body, statement);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_manifests_of_a_signed_index_are_signed() {
     let world = World::new().await;
     let pair = world.key("ci").await;
