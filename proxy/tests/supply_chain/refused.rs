@@ -43,8 +43,8 @@ impl Service {
         let world = World::with(|config| {
             config.supply_chain.trusted_roots = vec![trusted];
             change(config);
-        });
-        let world = world.await;
+        })
+        .await;
         let service = Self { world, forger, _root: root };
         service.believe().await;
         let rules = json!({"Version": "2012-10-17", "Statement": [
