@@ -49,8 +49,8 @@ LANGUAGE plpgsql AS $$
 BEGIN
     RETURN store_referrer(
         p_id, p_tag,
-        (SELECT old.id FROM referrers AS old JOIN referrers AS new ON new.repository = old.repository
-         WHERE new.id = p_id AND old.tag = p_tag AND old.id <> p_id AND old.condemned_at IS NULL LIMIT 1),
+        (SELECT named.id FROM referrers AS named JOIN referrers AS mine ON mine.repository = named.repository
+         WHERE mine.id = p_id AND named.tag = p_tag AND named.id <> p_id AND named.condemned_at IS NULL LIMIT 1),
         p_records, p_intent);
 END
 $$;
