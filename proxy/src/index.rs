@@ -86,7 +86,7 @@ pub use passed::PassedPolicies;
 pub use pin::{PinRequest, PinnedBlob};
 pub use policy::{Attachment, DocumentKind, HistoryEntry, NewDocument, PolicyData, PolicyDocument};
 pub use quota::{BucketQuota, Drift, NewQuota, Quota, Usage};
-pub use referrer::{NewReferrer, Referrer, ReferrerBlob, ReferrerPage, ReferrerRef, held_bytes};
+pub use referrer::{NewReferrer, Referrer, ReferrerBlob, ReferrerPage, ReferrerRef, Tagging, held_bytes};
 pub use referrer_sweep::CondemnedReferrer;
 pub use revocation::{Logout, Revocation, RevocationKind, RevocationPlace};
 pub use role_session::{NewRoleSession, RoleSession};

@@ -58,6 +58,11 @@ impl Service {
         if config.access_keys.is_empty() {
             tracing::warn!("no access_keys are configured: nothing but the probes is served");
         }
+        if config.listen.external_host().is_none() {
+            tracing::warn!(
+                "listen.external_url is unset: no signature of the older form counts, for it names the registry's host"
+            );
+        }
         let texts = |findings: &[Finding]| findings.iter().map(ToString::to_string).collect();
         let app = App::refusing(config, texts(&findings.refusals), texts(&findings.attaching))?;
         let (keeper, webhooks) = audit_work(&app)?;

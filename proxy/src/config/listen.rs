@@ -15,8 +15,8 @@ pub struct Listen {
     /// A second address for `/-/metrics`, `/-/livez` and `/-/readyz`. Unset: metrics are served on the one listener, to access keys only.
     pub metrics_address: Option<String>,
     /// How clients reach this service, where something stands in front of it: `https://store.example.com`. Clients of the registry are
-    /// sent there for tokens; unset: as each has addressed it. Signatures for older clients name the registry by it, and are not made where
-    /// it is unset.
+    /// sent there for tokens; unset: as each has addressed it. Signatures for older clients name the registry by it, and are neither
+    /// made nor believed where it is unset.
     pub external_url: Option<String>,
     /// Networks of proxies in front of this service, whose word is taken for the client's address (`X-Forwarded-For`) and for TLS
     /// (`X-Forwarded-Proto`). Nobody else's is.

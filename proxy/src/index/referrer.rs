@@ -102,6 +102,15 @@ pub enum ReferrerRef<'a> {
     Tag(&'a str),
 }
 
+/// A tag that a referrer gets.
+#[derive(Debug, Clone, Copy)]
+pub struct Tagging<'a> {
+    /// The tag.
+    pub tag: &'a str,
+    /// The row of the referrer that it may be taken from. Whoever says so has seen to it that nothing is lost by that which may not be.
+    pub replaces: Option<i64>,
+}
+
 impl<'a> ReferrerRef<'a> {
     fn parameters(self) -> (Option<&'a [u8]>, Option<&'a str>) {
         match self {
@@ -259,18 +268,21 @@ impl Index {
     /// Makes a referrer seen whose manifest the store has, under a tag where older clients look for one, and puts it on record as
     /// the outcome of `intent`; one transaction.
     /// # Errors
-    /// `OperationAborted` where it took so long that it was given up.
+    /// `OperationAborted` where it took so long that it was given up, or the tag is another referrer's than the one that it may be taken
+    /// from.
     pub async fn store_referrer(
         &self,
         id: i64,
-        tag: Option<&str>,
+        tagging: Option<Tagging<'_>>,
         audit: &[Record],
         intent: Option<Uuid>,
     ) -> Result<()> {
-        const STORE: &str = "SELECT store_referrer($1, $2, $3, $4)";
+        const STORE: &str = "SELECT store_referrer($1, $2, $3, $4, $5)";
         let records = self.canonical(audit);
-        let (status,): (String,) =
-            self.fetch_one(|| sqlx::query_as(STORE).bind(id).bind(tag).bind(&records).bind(intent)).await?;
+        let (tag, replaces) = (tagging.map(|tagging| tagging.tag), tagging.and_then(|tagging| tagging.replaces));
+        let (status,): (String,) = self
+            .fetch_one(|| sqlx::query_as(STORE).bind(id).bind(tag).bind(replaces).bind(&records).bind(intent))
+            .await?;
         check(&status)
     }
 

@@ -8,6 +8,7 @@
 mod bucket;
 mod detach;
 mod on_record;
+mod replaced;
 mod repository;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use metrics::counter;
 
 pub(crate) use bucket::{BucketReferrer, expect_room, store_in_bucket};
 pub use detach::detach;
+pub(crate) use replaced::{Replaced, replaced};
 
 use crate::app::App;
 use crate::authz::Permit;
@@ -71,8 +73,9 @@ impl NewReferrerDocument {
 /// the policy here, on behalf of the same caller.
 ///
 /// # Errors
-/// `AccessDenied` for a kind that may not be attached; `ManifestInvalid`, `ManifestTooLarge`; `SlowDown` where the intent cannot be put on
-/// record; `UpstreamUnavailable`, `IndexUnavailable`, `WritesRefused`.
+/// `AccessDenied` for a kind that may not be attached; `ManifestInvalid`, `ManifestTooLarge`; `OperationAborted` where the tag of an object
+/// names something that the manifest does not keep; `SlowDown` where the intent cannot be put on record; `UpstreamUnavailable`,
+/// `IndexUnavailable`, `WritesRefused`.
 pub async fn attach(
     app: &App,
     permit: &Permit,
@@ -88,6 +91,10 @@ pub async fn attach(
     match &artifact.home {
         Home::Bucket { bucket, repository } => {
             app.check_attaching()?;
+            let replaced = match &document.tag {
+                Some(tag) => kept(replaced(app, bucket, tag, &bytes).await?)?,
+                None => None,
+            };
             let new = BucketReferrer {
                 bucket,
                 home: repository,
@@ -95,6 +102,8 @@ pub async fn attach(
                 subject: artifact.digest,
                 root: artifact.digest,
                 tag: document.tag.as_deref(),
+                replaced,
+                removal: None,
                 referrer: &referrer,
                 blobs: &document.blobs,
                 bytes,
@@ -118,6 +127,16 @@ pub async fn attach(
     }
     count(&referrer);
     Ok(attached)
+}
+
+/// What is replaced, where nothing of it is lost: whoever adds to something has read all of it, or another was faster.
+fn kept(replaced: Option<Replaced>) -> Result<Option<Replaced>> {
+    match replaced {
+        Some(replaced) if !replaced.dropped.is_empty() => {
+            Err(Error::from(Code::OperationAborted).detail(format!("{} would be lost", replaced.digest)))
+        }
+        replaced => Ok(replaced),
+    }
 }
 
 /// Counts what was attached.

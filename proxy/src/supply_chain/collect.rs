@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::s3::Taken;
 use crate::supply_chain::artifact::Artifact;
 use crate::supply_chain::referrer::Kind;
-use crate::supply_chain::verify::Evidence;
+use crate::supply_chain::verify::{Evidence, Refusal, Verified};
 
 /// Something that refers to an artifact, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +124,18 @@ impl Document {
             Content::Evidence(Evidence::Bundle(bytes)) | Content::Statement(bytes) | Content::Other(bytes) => bytes,
             Content::Evidence(Evidence::Legacy(layer)) => &layer.bytes,
         }
+    }
+
+    /// What somebody who is believed has signed, where it was attached as what it is. By what a manifest says of itself its kinds are told, and
+    /// by them the right to attach it: what says to be a report and is a signature was attached without the right to sign.
+    ///
+    /// # Errors
+    /// [`Refusal::AttachedAsOther`].
+    pub fn attached_as_said(&self, verified: Verified) -> Result<Verified, Refusal> {
+        let kinds = &self.carrier.kinds;
+        let is_as_said =
+            if verified.is_signature() { kinds.contains(&Kind::Signature) } else { *kinds != [Kind::Signature] };
+        if is_as_said { Ok(verified) } else { Err(Refusal::AttachedAsOther) }
     }
 
     /// The predicate type of the statement in it, as the annotations say it; nobody has looked into it.

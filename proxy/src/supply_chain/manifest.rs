@@ -18,6 +18,9 @@ use crate::digest::Digest;
 /// The media type of every manifest here.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
+/// What the media types of bundles begin with, of whatever version.
+pub const BUNDLES: &str = "application/vnd.dev.sigstore.bundle";
+
 /// Bytes of a manifest: what registries take (OCI distribution-spec 1.1, "Pushing Manifests").
 const MANIFEST_BYTES: usize = 4 << 20;
 
@@ -51,6 +54,20 @@ pub struct Descriptor {
 /// It is no image manifest, or names something by another digest than SHA-256.
 pub fn layers(manifest: &[u8]) -> Result<Vec<Descriptor>, Malformed> {
     Ok(Manifest::parse(manifest)?.layers)
+}
+
+/// Whether a manifest has all that another one has: its layers first and in their order, each with what is said of it, and what is said of
+/// the whole. That is how layers are added ([`append_legacy`]; cosign does the same). Behind them, so that none of them is left out where
+/// more is added than is read; and a bundle is read only alone in its manifest.
+#[must_use]
+pub fn keeps(old: &[u8], new: &[u8]) -> bool {
+    let (Ok(old), Ok(new)) = (Manifest::parse(old), Manifest::parse(new)) else { return false };
+    let is_read = new.layers.len() == 1 || !new.layers.iter().any(|layer| layer.media_type.starts_with(BUNDLES));
+    let says = |(name, value): (&String, &String)| new.annotations.get(name) == Some(value);
+    is_read
+        && new.layers.starts_with(&old.layers)
+        && new.artifact_type == old.artifact_type
+        && old.annotations.iter().all(says)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -107,5 +124,48 @@ mod digest {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const DSSE: &str = "application/vnd.dsse.envelope.v1+json";
+
+    fn manifest(layers: &[(&str, &str)], annotations: &Value) -> Vec<u8> {
+        let layer = |(media_type, text): &(&str, &str)| {
+            json!({"mediaType": media_type, "digest": Digest::of(text.as_bytes()).to_string(), "size": text.len(),
+                   "annotations": {"predicateType": text}})
+        };
+        let layers: Vec<Value> = layers.iter().map(layer).collect();
+        json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": layers, "annotations": annotations,
+               "config": {"mediaType": "a/b", "digest": Digest::of(b"{}").to_string(), "size": 2}})
+        .to_string()
+        .into_bytes()
+    }
+
+    #[test]
+    fn what_adds_keeps_and_what_drops_changes_or_hides_does_not() {
+        let none = json!({});
+        let old = manifest(&[(DSSE, "one"), (DSSE, "two")], &none);
+        assert!(keeps(&old, &old));
+        assert!(keeps(&old, &manifest(&[(DSSE, "one"), (DSSE, "two"), (DSSE, "three")], &json!({"more": "x"}))));
+        let relabelled =
+            String::from_utf8(old.clone()).unwrap().replace(r#""predicateType":"two""#, r#""predicateType":"x""#);
+        for (what, new) in [
+            ("one is dropped", manifest(&[(DSSE, "one")], &none)),
+            ("one stands before", manifest(&[(DSSE, "three"), (DSSE, "one"), (DSSE, "two")], &none)),
+            ("one is something else", manifest(&[(DSSE, "one"), ("text/plain", "two")], &none)),
+            ("something else is said of one", relabelled.into_bytes()),
+            ("a bundle hides all", manifest(&[(DSSE, "one"), (DSSE, "two"), (BUNDLES, "x")], &none)),
+            ("it is none", b"{}".to_vec()),
+        ] {
+            assert!(!keeps(&old, &new), "{what}");
+        }
+        let said = manifest(&[(DSSE, "one")], &json!({"predicateType": "x"}));
+        assert!(!keeps(&said, &manifest(&[(DSSE, "one")], &none)));
+        assert!(!keeps(b"[", &old));
     }
 }

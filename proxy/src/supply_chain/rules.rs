@@ -16,6 +16,7 @@
 mod attestation;
 mod bill;
 mod clock;
+mod document;
 mod evidence;
 mod judge;
 mod layout;
@@ -35,6 +36,7 @@ use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 
+pub use document::rewritten;
 pub use evidence::{Carrier, Judged, Piece, Subject};
 pub use judge::judge;
 pub use policy::{DOCUMENT_BYTES, PolicyError, VerificationPolicy};

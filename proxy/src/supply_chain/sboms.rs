@@ -94,7 +94,7 @@ async fn attested(app: &App, artifact: &Artifact, sbom: &Read, key: &ActiveKey) 
         return Err(Error::new(Code::InvalidRequest, text).with("field", "attestation"));
     }
     if has_only_legacy(app, artifact).await? {
-        let text = "The artifact has signatures for older clients alone, which a bundle would hide from cosign: attach the document \
+        let text = "The artifact has signatures or attestations for older clients alone, which a bundle would hide from cosign: attach the document \
                     without attestation, or sign the artifact with the form `bundle` first.";
         return Err(Error::new(Code::InvalidRequest, text).with("field", "attestation"));
     }

@@ -1,7 +1,7 @@
 //! Signing artifacts with keys of ours: what is signed, in which form, and attached; and attaching what others have signed.
 //!
 //! Two forms: the bundle that cosign 3 reads, and the older one under a tag, that cosign 2, podman and others read. An artifact that has
-//! only older signatures gets no bundle unless it is asked for by name: cosign takes one form for all, and would no longer find the others
+//! only older signatures or attestations gets no bundle unless it is asked for by name: cosign takes one form for all, and would no longer find the others
 //! (docs/supply-chain-formats.md, "Which form").
 //! What does not live here: who may sign what with which key (`authz`), and what signs (`keys`).
 
@@ -47,7 +47,7 @@ pub const SIGNED_WITH: &str = "zot-artifact-store.signing-key";
 pub struct SignOptions<'a> {
     /// Whether older clients shall find a signature too, whatever there is already.
     pub legacy: bool,
-    /// The form in which it is signed. Unset: a bundle, or the older form where the artifact has only older signatures.
+    /// The form in which it is signed. Unset: a bundle, or the older form where the artifact has only older signatures or attestations.
     pub form: Option<Form>,
     /// What the signer says besides.
     pub annotations: BTreeMap<String, String>,

@@ -11,7 +11,7 @@ use super::world::{
 };
 
 /// The statuses of an object's GET, HEAD and copy, of its manifest by tag, and of its layer.
-async fn at_both_doors(world: &World, key: &str, bytes: &str) -> Vec<u16> {
+pub(super) async fn at_both_doors(world: &World, key: &str, bytes: &str) -> Vec<u16> {
     let layer = zas_proxy::digest::Digest::of(bytes.as_bytes());
     let mut statuses = Vec::new();
     for ask in [

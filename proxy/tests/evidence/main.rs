@@ -11,6 +11,7 @@
 #[path = "../support/ask.rs"]
 mod ask;
 mod components;
+mod disguised;
 mod gate;
 mod ingest;
 mod sboms;

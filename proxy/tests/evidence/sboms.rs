@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use zas_proxy::digest::Digest;
 
 use super::ask::{Answer, Ask};
-use super::world::{API, MAKER, READER, SBOM, World, get};
+use super::world::{API, MAKER, READER, SBOM, World, get, object, plain_sbom};
 
 const CYCLONEDX: &str = "application/vnd.cyclonedx+json";
 
@@ -59,6 +59,23 @@ async fn a_bill_of_materials_is_attached_listed_read_and_removed() {
         assert_eq!(world.ask(READER, get(of(artifact, &digest))).await.status, 404);
     }
     assert_eq!(listed(&world, &by_digest).await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bill_of_materials_that_is_attached_under_a_type_of_ones_own_is_found_by_its_layer() {
+    let world = World::new().await;
+    let object = object(&world.put("app", "bytes").await);
+    let image = world.push("v1", "layer").await;
+    for (subject, at, artifact) in [(&object, "s3/prod", "s3://prod/app"), (&image, "prod/app", "oci://prod/app:v1")] {
+        let mut made = plain_sbom(subject);
+        let mut manifest: Value = serde_json::from_slice(&made.manifest).unwrap();
+        manifest["artifactType"] = json!("application/vnd.example.report");
+        made.manifest = manifest.to_string().into_bytes();
+        world.attach(at, &made).await;
+        let list = listed(&world, artifact).await;
+        assert_eq!(list[0]["digest"], json!(Digest::of(SBOM.as_bytes()).to_string()), "{artifact}: {list}");
+        assert_eq!(list[0]["carried"], json!("referrer"), "{artifact}: {list}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ mod lifetime;
 mod listings;
 mod pulling;
 mod quotas;
+mod replacing;
 mod rights;
 
 use std::net::SocketAddr;

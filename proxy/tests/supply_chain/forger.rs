@@ -63,7 +63,11 @@ pub(crate) const CASES: [Case; 25] = [
     case("a key that was revoked", "signer_revoked", Forger::by_revoked),
     case("a key whose time is over", "signer_expired", Forger::by_expired),
     case("a key whose time has not come", "signer_not_yet_valid", Forger::by_later),
-    Case { name: "a predicate that nobody knows", refusal: None, make: Forger::unknown_predicate },
+    Case {
+        name: "a predicate that nobody knows, attached as a signature",
+        refusal: Some("attached_as_other"),
+        make: Forger::unknown_predicate,
+    },
     case("signed bytes that are no statement", "payload_type", Forger::no_statement),
     case("two signatures in one envelope", "signature_count", Forger::two_signatures),
     case("a bundle that is cut", "malformed", Forger::truncated),

@@ -1,19 +1,22 @@
 //! What nobody may be believed for, attached by the door of the registry to artifacts of a running service: it does not pass, the answer says
 //! why, and a rule that lets only what is signed leave refuses the artifact at every door, until somebody who is trusted has signed it.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
-use zas_proxy::config::TrustedRoot;
+use zas_proxy::config::{Config, TrustedRoot};
 use zas_proxy::digest::Digest;
 use zas_proxy::index::{NewTrustedSigner, TrustedSigner, TrustedSignerChange};
 use zas_proxy::supply_chain::keys::KeyPair;
+use zas_proxy::supply_chain::legacy::{Layer, Payload};
 use zas_proxy::supply_chain::limits::BUNDLE_BYTES;
 use zas_proxy::supply_chain::manifest::{Artifact, Descriptor, MANIFEST, append_legacy, bundle_referrer, legacy_tag};
 use zas_proxy::supply_chain::statement::COSIGN_SIGN_V1;
 
 use crate::ask::{Answer, Ask};
 use crate::forger::{Attached, CASES, Case, Forger};
-use crate::world::{Thing, World};
+use crate::world::{HOST, Thing, World};
 
 /// Whom the question takes signatures of: whoever counts for the service is enough.
 const SIGNERS: [&str; 4] = ["key/vendor", "key/revoked", "key/expired", "key/later"];
@@ -30,10 +33,18 @@ struct Service {
 
 impl Service {
     async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let (forger, root) = (Forger::new(), tempfile::NamedTempFile::new().unwrap());
         std::fs::write(root.path(), forger.instance.trusted_root().to_string()).unwrap();
         let trusted = TrustedRoot { file: root.path().to_owned(), require_log: true, require_sct: true };
-        let world = World::with(|config| config.supply_chain.trusted_roots = vec![trusted]).await;
+        let world = World::with(|config| {
+            config.supply_chain.trusted_roots = vec![trusted];
+            change(config);
+        })
+        .await;
         let service = Self { world, forger, _root: root };
         service.believe().await;
         let rules = json!({"Version": "2012-10-17", "Statement": [
@@ -196,6 +207,26 @@ async fn all_forgeries_together_do_not_pass_either() {
         let bundles = attached.iter().filter(|one| matches!(one, Attached::Bundle(_))).count();
         assert!(verified["evidence"].as_array().unwrap().len() > bundles, "{verified:#}");
         service.is_kept("all of them", &thing).await;
+    }
+}
+
+/// It names the host for which it was made: that of a registry of which nobody has said where it is could be any.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_signature_of_any_registry_is_none_where_nobody_has_said_which_registry_this_is() {
+    for (external_url, refusal) in [(Some(format!("https://{HOST}")), None), (None, Some("other_repository"))] {
+        let service = Service::with(|config| config.listen.external_url = external_url).await;
+        for thing in service.things(0).await {
+            let reference = format!("{HOST}/{}", thing.repository);
+            let payload = Payload { reference, digest: thing.digest, annotations: BTreeMap::new() }.to_bytes().unwrap();
+            let signature = service.forger.vendor.sign(&payload).unwrap();
+            service.attach(&thing, &Attached::Legacy(Layer::signed(payload, &signature))).await;
+            let verified = service.verify(&thing).await;
+            assert_eq!(verified["verdict"]["passed"], json!(refusal.is_none()), "{verified:#}");
+            assert_eq!(verified["evidence"][0]["code"].as_str(), refusal, "{verified:#}");
+            for answer in service.read(&thing).await {
+                assert_eq!(answer.status, if refusal.is_none() { 200 } else { 403 }, "{}", answer.body);
+            }
+        }
     }
 }
 

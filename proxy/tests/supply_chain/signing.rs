@@ -117,13 +117,21 @@ async fn what_is_signed_in_the_older_form_alone_is_signed_and_attested_in_it_unl
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_attestation_alone_is_no_signature_that_a_bundle_could_hide() {
+async fn an_older_attestation_alone_is_hidden_by_no_bundle_of_the_service() {
     let world = World::new().await;
-    let thing = world.object("app", "bytes").await;
-    let report =
-        json!({"key": "reports", "predicate_type": "https://example.com/p", "predicate": {}, "form": "legacy"});
-    world.attest(&thing, report).await.expect(201);
-    assert_eq!(forms(&world.sign(&thing, json!({})).await.expect(201).json()), ["bundle"]);
+    let report = |more: Value| {
+        let mut report = json!({"key": "reports", "predicate_type": "https://example.com/p", "predicate": {}});
+        report.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        report
+    };
+    for thing in world.things().await {
+        world.attest(&thing, report(json!({"form": "legacy"}))).await.expect(201);
+        assert_eq!(forms(&world.sign(&thing, json!({})).await.expect(201).json()), ["legacy"]);
+        let attested = world.attest(&thing, report(json!({}))).await.expect(201).json();
+        assert_eq!(attested["attestation"]["form"], json!("legacy"));
+        assert_eq!(world.bundles(&thing).await, 0, "cosign verify-attestation would no longer find the first");
+        assert_eq!(forms(&world.sign(&thing, json!({"form": "bundle"})).await.expect(201).json()), ["bundle"]);
+    }
 }
 
 /// An older signature says for which registry it is.

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use zas_policy::Action;
 use zas_proxy::supply_chain::attach::{NewReferrerDocument, attach};
 use zas_proxy::supply_chain::bundle::{Bundle, Content};
+use zas_proxy::supply_chain::dsse;
 use zas_proxy::supply_chain::keys::{Algorithm, KeyPair, PublicKey};
-use zas_proxy::supply_chain::legacy::Payload;
+use zas_proxy::supply_chain::legacy::{Layer, Payload};
 use zas_proxy::supply_chain::manifest::{append_legacy, legacy_tag};
 use zas_proxy::supply_chain::sign;
 use zas_proxy::supply_chain::statement::{SLSA_VSA_V1, Statement};
@@ -66,6 +67,22 @@ async fn the_last_verdict_is_attached_and_the_one_before_it_is_not() {
     assert_eq!(verdicts.len(), 1, "{attached:?}");
     assert_eq!((&verdicts[0]["digest"], attached.len()), (&passed["attached"], 2));
     assert_eq!(world.verify(OBJECT).await["verdict"]["cached"], json!(true), "it is no evidence for another one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_is_not_attached_where_it_would_hide_older_attestations() {
+    let world = World::new().await;
+    let reference = OBJECT.parse().unwrap();
+    let (artifact, permit) = (world.resolved(OBJECT).await, world.permit(&reference, Action::Attest));
+    let annotations = [("predicateType".to_owned(), "https://example.com/p".to_owned())].into();
+    let layer = Layer { media_type: dsse::MEDIA_TYPE.to_owned(), bytes: b"{}".to_vec(), annotations };
+    let document =
+        NewReferrerDocument::tagged(append_legacy(None, &layer).unwrap(), legacy_tag(&artifact.digest, "att"));
+    attach(&world.sidecar.app, &permit, &artifact, document).await.unwrap();
+    world.signed_by_release().await;
+    let verdict = world.verify(OBJECT).await["verdict"].clone();
+    assert_eq!((&verdict["signed"], &verdict["attached"]), (&json!(true), &Value::Null), "{verdict:#}");
+    assert_eq!(world.attached(OBJECT).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -94,6 +94,15 @@ pub(super) const fn to_read(kind: referrer::Kind, name: &ArtifactRef) -> Action 
     }
 }
 
+/// Refuses what is no evidence though it is attached to a manifest, or an index says so, where rules about artifacts keep it from whoever asks.
+/// What refers to an object is no artifact by itself.
+pub(super) async fn check_carrier(app: &App, permit: &Permit, artifact: &Artifact, carrier: &Digest) -> Result<()> {
+    match &artifact.home {
+        Home::Bucket { .. } => Ok(()),
+        Home::Repository(name) => evidence::check_carrier(app, permit.caller(), name, carrier).await,
+    }
+}
+
 /// Refuses bytes that are those of an object which rules about artifacts keep from whoever asks, though they are attached to an artifact.
 pub(super) async fn check_bytes(app: &App, permit: &Permit, artifact: &Artifact, digest: &Digest) -> Result<()> {
     match &artifact.home {

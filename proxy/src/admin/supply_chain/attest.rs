@@ -56,7 +56,7 @@ pub(super) struct AttestRequest {
     #[serde(default)]
     #[schema(max_length = 128, pattern = r"^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$")]
     key: Option<String>,
-    /// In which form it is written. Unset: `bundle`, or `legacy` where the artifact has only older signatures, which a bundle would hide
+    /// In which form it is written. Unset: `bundle`, or `legacy` where the artifact has only older ones, which a bundle would hide
     /// from cosign; there a `bundle` of the client's is refused unless `bundle` stands here too.
     #[serde(default)]
     form: Option<DocumentForm>,

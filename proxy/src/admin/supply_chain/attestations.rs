@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use zas_policy::Action;
 
-use super::artifact::{self, WhichArtifact, artifact_name, asks_in_handler, check_bytes, to_read};
+use super::artifact::{self, WhichArtifact, artifact_name, asks_in_handler, check_bytes, check_carrier, to_read};
 use crate::admin::text::text;
 use crate::admin::{Permitted, Refusal};
 use crate::app::App;
@@ -64,6 +64,7 @@ pub(super) async fn get_attestation(
     let (name, digest) = (artifact::name(&which.artifact)?, parsed(&digest)?);
     let (permit, found, listed) = looked_up(&app, &permitted.permit, &name, &digest, to_read).await?;
     permitted.reads(&permit, Some(found.digest));
+    check_carrier(&app, &permit, &found, &listed.digest).await?;
     let document = one_of(&app, &found, listed, which.layer).await?;
     check_bytes(&app, &permit, &found, &document.digest).await?;
     let media_type = HeaderValue::try_from(document.media_type.as_str());

@@ -43,7 +43,7 @@ pub(super) struct SignRequest {
     /// Whether clients before cosign 3 shall find a signature too. It names the registry, so that it needs `listen.external_url`.
     #[serde(default)]
     legacy: bool,
-    /// In which form it is signed. Unset: `bundle`, or `legacy` where the artifact has only older signatures, which a bundle would hide
+    /// In which form it is signed. Unset: `bundle`, or `legacy` where the artifact has only older ones, which a bundle would hide
     /// from cosign.
     #[serde(default)]
     form: Option<DocumentForm>,

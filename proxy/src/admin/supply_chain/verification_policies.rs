@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use zas_policy::Resource;
@@ -81,7 +82,7 @@ pub(super) struct VerificationPolicies {
 pub(super) struct NewVerificationPolicyRequest {
     /// The document: `scope` and `rules` (docs/verification-policies.md).
     #[schema(schema_with = verification_policy)]
-    document: Value,
+    document: Box<RawValue>,
     /// What it is for.
     #[serde(default, deserialize_with = "text::<_, 1024>")]
     #[schema(max_length = 1024, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
@@ -159,8 +160,7 @@ pub(super) async fn put_verification_policy(
     let (Query(options), Json(new)) = (options?, body?);
     check_name(&name, "A verification policy's name", "verification_policy", NAME)?;
     let expected = expected_policy(&app, &name, &headers).await?;
-    // Written anew, so that line and column are those of the document alone.
-    let document = serde_json::to_string_pretty(&new.document).map_err(Error::internal)?;
+    let document = rules::rewritten(new.document.get()).map_err(Error::from)?;
     rules::VerificationPolicy::parse(&document).map_err(Error::from)?;
     let by = permitted.permit.principal().to_string();
     let record = permitted.permit.record();
@@ -180,7 +180,7 @@ pub(super) async fn put_verification_policy(
         version,
         changed_at: (!options.dry_run).then(OffsetDateTime::now_utc),
         changed_by: (!options.dry_run).then_some(by),
-        document: Some(new.document),
+        document: Some(serde_json::from_str(&document).map_err(Error::internal)?),
     };
     Ok(([(header::ETAG, etag(version))], Json(policy)))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
 use crate::supply_chain::artifact::ArtifactRef;
+use crate::supply_chain::rules::rewritten;
 use crate::supply_chain::verification::{Against, Question, verify};
 
 asks_in_handler! {
@@ -43,7 +44,7 @@ pub(super) struct VerifyRequest {
     /// A verification policy that is not kept, and neither is the verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = verification_policy)]
-    document: Option<Value>,
+    document: Option<Box<RawValue>>,
     /// Signers, of whom enough must have signed. The verdict is not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1, max_items = 64)]
@@ -84,9 +85,7 @@ impl VerifyRequest {
         match (&self.policy, &self.document, &self.signers) {
             (None, None, None) => Ok(Against::Nothing),
             (Some(name), None, None) => Ok(Against::Policy(name.clone())),
-            (None, Some(document), None) => {
-                Ok(Against::Document(serde_json::to_string_pretty(document).map_err(Error::internal)?))
-            }
+            (None, Some(document), None) => Ok(Against::Document(rewritten(document.get())?)),
             (None, None, Some(names)) => {
                 Ok(Against::Signers { names: names.clone(), threshold: self.threshold.unwrap_or(1) })
             }

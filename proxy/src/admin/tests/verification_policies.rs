@@ -97,3 +97,32 @@ async fn a_question_that_cannot_be_read_names_its_field() {
         assert_eq!(world.ask(Method::GET, &format!("/-/api/v1/{path}"), None).await.0, StatusCode::NOT_FOUND, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_policy_in_which_a_name_stands_twice_is_refused_wherever_it_is_sent() {
+    let world = World::new().await;
+    let once = signed_by("key/ci").to_string();
+    let root = basic("AKIA", SECRET);
+    for (document, field) in [
+        (once.replacen('{', r#"{"scope":["s3://other/*"],"#, 1), "document"),
+        (once.replace(r#""signers":"#, r#""signers":["key/other"],"signers":"#), "document.rules[0].signatures"),
+    ] {
+        assert_ne!(document, once);
+        for (method, path, body) in [
+            (Method::PUT, format!("{POLICIES}/release"), format!(r#"{{"document":{document}}}"#)),
+            (
+                Method::POST,
+                "/-/api/v1/artifacts/verify".to_owned(),
+                format!(r#"{{"artifact":"s3://releases/app","document":{document}}}"#),
+            ),
+        ] {
+            let got = send(&world.api, method, &path, &[("authorization", &root)], body).await;
+            let error = &got.body;
+            assert_eq!((got.status, &error["code"]), (StatusCode::BAD_REQUEST, &json!("malformed_policy")), "{error}");
+            let said = error["details"]["field"].as_str().unwrap();
+            assert!(said.starts_with(field), "{path}: {error}");
+            assert!(error["message"].as_str().unwrap().contains("duplicate field"), "{error}");
+        }
+    }
+    assert_eq!(world.ask(Method::GET, &format!("{POLICIES}/release"), None).await.0, StatusCode::NOT_FOUND);
+}

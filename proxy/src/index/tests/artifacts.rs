@@ -1,7 +1,7 @@
 //! Digests of objects, and what refers to them.
 
 use super::*;
-use crate::index::{NewReferrer, ReferrerRef};
+use crate::index::{NewReferrer, ReferrerRef, Tagging};
 
 /// The digest that a version has by its row.
 async fn digests(world: &World, key: &str) -> (Option<Digest>, Option<Digest>) {
@@ -127,6 +127,32 @@ async fn a_referrer_is_seen_when_the_store_has_it_and_not_before() {
     assert_eq!(list().await, 1);
     let missing = NewReferrer { bucket: "c", ..new };
     assert_code(world.index.begin_referrer(&missing).await, Code::NoSuchBucket);
+}
+
+#[tokio::test]
+async fn a_tag_is_taken_from_the_referrer_that_was_looked_at_and_from_no_other() {
+    let world = World::new().await;
+    let subject = world.put("k", "hello").await.oci_digest.unwrap();
+    let named = async || {
+        let found = world.index.referrer("b", ReferrerRef::Tag("t.att")).await.unwrap();
+        found.map(|referrer| referrer.digest)
+    };
+    let push = async |name: &str, replaces: Option<i64>| {
+        let new = NewReferrer { is_listed: false, ..referrer(&world.none, name, &subject) };
+        let id = world.index.begin_referrer(&new).await.unwrap();
+        let tagging = Some(Tagging { tag: "t.att", replaces });
+        (id, world.index.store_referrer(id, tagging, &[], None).await)
+    };
+    let (first, stored) = push("first", None).await;
+    stored.unwrap();
+    push("first", None).await.1.unwrap();
+    assert_code(push("second", None).await.1, Code::OperationAborted);
+    let (second, stored) = push("second", Some(first)).await;
+    stored.unwrap();
+    assert_code(push("third", Some(first)).await.1, Code::OperationAborted);
+    assert_eq!(named().await, Some(Digest::of(b"second")));
+    push("third", Some(second)).await.1.unwrap();
+    assert_eq!(named().await, Some(Digest::of(b"third")));
 }
 
 #[tokio::test]

@@ -14,12 +14,13 @@ use super::super::name::Reference;
 use super::super::query::Query;
 use super::visit::{KEYS, Visit, as_repository};
 use super::{CONTENT_DIGEST, done, layers, referrers, value};
+use crate::audit::Record;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::gateway::{Body, BoxError};
 use crate::index::held_bytes;
 use crate::listener::BodyError;
-use crate::supply_chain::attach::{self, BucketReferrer};
+use crate::supply_chain::attach::{self, BucketReferrer, Replaced};
 use crate::supply_chain::referrer::{Kind, Referrer, ReferrerTag};
 
 /// Entries of a list that a client pushes under a tag.
@@ -117,6 +118,11 @@ impl Pushed<'_> {
                 "The manifest's subject is no object below this name, and refers to none.",
             )
         })?;
+        let replaced = match self.place.tag() {
+            Some(tag) => attach::replaced(visit.app, bucket, tag, &self.bytes).await?,
+            None => None,
+        };
+        let removal = self.removal(replaced.as_ref(), &actions, &keys).await?;
         let home = visit.app.index.referrer_repository(bucket).await.map_err(as_repository)?;
         let new = BucketReferrer {
             bucket,
@@ -125,6 +131,8 @@ impl Pushed<'_> {
             subject,
             root,
             tag: self.place.tag(),
+            replaced,
+            removal,
             referrer: &referrer,
             blobs: &[],
             bytes: self.bytes.clone(),
@@ -136,6 +144,16 @@ impl Pushed<'_> {
         visit.app.unnamed.named(bucket, held_bytes(0, &referrer.blobs));
         attach::count(&referrer);
         self.answer(referrer.subject.as_ref())
+    }
+
+    /// The record of what is removed, where the tag names something of which the new manifest does not have all: that takes the rights to
+    /// remove it, beside those to attach.
+    async fn removal(&self, replaced: Option<&Replaced>, attach: &[Action], keys: &[String]) -> Result<Option<Record>> {
+        let Some(replaced) = replaced.filter(|replaced| !replaced.dropped.is_empty()) else { return Ok(None) };
+        let detach = replaced.dropped.iter().map(|kind| kind.detach());
+        let actions: Vec<Action> = detach.chain(attach.iter().copied()).collect();
+        let permit = self.visit.permit_on(&actions, keys).await?;
+        Ok(permit.and_then(|permit| permit.record()).map(|record| record.digest(replaced.digest)))
     }
 
     fn answer(&self, subject: Option<&Digest>) -> Result<Response<Body>> {

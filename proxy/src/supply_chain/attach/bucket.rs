@@ -4,12 +4,13 @@
 use bytes::Bytes;
 
 use super::on_record::{Change, OnRecord};
+use super::replaced::Replaced;
 use crate::app::App;
-use crate::audit::ATTACH_REFERRER;
+use crate::audit::{ATTACH_REFERRER, Record};
 use crate::authz::Permit;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
-use crate::index::{NewReferrer, held_bytes};
+use crate::index::{NewReferrer, Tagging, held_bytes};
 use crate::supply_chain::manifest::MANIFEST;
 use crate::supply_chain::referrer::Referrer;
 
@@ -30,6 +31,10 @@ pub(crate) struct BucketReferrer<'a> {
     pub(crate) root: Digest,
     /// The tag of older clients.
     pub(crate) tag: Option<&'a str>,
+    /// What the tag names already, and may be taken from.
+    pub(crate) replaced: Option<Replaced>,
+    /// That something of it was removed, as it is put on record.
+    pub(crate) removal: Option<Record>,
     /// What it says.
     pub(crate) referrer: &'a Referrer,
     /// Blobs that are still to be pushed.
@@ -57,7 +62,8 @@ pub(crate) async fn expect_room(app: &App, new: &BucketReferrer<'_>) -> Result<(
 /// Stores it.
 ///
 /// # Errors
-/// `QuotaExceeded`, `LimitExceeded`; `SlowDown` where the intent cannot be put on record; `OperationAborted` where the same manifest is just being deleted;
+/// `QuotaExceeded`, `LimitExceeded`; `SlowDown` where the intent cannot be put on record; `OperationAborted` where the same manifest is just being deleted, or the
+/// tag names something else by now;
 /// `UpstreamUnavailable`, `IndexUnavailable`.
 pub(crate) async fn store_in_bucket(app: &App, permit: &Permit, new: &BucketReferrer<'_>) -> Result<()> {
     let change = Change {
@@ -101,8 +107,10 @@ async fn store(app: &App, permit: &Permit, new: &BucketReferrer<'_>, on_record: 
     };
     let id = app.index.begin_referrer(&row).await?;
     app.store.put_manifest(new.home, &tag_at_home(&new.digest), MANIFEST, new.bytes.clone()).await?;
-    let done = on_record.outcome(CREATED, None);
-    app.index.store_referrer(id, new.tag, done.as_slice(), on_record.intent()).await
+    let records: Vec<Record> = on_record.outcome(CREATED, None).into_iter().chain(new.removal.clone()).collect();
+    let replaces = new.replaced.as_ref().map(|replaced| replaced.id);
+    let tagging = new.tag.map(|tag| Tagging { tag, replaces });
+    app.index.store_referrer(id, tagging, &records, on_record.intent()).await
 }
 
 /// The tag of a manifest at the registry: garbage collection takes what has none for garbage where it does not look at subjects.

@@ -20,6 +20,12 @@ const LISTED: usize = 1000;
 /// Referrers that are asked for at once.
 const PAGE: u32 = 500;
 
+/// Referrers that are looked into because the list does not say what they are.
+const LOOKED_INTO: usize = 64;
+
+/// Manifests that are asked for at once.
+const AT_ONCE: usize = 8;
+
 /// The ends of the tags of older clients (cosign, "Signature", "Attestation" and "SBOM Specification").
 const TAGS: [(&str, Kind); 3] = [("sig", Kind::Signature), ("att", Kind::Attestation), ("sbom", Kind::Sbom)];
 
@@ -96,7 +102,27 @@ async fn in_repository(app: &App, name: &str, digest: &Digest, left_out: &mut Ve
             None => left_out.push(LeftOut { what: Some(descriptor.digest), why: WhyLeftOut::Unreadable }),
         }
     }
+    look_into(app, name, &mut listed).await?;
     Ok(listed)
+}
+
+/// What is nothing that is known by its type and its annotations may be so by its layers, as `oras attach --artifact-type` with a type of one's
+/// own makes it: the list of a registry does not say, and the index of objects does.
+async fn look_into(app: &App, name: &str, listed: &mut [Found]) -> Result<()> {
+    let is_unknown = |found: &&mut Found| found.listed.kinds == [Kind::Other];
+    let mut unknown: Vec<&mut Found> = listed.iter_mut().filter(is_unknown).take(LOOKED_INTO).collect();
+    for some in unknown.chunks_mut(AT_ONCE) {
+        try_join_all(some.iter_mut().map(|found| look_into_one(app, name, &mut found.listed))).await?;
+    }
+    Ok(())
+}
+
+async fn look_into_one(app: &App, name: &str, listed: &mut Listed) -> Result<()> {
+    let Some(manifest) = app.store.get_manifest(name, &listed.digest.to_string()).await? else { return Ok(()) };
+    if let Ok(referrer) = Referrer::parse(Some(&manifest.media_type), &manifest.bytes, None) {
+        listed.kinds = referrer.kinds;
+    }
+    Ok(())
 }
 
 /// What older clients find by tags.

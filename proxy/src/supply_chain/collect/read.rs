@@ -13,14 +13,11 @@ use crate::supply_chain::artifact::Artifact;
 use crate::supply_chain::dsse;
 use crate::supply_chain::legacy::{Layer, SIMPLE_SIGNING};
 use crate::supply_chain::limits::BUNDLE_BYTES;
-use crate::supply_chain::manifest::{Descriptor, layers};
+use crate::supply_chain::manifest::{BUNDLES, Descriptor, layers};
 use crate::supply_chain::verify::Evidence;
 
 /// What is asked of the registry at once for one artifact.
 const AT_ONCE: usize = 8;
-
-/// What the media types of bundles begin with, of whatever version.
-const BUNDLES: &str = "application/vnd.dev.sigstore.bundle";
 
 /// A document that is to be read.
 struct Wanted {

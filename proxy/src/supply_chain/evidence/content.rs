@@ -1,5 +1,6 @@
-//! Bytes of objects that something else names too: a layer of what refers to an object may be the bytes of an object. What is said of an
-//! artifact is read whatever is known of it, and must not be a way around the rules about these bytes.
+//! Bytes that rules about artifacts keep back, and something else names too: a layer of what refers to an object may be the bytes of an
+//! object, and an index may say of an image that it is an attestation. What is said of an artifact is read whatever is known of it, and must
+//! not be a way around the rules about these bytes.
 
 use zas_policy::{Action, Resource};
 
@@ -9,6 +10,7 @@ use crate::authz::Caller;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::index::{SbomScope, ScopeKind};
+use crate::supply_chain::referrer::is_evidence;
 
 /// Keys that are looked at for one digest.
 const KEYS: u32 = 1000;
@@ -44,4 +46,21 @@ pub async fn check_bytes(app: &App, caller: &Caller, bucket: &str, digest: &Dige
         }
     }
     refused.map_or(Ok(()), Err)
+}
+
+/// Refuses what a manifest of a repository holds, whatever says that it is attached to an artifact, unless it is evidence by what it holds, or
+/// whoever asks may pull it like any other.
+///
+/// # Errors
+/// `GateNotMet`, and those of [`Authority::authorize_artifact`](crate::authz::Authority::authorize_artifact); `ManifestUnknown`;
+/// `UpstreamUnavailable`.
+pub async fn check_carrier(app: &App, caller: &Caller, repository: &str, carrier: &Digest) -> Result<()> {
+    let manifest = app.store.get_manifest(repository, &carrier.to_string()).await?;
+    if is_evidence(&manifest.ok_or(Code::ManifestUnknown)?.bytes) {
+        return Ok(());
+    }
+    let scope = SbomScope { kind: ScopeKind::Repository, name: repository.to_owned() };
+    let artifact = KnownArtifact { app, scope: &scope, digest: *carrier };
+    let pulling = app.authority.authorize_artifact(caller, Action::Pull, Resource::repository(repository), &artifact);
+    pulling.await.map(drop)
 }

@@ -20,7 +20,7 @@ pub struct About {
     pub digests: Vec<Digest>,
     /// The names of the repository under which clients find it.
     pub repositories: Vec<String>,
-    /// The hosts at which clients find that; empty: any.
+    /// The hosts at which clients find that; empty: nobody has said, and no legacy signature counts.
     pub hosts: Vec<String>,
 }
 
@@ -57,10 +57,12 @@ pub fn examine(
     now: OffsetDateTime,
 ) -> Examined {
     let (kind, signed, statement) = match &document.content {
-        Content::Evidence(evidence) => match verify(evidence, about, trust, now) {
-            Ok(verified) => of_verified(verified),
-            Err(refusal) => (refused_kind(document), refused(&refusal), None),
-        },
+        Content::Evidence(evidence) => {
+            match verify(evidence, about, trust, now).and_then(|verified| document.attached_as_said(verified)) {
+                Ok(verified) => of_verified(verified),
+                Err(refusal) => (refused_kind(document), refused(&refusal), None),
+            }
+        }
         Content::Statement(bytes) => (PieceKind::Statement, Signed::Nobody, Statement::parse(bytes).ok()),
         Content::Other(_) => (PieceKind::Other, Signed::Nobody, None),
     };
@@ -88,7 +90,7 @@ pub fn examine(
 fn verify(evidence: &Evidence, about: &About, trust: &TrustSnapshot, now: OffsetDateTime) -> Result<Verified, Refusal> {
     let mut outcome = None;
     for name in &about.repositories {
-        let repository = Some(Repository { name, hosts: &about.hosts });
+        let repository = (!about.hosts.is_empty()).then_some(Repository { name, hosts: &about.hosts });
         let expected = Expected { artifacts: &about.digests, accept: Accept::Anything, repository, bytes: None, now };
         match trust.verifier.verify(evidence, &expected) {
             Err(refusal @ Refusal::OtherRepository(_)) => outcome = Some(refusal),
@@ -175,6 +177,7 @@ mod tests {
     use crate::supply_chain::dsse::{Envelope, IN_TOTO};
     use crate::supply_chain::facts::testing::{NOW, setup};
     use crate::supply_chain::keys::{Algorithm, KeyPair};
+    use crate::supply_chain::legacy::{Layer as Legacy, Payload, SIMPLE_SIGNING};
     use crate::supply_chain::statement::Subject;
     use crate::supply_chain::verify::{LogPolicy, SignerName, Trust, TrustedKey, Validity, Verifier};
     use serde_json::{Value, json};
@@ -235,6 +238,49 @@ mod tests {
         let Signed::By { maker, .. } = &piece.signed else { panic!("{piece:?}") };
         assert_eq!(*maker, crate::supply_chain::verify::Maker::Key(pair.public().fingerprint()));
         assert_eq!((piece.kind, piece.trust_revision), (PieceKind::Signature, 7));
+    }
+
+    #[test]
+    fn a_legacy_signature_counts_at_the_host_that_it_names_and_nowhere_where_no_host_is_known() {
+        let pair = KeyPair::generate(Algorithm::EcdsaP256).unwrap();
+        let reference = "registry.example/team/app".to_owned();
+        let payload = Payload { reference, digest: artifact(), annotations: BTreeMap::new() }.to_bytes().unwrap();
+        let signature = pair.sign(&payload).unwrap();
+        let evidence = Evidence::Legacy(Legacy::signed(payload, &signature));
+        let signed = document(SIMPLE_SIGNING, &[Kind::Signature], Content::Evidence(evidence));
+        let at = |hosts: &[&str]| {
+            let hosts = hosts.iter().map(|&host| host.to_owned()).collect();
+            let about = About { hosts, ..about() };
+            match examine(&signed, &about, &trusting(&[&pair]), &setup(), &Limits::default(), NOW).piece.signed {
+                Signed::Refused { code, .. } => Some(code),
+                _ => None,
+            }
+        };
+        assert_eq!(at(&["registry.example"]), None);
+        assert_eq!(at(&["mirror.example"]).as_deref(), Some("other_repository"));
+        assert_eq!(at(&[]).as_deref(), Some("other_repository"));
+    }
+
+    #[test]
+    fn what_was_attached_as_something_else_than_what_it_says_is_no_evidence() {
+        let pair = KeyPair::generate(Algorithm::EcdsaP256).unwrap();
+        let (signature, report) =
+            ((COSIGN_SIGN_V1, json!({})), ("https://slsa.dev/provenance/v1", json!({"runDetails": {}})));
+        let code = |(predicate_type, predicate): &(&str, Value), kinds: &[Kind]| {
+            let mut document = bundle(&pair, &artifact(), predicate_type, predicate);
+            document.carrier.kinds = kinds.to_vec();
+            match looked_at(&document, &trusting(&[&pair])).piece.signed {
+                Signed::Refused { code, is_final, .. } => Some((code, is_final)),
+                _ => None,
+            }
+        };
+        let refused = Some(("attached_as_other".to_owned(), true));
+        assert_eq!(code(&signature, &[Kind::Attestation]), refused);
+        assert_eq!(code(&signature, &[Kind::Sbom]), refused);
+        assert_eq!(code(&report, &[Kind::Signature]), refused);
+        assert_eq!(code(&signature, &[Kind::Signature]), None);
+        assert_eq!(code(&report, &[Kind::Attestation]), None);
+        assert_eq!(code(&report, &[Kind::Signature, Kind::Attestation]), None);
     }
 
     #[test]

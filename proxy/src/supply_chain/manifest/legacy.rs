@@ -24,6 +24,8 @@ pub fn legacy_tag(digest: &Digest, suffix: &str) -> String {
 /// `existing` is no such manifest, or there are as many signatures as are read.
 pub fn append_legacy(existing: Option<&[u8]>, layer: &Layer) -> Result<Artifact, Malformed> {
     let mut layers = existing.map(legacy_layers).transpose()?.unwrap_or_default();
+    let existing = existing.map(Manifest::parse).transpose()?;
+    let (artifact_type, said) = existing.map(|image| (image.artifact_type, image.annotations)).unwrap_or_default();
     let annotations = layer.annotations.clone();
     layers.push(Descriptor { annotations, ..Descriptor::of(&layer.media_type, &layer.bytes) });
     Malformed::check("a manifest of legacy signatures", layers.len(), LEGACY_SIGNATURES)?;
@@ -35,11 +37,11 @@ pub fn append_legacy(existing: Option<&[u8]>, layer: &Layer) -> Result<Artifact,
     let manifest = Manifest {
         schema_version: 2,
         media_type: Some(MANIFEST.to_owned()),
-        artifact_type: None,
+        artifact_type,
         config: Descriptor::of(CONFIG, &config),
         layers,
         subject: None,
-        annotations: Default::default(),
+        annotations: said,
     };
     Ok(Artifact { manifest: manifest.to_json()?, blobs: vec![config, layer.bytes.clone()] })
 }

@@ -200,7 +200,7 @@ impl PolicyError {
         Self { field: field.into(), position: None, text: text.into() }
     }
 
-    fn of_json(path: &str, error: &serde_json::Error) -> Self {
+    pub(super) fn of_json(path: &str, error: &serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
         let text = error.to_string();
         let text = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text).to_owned();

@@ -27,8 +27,9 @@ impl Form {
     }
 }
 
-/// Whether an artifact has signatures of the older form and no bundle. cosign looks for bundles, and only where it finds none at all for
-/// older signatures: a first bundle, whatever it says, would hide them. Asked by the type, so that it holds for however many referrers.
+/// Whether an artifact has signatures or attestations of the older form and no bundle. cosign looks for bundles, and only where it finds none
+/// at all for older signatures (`cosign verify`) or attestations (`cosign verify-attestation`): a first bundle, whatever it says, would hide
+/// both. Asked by the type, so that it holds for however many referrers.
 ///
 /// # Errors
 /// `UpstreamUnavailable`, `IndexUnavailable`.
@@ -37,11 +38,17 @@ pub(in crate::supply_chain) async fn has_only_legacy(app: &App, artifact: &Artif
 }
 
 async fn has_legacy(app: &App, artifact: &Artifact) -> Result<bool> {
-    let tag = legacy_tag(&artifact.digest, "sig");
-    Ok(match &artifact.home {
-        Home::Repository(name) => app.store.get_manifest(name, &tag).await?.is_some(),
-        Home::Bucket { bucket, .. } => app.index.referrer(bucket, ReferrerRef::Tag(&tag)).await?.is_some(),
-    })
+    for end in ["sig", "att"] {
+        let tag = legacy_tag(&artifact.digest, end);
+        let is_there = match &artifact.home {
+            Home::Repository(name) => app.store.get_manifest(name, &tag).await?.is_some(),
+            Home::Bucket { bucket, .. } => app.index.referrer(bucket, ReferrerRef::Tag(&tag)).await?.is_some(),
+        };
+        if is_there {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn has_bundle(app: &App, artifact: &Artifact) -> Result<bool> {

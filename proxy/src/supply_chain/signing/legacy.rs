@@ -1,7 +1,8 @@
 //! The older form: one manifest under a tag, which is read, added to and put back.
 //!
 //! Registries know no conditional push: two who add at the same time may undo one another. Within this process they take turns; whoever
-//! finds its layer gone afterwards adds it again. Two processes at the very same time may still lose one; signing again adds it.
+//! finds its layer gone afterwards adds it again. Two processes at the very same time may still lose one in a repository; signing again
+//! adds it. The tags of objects are moved by the index, and only from what was read.
 
 use std::collections::BTreeMap;
 
@@ -87,7 +88,11 @@ pub(super) async fn append(
         let existing = manifest_of(app, artifact, &tag).await?;
         let added = append_legacy(existing.as_deref(), layer)?;
         let document = NewReferrerDocument::tagged(added, tag.clone()).noted(note);
-        let attached = attach(app, permit, artifact, document).await?;
+        let attached = match attach(app, permit, artifact, document).await {
+            // Somebody else has added to it meanwhile.
+            Err(error) if error.code() == Code::OperationAborted => continue,
+            attached => attached?,
+        };
         let now = manifest_of(app, artifact, &tag).await?.unwrap_or_default();
         if has(&now, layer) {
             return Ok(Made { digest: attached.digest, form: Form::Legacy, tag: Some(tag) });

@@ -77,7 +77,7 @@ pub async fn attach_submitted(
 ) -> Result<(Made, String, Outcome)> {
     let Read { envelope, predicate_type } = submitted.read(artifact)?;
     if matches!(submitted, Submitted::Bundle(_)) && form.is_none() && has_only_legacy(app, artifact).await? {
-        let text = "The artifact has signatures for older clients alone, which a bundle would hide from cosign: send the envelope by \
+        let text = "The artifact has signatures or attestations for older clients alone, which a bundle would hide from cosign: send the envelope by \
                     itself, or say form `bundle` to attach it all the same.";
         return Err(Error::new(Code::InvalidRequest, text).with("field", "form"));
     }

@@ -12,7 +12,7 @@ use crate::supply_chain::referrer::Kind;
 use crate::supply_chain::statement::Statement;
 use crate::supply_chain::verification::TASK;
 
-/// Signs a verdict, and attaches it unless the artifact has only older signatures: a first bundle would hide them from cosign. The bundle,
+/// Signs a verdict, and attaches it unless the artifact has only older signatures or attestations: a first bundle would hide them from cosign. The bundle,
 /// and the digest of the manifest by which it is attached.
 ///
 /// # Errors

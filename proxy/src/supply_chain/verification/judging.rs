@@ -28,6 +28,7 @@ pub(super) struct Judging {
     pub(super) is_whole: bool,
     pub(super) artifact: Artifact,
     pub(super) snapshot: Arc<TrustSnapshot>,
+    /// The host at which clients find it; unset: no legacy signature counts.
     pub(super) host: Option<String>,
     pub(super) verdict_key: Option<String>,
     pub(super) policy: Option<Arc<VerificationPolicy>>,
@@ -91,12 +92,17 @@ impl Judging {
         let signed: Vec<&Evidence> = self.collected.evidence().map(|(_, evidence)| evidence).collect();
         let (digests, names) = (self.artifact.digests(), inputs::repositories(&self.artifact));
         let hosts: Vec<String> = self.host.iter().cloned().collect();
-        let repositories: Vec<Repository<'_>> = names.iter().map(|name| Repository { name, hosts: &hosts }).collect();
+        // Where nobody has said at which host clients find it, a legacy signature names no place that is known to be this one.
+        let known: &[String] = if hosts.is_empty() { &[] } else { &names };
+        let repositories: Vec<Repository<'_>> = known.iter().map(|name| Repository { name, hosts: &hosts }).collect();
         let expected =
             Expected { artifacts: &digests, accept: Accept::Anything, repository: None, bytes: None, now: self.now };
         let mut outcomes = judge(&self.snapshot.verifier, &signed, &expected, &repositories).into_iter();
         let outcome = |document: &Document| match document.content {
-            Content::Evidence(_) => outcomes.next(),
+            Content::Evidence(_) => {
+                let outcome = outcomes.next();
+                outcome.map(|outcome| outcome.and_then(|verified| document.attached_as_said(verified)))
+            }
             Content::Statement(_) | Content::Other(_) => None,
         };
         self.collected.documents.iter().map(outcome).collect()

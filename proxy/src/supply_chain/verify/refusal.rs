@@ -58,6 +58,10 @@ pub enum Refusal {
     /// A signature over the artifact itself, where a statement is asked for; or the other way round.
     #[error("it is a signature of a kind that is not asked for")]
     OtherKind,
+    /// A signature that was attached as something else, or something else that was attached as a signature: whoever attached it was not
+    /// asked for the right to attach what it is.
+    #[error("it was attached as something else than what is signed")]
+    AttachedAsOther,
     /// A legacy signature that was made for another repository.
     #[error("the signature is for {0:?}")]
     OtherRepository(String),
@@ -114,6 +118,7 @@ impl Refusal {
             Self::OtherArtifact => "other_artifact",
             Self::OtherPredicate(_) => "other_predicate",
             Self::OtherKind => "other_kind",
+            Self::AttachedAsOther => "attached_as_other",
             Self::OtherRepository(_) => "other_repository",
             Self::NoTrustedRoot(_) => "no_trusted_root",
             Self::NotLogged => "not_logged",

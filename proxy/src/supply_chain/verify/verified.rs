@@ -36,6 +36,15 @@ pub enum Said {
 }
 
 impl Verified {
+    /// Whether it says that the artifact is signed, and no more.
+    #[must_use]
+    pub fn is_signature(&self) -> bool {
+        match &self.said {
+            Said::Statement(statement) => statement.predicate_type == COSIGN_SIGN_V1,
+            Said::Signature | Said::Image(_) => true,
+        }
+    }
+
     /// The predicate type of a statement.
     #[must_use]
     pub fn predicate_type(&self) -> Option<&str> {

@@ -9,7 +9,7 @@ use super::{Door, Note, Reply, note, put};
 use crate::support::{KEY, SECRET, World};
 
 /// A service account of the group `/build` that may do what `statement` says.
-async fn account(world: &World, statement: &str) -> Issued {
+pub(super) async fn account(world: &World, statement: &str) -> Issued {
     let index = &world.app.index;
     let document = format!(r#"{{"Version": "2012-10-17", "Statement": {statement}}}"#);
     let new = NewDocument {
