@@ -125,7 +125,9 @@ mod tests {
     use crate::digest::Digest;
     use crate::supply_chain::facts::testing::{NOW, believing, known, piece, setup, signer};
     use crate::supply_chain::facts::{SbomSummary, Scan};
+    use crate::supply_chain::statement::{Statement, Subject};
     use crate::supply_chain::verify::Verifier;
+    use serde_json::{Value, json};
 
     fn signed_by(key: &Digest, kind: PieceKind) -> Piece {
         let signed = Signed::By { maker: Maker::Key(*key), times: Vec::new(), is_logged: false };
@@ -235,6 +237,33 @@ mod tests {
         for parents in [[&newer, &worse], [&worse, &newer]] {
             assert_eq!(found(&[], &parents), (Some(5), Some(1)), "at the same time the worse");
         }
+    }
+
+    #[test]
+    fn a_newer_scan_that_cannot_be_read_or_has_yet_to_end_lets_no_older_one_decide() {
+        const VULNS: &str = "https://in-toto.io/attestation/vulns/v0.2";
+        let (key, verifier) = believing("scanner");
+        let scanned = |ended: &str, result: Value| {
+            let predicate = json!({"scanner": {"uri": "s", "result": result}, "metadata": {"scanFinishedOn": ended}});
+            let subjects = vec![Subject::new("a", &Digest::of(b"a"))];
+            let scan = Scan::of(&Statement::new(subjects, VULNS, &predicate).unwrap(), NOW);
+            Piece { scan, ..signed_by(&key, PieceKind::Attestation) }
+        };
+        let critical = |pieces: &[&Piece]| {
+            let pieces = pieces.iter().map(|&piece| piece.clone()).collect();
+            judged(&known(pieces), &verifier, &[]).vuln_critical
+        };
+        let clean = scanned("2026-05-01T00:00:00Z", json!([]));
+        assert_eq!(critical(&[&clean]), Some(0));
+        for newer in [
+            scanned("2026-05-02T00:00:00Z", json!({"some": "report"})),
+            scanned("not a time", json!([])),
+            scanned("2027-01-01T00:00:00Z", json!([])),
+        ] {
+            assert_eq!(critical(&[&clean, &newer]), Some(1), "{newer:?}");
+        }
+        let older = scanned("2026-04-01T00:00:00Z", json!({}));
+        assert_eq!(critical(&[&clean, &older]), Some(0), "what came before it does not matter");
     }
 
     #[test]

@@ -140,8 +140,8 @@ impl Piece {
     #[must_use]
     pub fn is_open(&self, revision: i64, setup: &Digest, now: OffsetDateTime) -> bool {
         match &self.signed {
-            Signed::Nobody => false,
-            Signed::By { .. } => self.setup != *setup,
+            // What it says may be read in another way.
+            Signed::Nobody | Signed::By { .. } => self.setup != *setup,
             Signed::Refused { is_final, retry_at, .. } => {
                 // What cannot be read stays so, whatever the trusted roots are.
                 let other_setup = self.setup != *setup && self.document != self.carrier;
