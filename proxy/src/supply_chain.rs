@@ -16,6 +16,7 @@
 pub mod artifact;
 pub mod attach;
 pub mod bundle;
+mod checked;
 pub mod collect;
 pub mod dsse;
 mod encoding;
