@@ -139,7 +139,6 @@ enum InTotoResult {
 #[derive(Deserialize)]
 struct InTotoVulnerability {
     id: String,
-    #[serde(default)]
     severity: InTotoSeverities,
     #[serde(default)]
     annotations: Option<Value>,
@@ -256,7 +255,11 @@ impl Scan {
         let malformed = |error: serde_json::Error| Unreadable::Malformed { kind: kind.to_owned(), error };
         let Predicate { scanner, metadata } = serde_json::from_str(statement.predicate.get()).map_err(malformed)?;
         let result = scanner.result.get();
-        let findings = if kind != COSIGN && result.trim_start().starts_with('[') {
+        // A list is no report, though serde would take one for the fields of a struct.
+        let is_list = result.trim_start().starts_with('[');
+        let findings = if is_list && kind == COSIGN {
+            return Err(Unreadable::Report);
+        } else if is_list {
             let results: Vec<InTotoResult> = serde_json::from_str(result).map_err(malformed)?;
             results.into_iter().map(Finding::from).collect()
         } else {
@@ -312,12 +315,6 @@ impl Report {
                 .collect()
             }
         }
-    }
-}
-
-impl Default for InTotoSeverities {
-    fn default() -> Self {
-        Self::Many(Vec::new())
     }
 }
 

@@ -84,10 +84,11 @@ fn findings_are_as_grave_as_the_worst_of_their_ratings_however_these_are_written
         {"id": "4", "severity": [{"method": "nvd", "score": "0.1"}]},
         {"id": "5", "severity": [{"method": "nvd", "score": "CVSS:3.1/AV:N"}]},
         {"id": "6", "severity": [{"method": "epss", "score": 0.93}]},
-        {"id": "7"},
+        {"id": "7", "severity": []},
     ]);
     for kind in IN_TOTO {
         assert_eq!(scanned(kind, &result).unwrap(), [Critical, High, Medium, Low, Unknown, Unknown, Unknown]);
+        assert!(scanned(kind, &json!([{"id": "8"}])).is_err(), "a rating is required");
     }
 }
 
