@@ -4,7 +4,7 @@
 //! that is needed to check it), [`legacy`] (how cosign signed before bundles), [`manifest`] (how either lies in a registry),
 //! [`keys`] (what we sign with), [`mod@sign`] (all of it put together) and [`verify`] (who has signed, and why not).
 //! Contents: [`sbom`] reads and checks bills of materials, [`licence`] evaluates what they say about licences, [`predicate`] holds statements to
-//! the form of their type, [`facts`] is what policies ask of an artifact.
+//! the form of their type, `scan` reads what scanners have found, [`facts`] is what policies ask of an artifact.
 //! All of these but the store of keys are pure: bytes in, bytes or a reason out, without network or database. The present is an
 //! argument; only `sigstore-verify` looks at the clock, for log entries of the future.
 //! Around them, with network and database: [`artifact`] (what is spoken of, by name), [`mod@attach`] and [`mod@collect`] (what refers to
@@ -16,6 +16,7 @@
 pub mod artifact;
 pub mod attach;
 pub mod bundle;
+mod checked;
 pub mod collect;
 pub mod dsse;
 mod encoding;
@@ -33,6 +34,7 @@ pub mod referrer;
 pub mod rules;
 pub mod sbom;
 pub mod sboms;
+mod scan;
 pub mod sign;
 pub mod signing;
 pub mod statement;

@@ -2,7 +2,7 @@
 //!
 //! [`init`] is called once, by `main`; everything else here may be called at any time, before it and without it, and then
 //! does nothing: a test needs no telemetry. No function here takes a key, a user or a raw path: labels and span
-//! fields are bounded sets, names of buckets and repositories are cut off at `telemetry.bucket_labels`.
+//! fields are bounded sets, names of buckets and repositories are cut off at `telemetry.bucket_labels`, those of trusted signers at 500.
 //! What does not live here: what is worth a log line (each part says so itself), and who may read `/-/metrics`.
 
 mod labels;
@@ -18,6 +18,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::config;
 
+pub(crate) use labels::signer;
 pub use metrics::{InFlight, Metrics, error, in_flight, metrics, request_ended};
 pub use traces::{inject, record_request_id, record_status, request_span};
 pub use transfers::{Download, Item, download, upload, upload_bytes, upload_done};

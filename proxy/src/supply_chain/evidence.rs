@@ -174,13 +174,15 @@ impl EvidenceIndex {
     }
 }
 
-/// Raised where a document may come to something else by a later version of the service, so that all are looked at once more.
-const EXAMINATION: u32 = 2;
+/// Which version of the reading of documents a piece was made by: raised when the same bytes come to say something else, so that all are
+/// read again. 1: scans that cannot be read, or have yet to end, are kept, and what a document within an index holds is not;
+/// what was attached as something else than it is counts for nothing.
+const READING: u32 = 1;
 
-/// What documents are verified by besides whom we believe. A file that cannot be read now could be when the process began.
+/// What documents are read and verified by besides whom we believe. A file that cannot be read now could be when the process began.
 fn setup(config: &config::SupplyChain) -> Digest {
     let mut hasher = Hasher::default();
-    hasher.update(format!("{EXAMINATION} {:?}\n", config.log).as_bytes());
+    hasher.update(format!("{READING} {:?}\n", config.log).as_bytes());
     for root in &config.trusted_roots {
         let text = std::fs::read(&root.file).unwrap_or_default();
         hasher.update(format!("{} {} {}\n", root.require_log, root.require_sct, text.len()).as_bytes());

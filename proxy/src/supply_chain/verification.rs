@@ -11,20 +11,22 @@ mod inputs;
 mod judging;
 mod kept;
 mod measured;
+mod on_record;
 mod upkeep;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use time::OffsetDateTime;
 
 pub use evidence::{Judgement, Shown};
 pub use upkeep::{TASK, Upkeep};
 
-use self::judging::{Judged, Judging};
+use self::judging::Judging;
 use self::kept::Measure;
 use self::measured::measured;
+use self::on_record::OnRecord;
 use crate::app::App;
-use crate::audit::{Kind, Record};
 use crate::authz::Permit;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
@@ -94,7 +96,7 @@ pub struct Verdict {
     pub is_cached: bool,
 }
 
-/// Verifies an artifact. The permit is for the right to verify it; the outcome is on record under it.
+/// Verifies an artifact. The permit is for the right to verify it; the outcome is on record under it, an error too.
 ///
 /// # Errors
 /// `NoSuchEntity`: there is no such policy; `InvalidArgument`: it is not for this artifact, or what it is held against cannot be read; those of
@@ -104,10 +106,15 @@ pub async fn verify(app: &App, permit: &Permit, question: Question<'_>) -> Resul
         Against::Policy(name) => name.as_str(),
         Against::Nothing | Against::Signers { .. } | Against::Document(_) => "",
     };
-    measured(label, Box::pin(verify_unmeasured(app, permit, question))).await
+    let begun = Instant::now();
+    let outcome = measured(label, Box::pin(verify_unmeasured(app, permit, question, begun))).await;
+    if let Err(error) = &outcome {
+        on_record::failed(app, permit, label, (error, begun)).await;
+    }
+    outcome
 }
 
-async fn verify_unmeasured(app: &App, permit: &Permit, question: Question<'_>) -> Result<Verification> {
+async fn verify_unmeasured(app: &App, permit: &Permit, question: Question<'_>, begun: Instant) -> Result<Verification> {
     let measure = kept::read(app, question.against).await?;
     let artifact = resolve(app, permit, question.artifact).await?;
     measure.check_scope(&artifact)?;
@@ -129,28 +136,27 @@ async fn verify_unmeasured(app: &App, permit: &Permit, question: Question<'_>) -
         now,
     };
     let judged = judging.run(&app.judging).await?;
-    let verdict =
-        conclude(app, permit, &artifact, &measure, before, (&judged, snapshot.revision, question.host, now)).await?;
+    let told = OnRecord { app, permit, artifact: &artifact, judged: &judged, begun };
+    let verdict = conclude(&told, &measure, before, (snapshot.revision, question.host, now)).await?;
     Ok(Verification { artifact, evidence: judged.evidence, left_out, verdict })
 }
 
 /// Keeps what was found, and puts it on record.
 async fn conclude(
-    app: &App,
-    permit: &Permit,
-    artifact: &Artifact,
+    told: &OnRecord<'_>,
     measure: &Measure,
     before: Option<kept::Before>,
-    (judged, trust_revision, host, now): (&Judged, i64, Option<&str>, OffsetDateTime),
+    (trust_revision, host, now): (i64, Option<&str>, OffsetDateTime),
 ) -> Result<Option<Verdict>> {
-    let note = measure.name().unwrap_or("no kept policy");
+    let OnRecord { app, permit, artifact, judged, .. } = *told;
+    let policy = measure.name().unwrap_or("no kept policy");
     let (Some(policy_digest), Some(verdict)) = (measure.digest(), &judged.verdict) else {
         let Some(before) = before.filter(|_| judged.is_as_before) else {
-            record(app, permit, artifact, "verified: signatures").await?;
+            told.keep(told.signatures()).await?;
             return Ok(None);
         };
         let stored = before.confirmed(app).await?;
-        record(app, permit, artifact, &told(note, stored.passed)).await?;
+        told.keep(told.verdict(policy, stored.passed)).await?;
         return Ok(Some(Verdict::cached(stored)));
     };
     let json = serde_json::to_string(verdict).map_err(Error::internal)?;
@@ -163,15 +169,15 @@ async fn conclude(
         kept: None,
         is_cached: false,
     };
+    let record = told.verdict(policy, verdict.passed);
     match measure {
         Measure::Kept { stored, .. } => {
-            let record = on_record(permit, artifact, &told(note, verdict.passed));
             let told_at = before.and_then(|before| before.told_at());
             let keeping = kept::Keeping { app, artifact, policy: stored, judged, verdict, host, told_at };
             let by = permit.principal().to_string();
             made.kept = Some(Box::new(keeping.keep(&made, &by, record.as_slice()).await?));
         }
-        Measure::Nothing | Measure::Passing(_) => record(app, permit, artifact, &told(note, verdict.passed)).await?,
+        Measure::Nothing | Measure::Passing(_) => told.keep(record).await?,
     }
     Ok(Some(made))
 }
@@ -187,22 +193,6 @@ impl Verdict {
             kept: Some(Box::new(stored)),
             is_cached: true,
         }
-    }
-}
-
-fn told(policy: &str, passed: bool) -> String {
-    format!("verified: {policy}: {}", if passed { "passed" } else { "failed" })
-}
-
-fn on_record(permit: &Permit, artifact: &Artifact, note: &str) -> Option<Record> {
-    let record = permit.recorded(Kind::Operation)?;
-    Some(record.digest(artifact.digest).answered(200, None).note(note.to_owned()))
-}
-
-async fn record(app: &App, permit: &Permit, artifact: &Artifact, note: &str) -> Result<()> {
-    match on_record(permit, artifact, note) {
-        Some(record) => app.journal.record(record).await,
-        None => Ok(()),
     }
 }
 

@@ -51,6 +51,10 @@ impl Names {
 
 static BUCKETS: LazyLock<Names> = LazyLock::new(Names::default);
 static REPOSITORIES: LazyLock<Names> = LazyLock::new(Names::default);
+static SIGNERS: LazyLock<Names> = LazyLock::new(|| Names::new(SIGNER_LABELS));
+
+/// Trusted signers with a label of their own. There may be three times as many, and names change.
+const SIGNER_LABELS: usize = 500;
 
 /// Sets how many buckets have a label of their own, and how many repositories.
 pub(super) fn limit_names(limit: usize) {
@@ -61,6 +65,11 @@ pub(super) fn limit_names(limit: usize) {
 /// The label of a bucket. Only buckets that exist may come here, or else anybody could use the labels up.
 pub(super) fn bucket(name: &str) -> SharedString {
     BUCKETS.label(name)
+}
+
+/// The label of a signer. Only those who are trusted may come here.
+pub(crate) fn signer(name: &str) -> SharedString {
+    SIGNERS.label(name)
 }
 
 /// The label of a repository. Only repositories that exist may come here.

@@ -89,11 +89,12 @@ metrics! {
 
     // --- the supply chain
     SIGNING: Counter "zas_signing_operations_total" ["operation", "key", "result"] "Uses of signing keys, by operation (sign, sign_legacy, attest, verdict), name of the key and result (ok, or a code of the error table).";
-    SIGNING_SECONDS: Histogram "zas_signing_duration_seconds" ["operation"] "Seconds that it took to make a signature, without attaching it.";
+    SIGNING_SECONDS: Histogram "zas_signing_duration_seconds" ["operation", "key"] "Seconds that it took to make a signature, without attaching it.";
     RULE_SIGNINGS: Counter "zas_signing_rule_objects_total" ["outcome"] "Objects that signing rules of buckets asked for, by outcome of an attempt (signed, already_signed, gone, digest_pending, failed, given_up).";
     RULE_BACKLOG: Gauge "zas_signing_rule_backlog_objects" ["state"] "Objects that wait to be signed by rules, or were given up, by state (waiting, failed).";
     VERIFICATIONS: Counter "zas_verifications_total" ["operation", "policy", "result"] "Verifications of artifacts, by operation (signatures: who has signed; verify: against a policy; cached: a verdict that was there), name of the policy (empty: none that is kept) and result (ok, passed, failed, or a code of the error table).";
     VERIFICATION_SECONDS: Histogram "zas_verification_duration_seconds" ["operation"] "Seconds that a verification took, by operation, with finding the evidence and keeping the verdict.";
+    SIGNATURES_CHECKED: Counter "zas_signatures_checked_total" ["by", "signer", "result"] "Signatures that were checked, by whom (verification: somebody has asked; evidence: what was attached was looked at), name of the trusted signer (empty: nobody who is trusted; other: beyond the first 500) and result (ok, or the code of the refusal).";
     VERIFICATION_BACKLOG: Gauge "zas_verification_backlog" [] "Verifications that wait to be carried out.";
     VERDICTS_REFRESHED: Counter "zas_verdicts_refreshed_total" ["outcome"] "Verdicts that had lapsed and were to be made anew by themselves, by outcome (refreshed, gone, failed).";
     TRUST_REVISION: Gauge "zas_trust_revision" [] "Number of changes that what is known here of trusted keys and identities includes.";
@@ -154,6 +155,19 @@ mod tests {
             assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
             assert!(metric.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{}", metric.name);
             assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+
+    #[test]
+    fn every_metric_of_the_supply_chain_is_in_its_docs_with_its_labels_and_a_panel() {
+        const DOCS: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/supply-chain.md"));
+        const OURS: [&str; 8] = ["sign", "verif", "verdict", "trust", "evidence", "sboms", "gate", "referrers"];
+        let is_ours = |metric: &&Metric| OURS.iter().any(|word| metric.name.starts_with(&format!("zas_{word}")));
+        for metric in ALL.iter().filter(is_ours) {
+            let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            let cells = format!("| `{}` | {}", metric.name, labels.join(", "));
+            let row = DOCS.lines().find(|line| line.starts_with(&cells));
+            assert!(row.is_some_and(|row| row.contains("* / ")), "{cells}");
         }
     }
 

@@ -218,6 +218,31 @@ async fn a_signature_of_one_image_within_an_index_signs_neither_the_index_nor_an
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_index_passes_on_the_bill_of_materials_of_itself_where_it_is_vouched_for_and_never_that_of_one_image() {
+    let world = World::new().await;
+    let pair = world.key("ci").await;
+    let (listed, other) = (world.push("one", "one").await, world.push("other", "other").await);
+    world.rule(&json!([deny("Listed", &json!({"Bool": {"zas:HasSBOM": "false"}}))])).await;
+    // As buildx puts attestations beside an image.
+    let made = plain_sbom(&listed);
+    world.attach("prod/app", &made).await;
+    let mut beside = Descriptor::of(MANIFEST, &made.manifest);
+    beside.annotations.insert("vnd.docker.reference.type".into(), "attestation-manifest".into());
+    beside.annotations.insert("vnd.docker.reference.digest".into(), listed.digest.to_string());
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [listed, other, beside]}).to_string();
+    let index = world.manifest("prod/app", "v1", INDEX, &index).await;
+    let of_other = || get(format!("/v2/prod/app/manifests/{}", other.digest));
+    world.ask(READER, get("/v2/prod/app/manifests/v1").header("accept", INDEX)).await.expect(403);
+    world.ask(READER, of_other()).await.expect(403);
+    // One of the index itself, which nobody vouches for yet.
+    world.attach("prod/app", &plain_sbom(&index)).await;
+    world.ask(READER, get("/v2/prod/app/manifests/v1").header("accept", INDEX)).await.expect(200);
+    world.ask(READER, of_other()).await.expect(403);
+    world.attach("prod/app", &signature(&pair, &index)).await;
+    world.until("it is vouched for", async || world.ask(READER, of_other()).await.status == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_pushed_past_us_counts_and_what_was_removed_does_not() {
     let world = World::new().await;
     let pair = world.key("ci").await;

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 use zas_proxy::digest::Digest;
+use zas_proxy::supply_chain::keys::{Algorithm, KeyPair};
 use zas_proxy::supply_chain::manifest::{Descriptor, MANIFEST, legacy_tag};
 
 use super::ask::Ask;
-use super::world::{API, INDEX, MAKER, SBOM, World, get, object, plain_sbom, statement};
+use super::world::{API, INDEX, MAKER, SBOM, World, get, object, plain_sbom, signature, statement};
 
 /// The artifacts that contain something everybody has heard of, and how their documents are carried.
 async fn containing(world: &World) -> Vec<String> {
@@ -142,4 +143,24 @@ async fn a_bucket_takes_what_is_known_along() {
         sqlx::query_scalar("SELECT count(*) FROM evidence_subjects").fetch_one(&world.sidecar.pool).await.unwrap();
     assert_eq!(left, 0);
     assert!(containing(&world).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signatures_that_are_looked_at_before_anybody_asks_are_counted_by_their_signer() {
+    let world = World::new().await;
+    // Counting begins when somebody first asks; all sidecars of this process count together: a key of its own.
+    world.sidecar.as_root(&Ask::get("/-/metrics")).await.expect(200);
+    let (known, unknown) = (world.key("counted").await, KeyPair::generate(Algorithm::Ed25519).unwrap());
+    let image = world.push("v1", "layer").await;
+    world.attach("prod/app", &signature(&known, &image)).await;
+    world.attach("prod/app", &signature(&unknown, &image)).await;
+    for labels in [[r#"signer="key/counted""#, r#"result="ok""#], [r#"signer="""#, r#"result="no_trusted_key""#]] {
+        let is_counted = |line: &str| {
+            line.starts_with("zas_signatures_checked_total{")
+                && line.contains(r#"by="evidence""#)
+                && labels.iter().all(|label| line.contains(label))
+        };
+        let told = async || world.sidecar.as_root(&Ask::get("/-/metrics")).await.body.lines().any(is_counted);
+        world.until("a signature is counted", told).await;
+    }
 }

@@ -182,6 +182,57 @@ async fn every_verification_is_on_record_and_counted() {
     assert!(counted, "{metrics}");
 }
 
+/// The record of a verification, by what it was asked for.
+async fn record_of(world: &World, body: &Value, status: u16) -> Value {
+    let ask = Ask::post("/-/api/v1/artifacts/verify").json(body);
+    let answer = world.sidecar.as_root(&ask).await.expect(status);
+    let records = world.sidecar.records(answer.header("x-request-id")).await;
+    let told = |record: &&Value| record["note"].as_str().is_some_and(|note| note.contains("verified: "));
+    records.iter().find(told).unwrap_or_else(|| panic!("{records:?}")).clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_a_verification_says_what_came_of_it_whose_signatures_counted_and_how_long_it_took() {
+    let world = World::new().await;
+    // Counting begins when somebody first asks.
+    world.sidecar.as_root(&Ask::get("/-/metrics")).await.expect(200);
+    world.signed_by_release().await;
+    let held = json!({"artifact": OBJECT, "policy": "release"});
+    let unsigned = record_of(&world, &held, 200).await;
+    assert_eq!(unsigned["note"], json!("verified: release: failed; signed by nobody who is trusted"));
+    world.sign(OBJECT).await;
+    attach_by(&world, &KeyPair::generate(Algorithm::Ed25519).unwrap()).await;
+    let signed = record_of(&world, &held, 200).await;
+    assert_eq!(signed["note"], json!("verified: release: passed; signed by signing-key/release"));
+    assert!(signed["duration_us"].as_u64().is_some_and(|duration| duration > 0), "{signed}");
+    let asked = record_of(&world, &json!({"artifact": OBJECT}), 200).await;
+    let note = asked["note"].as_str().unwrap();
+    assert!(
+        note.starts_with("verified: signatures: ") && note.contains(" 1 refused; signed by signing-key/release"),
+        "{note}"
+    );
+    let metrics = world.sidecar.as_root(&Ask::get("/-/metrics")).await.expect(200).body;
+    for labels in
+        [[r#"signer="signing-key/release""#, r#"result="ok""#], [r#"signer="""#, r#"result="no_trusted_key""#]]
+    {
+        let is_counted = |line: &str| {
+            line.starts_with("zas_signatures_checked_total{")
+                && line.contains(r#"by="verification""#)
+                && labels.iter().all(|label| line.contains(label))
+        };
+        assert!(metrics.lines().any(is_counted), "{labels:?}: {metrics}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verification_that_comes_to_nothing_is_on_record_too() {
+    let world = World::new().await;
+    let missing = record_of(&world, &json!({"artifact": OBJECT, "policy": "missing"}), 404).await;
+    assert_eq!(missing["status"], json!(404), "{missing}");
+    assert!(missing["note"].as_str().unwrap().starts_with("verified: missing: "), "{missing}");
+    assert!(missing["error"].is_string() && missing["duration_us"].is_u64(), "{missing}");
+}
+
 /// Attaches a signature by a key that nobody trusts.
 async fn attach_by(world: &World, key: &KeyPair) {
     let reference = OBJECT.parse().unwrap();

@@ -1,5 +1,7 @@
 //! Verdicts as signed statements: what they say, by which key, and where they are attached.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use serde_json::{Value, json};
 use zas_policy::Action;
@@ -12,7 +14,8 @@ use zas_proxy::supply_chain::manifest::{append_legacy, legacy_tag};
 use zas_proxy::supply_chain::sign;
 use zas_proxy::supply_chain::statement::{SLSA_VSA_V1, Statement};
 
-use super::world::{OBJECT, World};
+use super::ask::Ask;
+use super::world::{API, OBJECT, World};
 
 /// The statement of a bundle that the key for verdicts has signed.
 async fn stated(world: &World, bundle: &str) -> Statement {
@@ -67,6 +70,59 @@ async fn the_last_verdict_is_attached_and_the_one_before_it_is_not() {
     assert_eq!(verdicts.len(), 1, "{attached:?}");
     assert_eq!((&verdicts[0]["digest"], attached.len()), (&passed["attached"], 2));
     assert_eq!(world.verify(OBJECT).await["verdict"]["cached"], json!(true), "it is no evidence for another one");
+}
+
+/// The digests of what a verdict says to have been made of.
+async fn inputs(world: &World, verdict: &Value) -> BTreeSet<String> {
+    let statement = stated(world, &summary(world, verdict).await).await;
+    let said: Value = serde_json::from_str(statement.predicate.get()).unwrap();
+    let inputs = said["inputAttestations"].as_array().unwrap();
+    inputs.iter().map(|input| input["uri"].as_str().unwrap().rsplit_once('@').unwrap().1.to_owned()).collect()
+}
+
+/// The digests of the manifests that are attached to the object, verdicts left out.
+async fn evidence(world: &World) -> BTreeSet<String> {
+    let attached = world.attached(OBJECT).await.into_iter();
+    let evidence = attached.filter(|one| one["predicate_type"] != json!(SLSA_VSA_V1));
+    evidence.map(|one| one["digest"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_verdict_is_made_of_all_evidence_and_not_of_the_first() {
+    let world = World::new().await;
+    world.signed_by_release().await;
+    world.sign(OBJECT).await;
+    let first = world.verify(OBJECT).await["verdict"].clone();
+    let before = evidence(&world).await;
+    assert_eq!(before.len(), 1, "the signature");
+    assert_eq!(inputs(&world, &first).await, before);
+    world.attest(OBJECT, "https://acme.example/review/v1", json!({"approved": true})).await;
+    let second = world.verify(OBJECT).await["verdict"].clone();
+    let after = evidence(&world).await;
+    assert_eq!(after.len(), 2, "the signature and the review");
+    assert_eq!(inputs(&world, &second).await, after);
+    assert!(!after.contains(first["attached"].as_str().unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bill_of_materials_that_nobody_has_signed_is_an_input_where_the_policy_takes_it() {
+    let world = World::new().await;
+    world.signed_by_release().await;
+    world.sign(OBJECT).await;
+    let sbom = json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
+        "components": [{"type": "library", "name": "a", "version": "1", "purl": "pkg:npm/a@1"}]})
+    .to_string();
+    let post = Ask::post(format!("{API}/artifacts/sbom?artifact={OBJECT}"));
+    let post = post.header("content-type", "application/vnd.cyclonedx+json").body(sbom);
+    world.sidecar.as_root(&post).await.expect(201);
+    let strict = world.verify(OBJECT).await["verdict"].clone();
+    assert_eq!(inputs(&world, &strict).await.len(), 1, "the signature alone");
+    world.policy(json!([{"name": "listed", "sbom": {"unsigned": true}}])).await;
+    let lenient = world.verify(OBJECT).await["verdict"].clone();
+    assert_eq!(lenient["passed"], json!(true), "{lenient}");
+    let all = evidence(&world).await;
+    assert_eq!(all.len(), 2, "the signature and what nobody has signed");
+    assert_eq!(inputs(&world, &lenient).await, all);
 }
 
 #[tokio::test(flavor = "multi_thread")]

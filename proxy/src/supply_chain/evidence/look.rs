@@ -13,8 +13,9 @@ use crate::app::App;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::index::{BeforeLook, NewEvidence, NewSbom, ScopeKind};
+use crate::supply_chain::checked::{By, count};
 use crate::supply_chain::collect::{self, Document, Listed, WhyLeftOut};
-use crate::supply_chain::facts::{About, Examined, Piece, examine};
+use crate::supply_chain::facts::{About, Examined, Piece, Signed, examine};
 use crate::supply_chain::referrer::Kind;
 use crate::supply_chain::sbom::Limits;
 use crate::supply_chain::trust::TrustSnapshot;
@@ -146,7 +147,20 @@ impl Looking<'_> {
             .await
             .map_err(|error| Error::internal("a document was not examined").source(error))?;
         let Examined { piece, sbom } = examined;
+        self.count(&piece.signed);
         Ok(Examined { piece: if is_within { piece.of_something_within() } else { piece }, sbom })
+    }
+
+    /// Counts a signature that was checked.
+    fn count(&self, signed: &Signed) {
+        match signed {
+            Signed::Nobody => {}
+            Signed::By { maker, times, .. } => match self.trust.verifier.believes(maker, times, self.now) {
+                Ok(signer) => count(By::Evidence, Ok(signer.to_string().as_str())),
+                Err(refusal) => count(By::Evidence, Err(refusal.code())),
+            },
+            Signed::Refused { code, .. } => count(By::Evidence, Err(code.as_str())),
+        }
     }
 
     /// Has the artifact found by what its bill of materials lists.

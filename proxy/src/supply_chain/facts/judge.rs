@@ -16,7 +16,6 @@ struct Sums {
     signed_by: BTreeSet<String>,
     issuers: BTreeSet<String>,
     types: BTreeSet<String>,
-    has_sbom: bool,
     level: u8,
 }
 
@@ -28,12 +27,13 @@ impl Known {
         for piece in self.looks().flat_map(|look| &look.pieces) {
             sums.add(piece, judge);
         }
+        let has_sbom = self.own.has_sbom() || self.parents.iter().any(|parent| parent.passes_sbom_on(judge));
         let newest = self.newest_scan(judge);
         Facts {
             signed: !sums.signed_by.is_empty(),
             signed_by: sums.signed_by.into_iter().collect(),
             signature_issuers: sums.issuers.into_iter().collect(),
-            has_sbom: sums.has_sbom,
+            has_sbom,
             attestation_types: sums.types.into_iter().collect(),
             provenance_level: sums.level,
             vuln_critical: newest.map(|(_, critical)| critical),
@@ -64,6 +64,16 @@ impl Known {
 }
 
 impl Look {
+    fn has_sbom(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.sbom.is_some_and(|sbom| sbom.valid))
+    }
+
+    /// Nobody need have signed a bill of materials, but of an index that nobody vouches for nothing is inherited: whoever may push one that
+    /// lists an artifact could give it what it has not.
+    fn passes_sbom_on(&self, judge: Judge<'_>) -> bool {
+        self.has_sbom() && self.pieces.iter().any(|piece| believed(piece, judge).is_some())
+    }
+
     fn is_complete(&self, judge: Judge<'_>) -> bool {
         let is_open = |piece: &Piece| piece.is_open(judge.revision, judge.setup, judge.now);
         self.looked_at.is_some() && self.is_whole && !self.pieces.iter().any(is_open)
@@ -72,7 +82,6 @@ impl Look {
 
 impl Sums {
     fn add(&mut self, piece: &Piece, judge: Judge<'_>) {
-        self.has_sbom |= piece.sbom.is_some_and(|sbom| sbom.valid);
         let Some((signer, maker)) = believed(piece, judge) else { return };
         match piece.kind {
             PieceKind::Signature => {
@@ -125,7 +134,9 @@ mod tests {
     use crate::digest::Digest;
     use crate::supply_chain::facts::testing::{NOW, believing, known, piece, setup, signer};
     use crate::supply_chain::facts::{SbomSummary, Scan};
+    use crate::supply_chain::statement::{Statement, Subject};
     use crate::supply_chain::verify::Verifier;
+    use serde_json::{Value, json};
 
     fn signed_by(key: &Digest, kind: PieceKind) -> Piece {
         let signed = Signed::By { maker: Maker::Key(*key), times: Vec::new(), is_logged: false };
@@ -177,11 +188,16 @@ mod tests {
         let child = Known { parents: vec![parent], ..known(Vec::new()) };
         assert!(judged(&child, &verifier, &[]).signed);
         let sbom = SbomSummary { valid: true, components: 1, purls: 1 };
-        let with_sbom = Known {
-            parents: vec![known(vec![Piece { sbom: Some(sbom), ..piece(PieceKind::Statement) }]).own],
-            ..child
+        let listing = Piece { sbom: Some(sbom), ..piece(PieceKind::Statement) };
+        let has_sbom = |pieces: &[&Piece]| {
+            let pieces = pieces.iter().map(|&piece| piece.clone()).collect();
+            judged(&Known { parents: vec![known(pieces).own], ..child.clone() }, &verifier, &[]).has_sbom
         };
-        assert!(judged(&with_sbom, &verifier, &[]).has_sbom);
+        assert!(has_sbom(&[&listing, &signed_by(&key, PieceKind::Signature)]));
+        assert!(!has_sbom(&[&listing]), "nobody vouches for that index");
+        let stranger = Piece { signed: signer(b"nobody"), ..piece(PieceKind::Signature) };
+        assert!(!has_sbom(&[&listing, &stranger]), "nor does anybody who is believed");
+        assert!(judged(&known(vec![listing]), &verifier, &[]).has_sbom, "its own need nobody to vouch for");
     }
 
     #[test]
@@ -235,6 +251,33 @@ mod tests {
         for parents in [[&newer, &worse], [&worse, &newer]] {
             assert_eq!(found(&[], &parents), (Some(5), Some(1)), "at the same time the worse");
         }
+    }
+
+    #[test]
+    fn a_newer_scan_that_cannot_be_read_or_has_yet_to_end_lets_no_older_one_decide() {
+        const VULNS: &str = "https://in-toto.io/attestation/vulns/v0.2";
+        let (key, verifier) = believing("scanner");
+        let scanned = |ended: &str, result: Value| {
+            let predicate = json!({"scanner": {"uri": "s", "result": result}, "metadata": {"scanFinishedOn": ended}});
+            let subjects = vec![Subject::new("a", &Digest::of(b"a"))];
+            let scan = Scan::of(&Statement::new(subjects, VULNS, &predicate).unwrap(), NOW);
+            Piece { scan, ..signed_by(&key, PieceKind::Attestation) }
+        };
+        let critical = |pieces: &[&Piece]| {
+            let pieces = pieces.iter().map(|&piece| piece.clone()).collect();
+            judged(&known(pieces), &verifier, &[]).vuln_critical
+        };
+        let clean = scanned("2026-05-01T00:00:00Z", json!([]));
+        assert_eq!(critical(&[&clean]), Some(0));
+        for newer in [
+            scanned("2026-05-02T00:00:00Z", json!({"some": "report"})),
+            scanned("not a time", json!([])),
+            scanned("2027-01-01T00:00:00Z", json!([])),
+        ] {
+            assert_eq!(critical(&[&clean, &newer]), Some(1), "{newer:?}");
+        }
+        let older = scanned("2026-04-01T00:00:00Z", json!({}));
+        assert_eq!(critical(&[&clean, &older]), Some(0), "what came before it does not matter");
     }
 
     #[test]

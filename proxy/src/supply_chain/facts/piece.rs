@@ -124,7 +124,7 @@ impl Piece {
     }
 
     /// The same of what stands within an index and is about one of its manifests: whoever has signed it has said nothing of the index, and
-    /// nothing of the other manifests, which have what is said of the index.
+    /// nothing of the other manifests, which have what is said of the index. Its bill of materials lists what is in that manifest alone.
     #[must_use]
     pub fn of_something_within(self) -> Self {
         let signed = match self.signed {
@@ -133,15 +133,15 @@ impl Piece {
                 Signed::Refused { code: "other_artifact".to_owned(), is_final: true, retry_at: None }
             }
         };
-        Self { signed, builder: None, scan: None, ..self }
+        Self { signed, sbom: None, builder: None, scan: None, ..self }
     }
 
     /// Whether it may say something else when it is verified again.
     #[must_use]
     pub fn is_open(&self, revision: i64, setup: &Digest, now: OffsetDateTime) -> bool {
         match &self.signed {
-            Signed::Nobody => false,
-            Signed::By { .. } => self.setup != *setup,
+            // What it says may be read in another way.
+            Signed::Nobody | Signed::By { .. } => self.setup != *setup,
             Signed::Refused { is_final, retry_at, .. } => {
                 // What cannot be read stays so, whatever the trusted roots are.
                 let other_setup = self.setup != *setup && self.document != self.carrier;
@@ -191,10 +191,14 @@ mod tests {
         let sibling = Known { parents: vec![index], ..known(Vec::new()) };
         let judge = Judge { verifier: &verifier, revision: 1, setup: &setup(), builders: &[], now: NOW };
         let facts = sibling.facts(judge);
-        assert!(!facts.signed && facts.complete && facts.has_sbom, "{facts:?}");
-        assert!(known(vec![beside]).facts(judge).signed, "it would count, were it about the index");
+        assert!(!facts.signed && facts.complete && !facts.has_sbom, "{facts:?}");
+        let about_index = known(vec![beside]).own;
+        let facts = Known { parents: vec![about_index], ..known(Vec::new()) }.facts(judge);
+        assert!(facts.signed && facts.has_sbom, "it would count, were it about the index");
         let unsigned = piece(PieceKind::Statement);
         assert_eq!(unsigned.clone().of_something_within(), unsigned);
+        let listing = Piece { sbom: Some(sbom), ..unsigned.clone() };
+        assert_eq!(listing.of_something_within(), unsigned, "as buildx lists what is in one image");
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! What a scan for vulnerabilities has found (in-toto "vulns" v0.1 and v0.2; cosign's `vuln/v1` with a report of trivy or grype in it).
+//! What a scan for vulnerabilities has found, in numbers: what rules about artifacts ask of it.
+//!
+//! What does not live here: how a scan is read (`scan`), and whose counts (`judge`).
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
+use crate::supply_chain::scan::{self, Head, Severity, is_scan};
 use crate::supply_chain::statement::Statement;
 
 /// How far the clock of whoever has scanned may be ahead of ours.
@@ -13,13 +13,13 @@ const AHEAD: time::Duration = time::Duration::minutes(5);
 /// Vulnerabilities by severity, and when they were looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scan {
-    /// When the scan ended.
+    /// When the scan ended; of one that does not say, or that has yet to end, when it was read.
     pub ended_at: OffsetDateTime,
-    /// Critical ones: so rated, or with a score of 9 and more.
+    /// Critical ones.
     pub critical: u64,
-    /// High ones, from 7 on.
+    /// High ones.
     pub high: u64,
-    /// Medium ones, from 4 on.
+    /// Medium ones.
     pub medium: u64,
     /// All below.
     pub low: u64,
@@ -27,166 +27,43 @@ pub struct Scan {
     pub unrated: u64,
 }
 
-/// How bad something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Severity {
-    Low,
-    Medium,
-    High,
-    Critical,
-}
-
-#[derive(Deserialize)]
-struct Predicate<'a> {
-    #[serde(borrow)]
-    scanner: Scanner<'a>,
-    metadata: Metadata,
-}
-
-#[derive(Deserialize)]
-struct Scanner<'a> {
-    #[serde(borrow)]
-    result: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    scan_started_on: Option<String>,
-    scan_finished_on: Option<String>,
-}
-
-/// A finding of in-toto's own.
-#[derive(Deserialize)]
-struct Finding {
-    #[serde(default)]
-    severity: Vec<Rating>,
-}
-
-#[derive(Deserialize)]
-struct Rating {
-    score: Score,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Score {
-    Text(String),
-    Number(f64),
-}
-
-/// A report of trivy (`Results`) or of grype (`matches`).
-#[derive(Deserialize)]
-struct Report {
-    #[serde(rename = "Results")]
-    results: Option<Vec<Target>>,
-    matches: Option<Vec<Match>>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    #[serde(rename = "Vulnerabilities", default)]
-    vulnerabilities: Option<Vec<Vulnerability>>,
-}
-
-#[derive(Deserialize)]
-struct Vulnerability {
-    #[serde(rename = "Severity", default)]
-    severity: String,
-}
-
-#[derive(Deserialize)]
-struct Match {
-    vulnerability: Named,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    #[serde(default)]
-    severity: String,
-}
-
 impl Scan {
-    /// The scan that a statement reports, where it is one that can be read. One that does not say when it ended is none, and neither is
-    /// one that has yet to end: it would be the newest for ever.
+    /// The scan that a statement reports, where its type is that of one.
+    ///
+    /// One that cannot be read may have found anything, and one that has yet to end would be the newest for ever. Neither lets an older one
+    /// decide: each is as good as a vulnerability that nobody has rated, until there is a newer scan or it is removed.
     pub(super) fn of(statement: &Statement, now: OffsetDateTime) -> Option<Self> {
-        let kind = statement.predicate_type.as_str();
-        let is_one = kind.starts_with("https://in-toto.io/attestation/vulns")
-            || kind == "https://cosign.sigstore.dev/attestation/vuln/v1";
-        if !is_one {
+        if !is_scan(&statement.predicate_type) {
             return None;
         }
-        let predicate: Predicate<'_> = serde_json::from_str(statement.predicate.get()).ok()?;
-        let ended = predicate.metadata.scan_finished_on.or(predicate.metadata.scan_started_on)?;
-        let ended_at = OffsetDateTime::parse(&ended, &Rfc3339).ok().filter(|ended_at| *ended_at - now <= AHEAD)?;
-        let mut scan = Self { ended_at, critical: 0, high: 0, medium: 0, low: 0, unrated: 0 };
-        for severity in severities(predicate.scanner.result?.get())? {
-            scan.count(severity);
-        }
-        Some(scan)
+        let has_come = |at: &OffsetDateTime| *at - now <= AHEAD;
+        let mut found = match scan::Scan::read(statement) {
+            Ok(read) if has_come(&read.finished) => {
+                let mut found = Self::at(read.finished);
+                for finding in &read.findings {
+                    found.count(finding.severity);
+                }
+                return Some(found);
+            }
+            Ok(_) => Self::at(now),
+            Err(_) => Self::at(Head::read(statement).finished.filter(has_come).unwrap_or(now)),
+        };
+        found.count(Severity::Unknown);
+        Some(found)
     }
 
-    const fn count(&mut self, severity: Option<Severity>) {
+    const fn at(ended_at: OffsetDateTime) -> Self {
+        Self { ended_at, critical: 0, high: 0, medium: 0, low: 0, unrated: 0 }
+    }
+
+    const fn count(&mut self, severity: Severity) {
         match severity {
-            Some(Severity::Critical) => self.critical += 1,
-            Some(Severity::High) => self.high += 1,
-            Some(Severity::Medium) => self.medium += 1,
-            Some(Severity::Low) => self.low += 1,
-            None => self.unrated += 1,
+            Severity::Critical => self.critical += 1,
+            Severity::High => self.high += 1,
+            Severity::Medium => self.medium += 1,
+            Severity::Low | Severity::None => self.low += 1,
+            Severity::Unknown => self.unrated += 1,
         }
-    }
-}
-
-/// The severity of each finding; none of all, where the result is in no form that is known.
-fn severities(result: &str) -> Option<Vec<Option<Severity>>> {
-    if result.trim_start().starts_with('[') {
-        let findings: Vec<Finding> = serde_json::from_str(result).ok()?;
-        return Some(findings.iter().map(Finding::severity).collect());
-    }
-    let report: Report = serde_json::from_str(result).ok()?;
-    match (report.results, report.matches) {
-        (Some(targets), None) => {
-            let found = targets.into_iter().flat_map(|target| target.vulnerabilities.unwrap_or_default());
-            Some(found.map(|found| rated(&found.severity)).collect())
-        }
-        (None, Some(matches)) => Some(matches.iter().map(|found| rated(&found.vulnerability.severity)).collect()),
-        _ => None,
-    }
-}
-
-impl Finding {
-    /// The worst that somebody rates it.
-    fn severity(&self) -> Option<Severity> {
-        let each = self.severity.iter().filter_map(|rating| match &rating.score {
-            Score::Text(text) => rated(text),
-            Score::Number(number) => Some(scored(*number)),
-        });
-        each.max()
-    }
-}
-
-/// A severity as scanners call it, or a score of CVSS.
-fn rated(text: &str) -> Option<Severity> {
-    let text = text.trim().to_ascii_lowercase();
-    match text.as_str() {
-        "critical" => Some(Severity::Critical),
-        "high" | "important" => Some(Severity::High),
-        "medium" | "moderate" => Some(Severity::Medium),
-        "low" | "minor" | "negligible" | "none" | "info" | "informational" => Some(Severity::Low),
-        _ => text.parse().ok().filter(|score: &f64| (0.0..=10.0).contains(score)).map(scored),
-    }
-}
-
-/// The qualitative rating of a score (CVSS 3.1, 5).
-fn scored(score: f64) -> Severity {
-    if score >= 9.0 {
-        Severity::Critical
-    } else if score >= 7.0 {
-        Severity::High
-    } else if score >= 4.0 {
-        Severity::Medium
-    } else {
-        Severity::Low
     }
 }
 
@@ -195,22 +72,22 @@ mod tests {
     use super::*;
     use crate::digest::Digest;
     use crate::supply_chain::statement::Subject;
-    use proptest::prelude::*;
     use serde_json::{Value, json};
     use time::macros::datetime;
 
-    const IN_TOTO: &str = "https://in-toto.io/attestation/vulns/v0.2";
+    const V01: &str = "https://in-toto.io/attestation/vulns/v0.1";
+    const V02: &str = "https://in-toto.io/attestation/vulns/v0.2";
     const COSIGN: &str = "https://cosign.sigstore.dev/attestation/vuln/v1";
+    const NOW: OffsetDateTime = datetime!(2026-06-02 00:00 UTC);
 
     fn scan(kind: &str, result: &Value) -> Option<Scan> {
         let metadata = json!({"scanStartedOn": "2026-06-01T00:00:00Z", "scanFinishedOn": "2026-06-01T01:00:00Z"});
-        let predicate = json!({"scanner": {"uri": "s", "result": result}, "metadata": metadata});
-        of(kind, &predicate)
+        of(kind, &json!({"scanner": {"uri": "s", "result": result}, "metadata": metadata}))
     }
 
     fn of(kind: &str, predicate: &Value) -> Option<Scan> {
         let statement = Statement::new(vec![Subject::new("a", &Digest::of(b"a"))], kind, predicate).unwrap();
-        Scan::of(&statement, datetime!(2026-06-01 01:00 UTC))
+        Scan::of(&statement, NOW)
     }
 
     fn counts(scan: &Scan) -> [u64; 5] {
@@ -218,58 +95,68 @@ mod tests {
     }
 
     #[test]
-    fn findings_are_counted_by_the_worst_of_their_ratings() {
-        let result = json!([
-            {"id": "1", "severity": [{"method": "nvd", "score": "9.8"}, {"method": "vendor", "score": "low"}]},
-            {"id": "2", "severity": [{"method": "nvd", "score": 7.0}]},
-            {"id": "3", "severity": [{"method": "vendor", "score": "Moderate"}]},
-            {"id": "4", "severity": [{"method": "nvd", "score": "0.1"}]},
-            {"id": "5", "severity": [{"method": "nvd", "score": "CVSS:3.1/AV:N"}]},
-            {"id": "6"},
-        ]);
-        let found = scan(IN_TOTO, &result).unwrap();
-        assert_eq!(counts(&found), [1, 1, 1, 1, 2]);
-        assert_eq!(found.ended_at, datetime!(2026-06-01 01:00 UTC));
+    fn findings_are_counted_in_either_version_of_in_toto() {
+        let rated = |method: &str, score: &str| json!([{"method": method, "score": score}]);
+        let severities = [
+            rated("nvd", "critical"),
+            rated("cvss", "7.5"),
+            json!({"method": "vendor", "score": "medium"}),
+            rated("vendor", "low"),
+            rated("vendor", "negligible"),
+            rated("epss", "0.93"),
+        ];
+        let two: Vec<Value> =
+            severities.iter().enumerate().map(|(at, one)| json!({"id": at.to_string(), "severity": one})).collect();
+        let one: Vec<Value> = two.iter().map(|found| json!({"vulnerability": found})).collect();
+        for (kind, result) in [(V02, two), (V01, one)] {
+            let found = scan(kind, &json!(result)).unwrap();
+            assert_eq!(counts(&found), [1, 1, 1, 2, 1], "{kind}: what EPSS says is no severity");
+            assert_eq!(found.ended_at, datetime!(2026-06-01 01:00 UTC));
+        }
     }
 
     #[test]
-    fn reports_of_scanners_are_counted() {
+    fn reports_of_scanners_are_counted_and_a_clean_one_is_a_scan() {
         let trivy = json!({"SchemaVersion": 2, "Results": [
-            {"Target": "a", "Vulnerabilities": [{"VulnerabilityID": "1", "Severity": "CRITICAL"}, {"Severity": "UNKNOWN"}]},
+            {"Target": "a", "Vulnerabilities": [
+                {"VulnerabilityID": "1", "Severity": "CRITICAL"}, {"VulnerabilityID": "2", "Severity": "UNKNOWN"}]},
             {"Target": "b", "Vulnerabilities": null},
             {"Target": "c"},
         ]});
         assert_eq!(counts(&scan(COSIGN, &trivy).unwrap()), [1, 0, 0, 0, 1]);
-        let grype = json!({"matches": [{"vulnerability": {"id": "1", "severity": "High"}}, {"vulnerability": {"id": "2", "severity": "Negligible"}}]});
+        assert_eq!(counts(&scan(COSIGN, &json!({"SchemaVersion": 2})).unwrap()), [0; 5]);
+        let grype = json!({"descriptor": {"name": "grype"}, "matches": [
+            {"vulnerability": {"id": "1", "severity": "High"}, "artifact": {"name": "a"}},
+            {"vulnerability": {"id": "2", "severity": "Negligible"}, "artifact": {"name": "b"}},
+        ]});
         assert_eq!(counts(&scan(COSIGN, &grype).unwrap()), [0, 1, 0, 1, 0]);
-    }
-
-    #[test]
-    fn a_scan_that_cannot_be_read_is_none() {
-        for result in [json!({}), json!("text"), json!({"Results": [], "matches": []}), json!([1])] {
-            assert_eq!(scan(IN_TOTO, &result), None, "{result}");
-        }
+        assert_eq!(counts(&scan(V02, &json!([])).unwrap()), [0; 5]);
         assert_eq!(scan("https://example.com/other", &json!([])), None);
-        let timeless = json!({"scanner": {"result": []}, "metadata": {}});
-        assert_eq!(of(IN_TOTO, &timeless), None);
-        assert_eq!(counts(&scan(IN_TOTO, &json!([])).unwrap()), [0; 5]);
     }
 
     #[test]
-    fn a_scan_that_has_yet_to_end_is_none_but_for_clocks_that_go_ahead() {
-        let ended = |at: &str| {
-            let metadata = json!({"scanStartedOn": "2026-06-01T00:00:00Z", "scanFinishedOn": at});
-            of(IN_TOTO, &json!({"scanner": {"uri": "s", "result": []}, "metadata": metadata})).is_some()
-        };
-        assert!(ended("2026-06-01T01:05:00Z"));
-        assert!(!ended("2026-06-01T01:05:01Z") && !ended("9999-12-31T23:59:59Z"));
+    fn a_scan_that_cannot_be_read_is_as_good_as_a_vulnerability_that_nobody_has_rated() {
+        for result in [json!({}), json!("text"), json!({"Results": [], "matches": []}), json!([1])] {
+            let found = scan(V02, &result).unwrap();
+            assert_eq!(counts(&found), [0, 0, 0, 0, 1], "{result}");
+            assert_eq!(found.ended_at, datetime!(2026-06-01 01:00 UTC), "it counts as of the time that it says");
+        }
+        for predicate in [json!({}), json!("text"), json!({"scanner": {"result": []}, "metadata": {}})] {
+            let found = of(V02, &predicate).unwrap();
+            assert_eq!((counts(&found), found.ended_at), ([0, 0, 0, 0, 1], NOW), "{predicate}");
+        }
     }
 
-    proptest! {
-        #[test]
-        fn no_result_breaks_the_reader(text in r#"[\[\]{}":,a-zA-Z0-9. ]{0,60}"#) {
-            let _ = severities(&text);
-            let _ = rated(&text);
-        }
+    #[test]
+    fn a_scan_that_has_yet_to_end_is_not_believed_but_for_clocks_that_go_ahead() {
+        let ended = |at: &str, result: Value| {
+            let metadata = json!({"scanStartedOn": "2026-06-01T00:00:00Z", "scanFinishedOn": at});
+            let found = of(V02, &json!({"scanner": {"uri": "s", "result": result}, "metadata": metadata})).unwrap();
+            (found.unrated, found.ended_at)
+        };
+        assert_eq!(ended("2026-06-02T00:05:00Z", json!([])), (0, datetime!(2026-06-02 00:05 UTC)));
+        assert_eq!(ended("2026-06-02T00:05:01Z", json!([])), (1, NOW));
+        assert_eq!(ended("9999-12-31T23:59:59Z", json!([])), (1, NOW));
+        assert_eq!(ended("9999-12-31T23:59:59Z", json!({})), (1, NOW), "nor where it cannot be read");
     }
 }

@@ -27,7 +27,7 @@ pub struct Summary<'a> {
     pub at: OffsetDateTime,
     /// Where the policy is, and its digest.
     pub policy: (&'a str, Digest),
-    /// All evidence that was looked at: where it is, and its digest.
+    /// All evidence that the verdict was made of, or none of it: where it is, and its digest.
     pub inputs: Vec<(String, Digest)>,
 }
 

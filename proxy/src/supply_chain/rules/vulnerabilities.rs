@@ -5,8 +5,6 @@
 
 mod exploitability;
 mod package;
-mod scan;
-mod severity;
 mod word;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +14,6 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use exploitability::{Exploitability, is_vex};
-use scan::{Finding, Head, Scan, is_scan};
-use severity::Severity;
 use word::{Word, Words};
 
 use super::evidence::{Attested, Case, Signed};
@@ -27,6 +23,7 @@ use super::signers::Signers;
 use super::verdict::{Findings, Reason, Used, Why};
 use super::words::{Pattern, Several, is_text};
 use crate::supply_chain::licence::PurlPattern;
+use crate::supply_chain::scan::{Finding, Head, Scan, Severity, is_scan};
 
 /// Vulnerabilities that a refusal names.
 const NAMED: usize = 5;
@@ -132,7 +129,7 @@ impl Vulnerabilities {
         older.iter().for_each(|scan| findings.refuse(scan.by.reason(Why::Superseded, "there is a newer scan")));
         let mut passed = !scans.is_empty();
         for attested in scans {
-            match Scan::read(&attested).and_then(|scan| self.accept(case, &attested.by, &scan, &words)) {
+            match read(&attested).and_then(|scan| self.accept(case, &attested.by, &scan, &words)) {
                 Ok(used) => {
                     findings.use_it(attested.by.used());
                     used.into_iter().for_each(|used| findings.use_it(used));
@@ -189,7 +186,7 @@ impl Vulnerabilities {
     /// told of one that nobody has read yet.
     fn candidate<'a>(&self, case: &Case<'_>, attested: Attested<'a>) -> Result<Dated<Attested<'a>>, Reason> {
         self.signers.check(&attested.by)?;
-        let Head { scanner, finished } = Head::read(&attested);
+        let Head { scanner, finished } = Head::read(attested.statement);
         if let (Some(known), Some(scanner)) = (&self.scanners, &scanner)
             && !known.fit(scanner)
         {
@@ -234,6 +231,14 @@ impl Vulnerabilities {
         }
         (counted, used)
     }
+}
+
+/// Reads a scan; what cannot be read is a reason against it.
+fn read(attested: &Attested<'_>) -> Result<Scan, Reason> {
+    Scan::read(attested.statement).map_err(|unreadable| {
+        let code = if unreadable.is_about_time() { Why::Time } else { Why::Malformed };
+        attested.by.reason(code, unreadable.to_string())
+    })
 }
 
 impl Exception {

@@ -42,7 +42,7 @@ pub(in crate::supply_chain) async fn measured<T>(
     let result = work.await;
     let outcome = result.as_ref().map_or_else(|error| error.row().label, |_| "ok");
     let (operation, name) = (operation.as_str(), key.name().to_owned());
-    counter!(names::SIGNING, "operation" => operation, "key" => name, "result" => outcome).increment(1);
-    histogram!(names::SIGNING_SECONDS, "operation" => operation).record(begun.elapsed().as_secs_f64());
+    counter!(names::SIGNING, "operation" => operation, "key" => name.clone(), "result" => outcome).increment(1);
+    histogram!(names::SIGNING_SECONDS, "operation" => operation, "key" => name).record(begun.elapsed().as_secs_f64());
     result
 }

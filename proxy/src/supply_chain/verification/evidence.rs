@@ -3,7 +3,6 @@
 use time::OffsetDateTime;
 
 use crate::digest::Digest;
-use crate::supply_chain::artifact::Artifact;
 use crate::supply_chain::collect::Document;
 use crate::supply_chain::verify::{Outcome, Said, Verified};
 
@@ -63,12 +62,6 @@ impl Judgement {
                 Some(Err(refusal)) => Shown::Refused { code: refusal.code(), reason: refusal.to_string() },
             },
         }
-    }
-
-    /// As an input of a verdict: where it is, and its digest. Only what counts is one.
-    pub(super) fn as_input(&self, artifact: &Artifact) -> Option<(String, Digest)> {
-        let is_input = matches!(self.shown, Shown::Signed { .. });
-        is_input.then(|| (format!("oci://{}@{}", artifact.repository(), self.carrier), self.digest))
     }
 }
 

@@ -51,6 +51,8 @@ pub(super) struct Judged {
     pub(super) evidence: Vec<Judgement>,
     /// The digest of all that a verdict is made of.
     pub(super) inputs: Digest,
+    /// The evidence among that: the manifest that holds it, and its own digest.
+    pub(super) counted: BTreeSet<(Digest, Digest)>,
     /// Whether the verdict before is the verdict still.
     pub(super) is_as_before: bool,
     /// The verdict, where it is not, and there is a policy.
@@ -78,13 +80,15 @@ impl Judging {
             .map(|(document, outcome)| (document, self.piece(document, outcome.as_ref())))
             .collect();
         let inputs = self.inputs(&pieces);
+        let counted = pieces.iter().filter(|(_, piece)| counts(piece));
+        let counted = counted.map(|(document, _)| (document.carrier.digest, document.digest)).collect();
         let is_as_before = self.before == Some(Before::Of(inputs));
         let verdict = self.policy.as_ref().filter(|_| !is_as_before).map(|policy| {
             let subject = Subject { name: inputs::name(&self.artifact), digests: self.artifact.digests() };
             let pieces: Vec<Piece<'_>> = pieces.into_iter().map(|(_, piece)| piece).collect();
             evaluate(policy, &subject, &pieces, self.is_whole, &self.snapshot.verifier.names(), self.now)
         });
-        Judged { evidence, inputs, is_as_before, verdict }
+        Judged { evidence, inputs, counted, is_as_before, verdict }
     }
 
     /// What came of each document; nothing of those that nobody says to have signed.
@@ -144,7 +148,7 @@ impl Judging {
                 Word::Signed(verified) => Some(verified),
                 Word::Refused(_) | Word::Unsigned => None,
             };
-            if verified.is_some() || piece.carrier.is_some() {
+            if counts(piece) {
                 entries.push(entry(document, verified));
             }
         }
@@ -153,6 +157,13 @@ impl Judging {
 }
 
 impl Judged {
+    /// The evidence that a verdict was made of, all of it: where it is, and its digest. What the verdict before said is none, and is
+    /// removed when this one is kept.
+    pub(super) fn inputs_of(&self, artifact: &Artifact) -> Vec<(String, Digest)> {
+        let repository = artifact.repository();
+        self.counted.iter().map(|(carrier, digest)| (format!("oci://{repository}@{carrier}"), *digest)).collect()
+    }
+
     /// The manifests that hold what a verdict rests on.
     pub(super) fn carriers(&self, verdict: &Verdict) -> Vec<Digest> {
         let used: BTreeSet<Digest> =
@@ -160,6 +171,11 @@ impl Judged {
         let carriers = self.evidence.iter().filter(|piece| used.contains(&piece.digest)).map(|piece| piece.carrier);
         carriers.collect::<BTreeSet<_>>().into_iter().collect()
     }
+}
+
+/// Whether a piece can be of consequence: somebody who is believed has signed it, or the policy takes a bill of materials that nobody has.
+fn counts(piece: &Piece<'_>) -> bool {
+    matches!(piece.judged, Word::Signed(_)) || piece.carrier.is_some()
 }
 
 /// A document as a carrier of a bill of materials, where it may be one.

@@ -205,7 +205,7 @@ impl Keeping<'_> {
             verifier: &verifier,
             at: made.made_at,
             policy: (&policy, made.policy_digest),
-            inputs: self.judged.evidence.iter().filter_map(|piece| piece.as_input(artifact)).collect(),
+            inputs: self.judged.inputs_of(artifact),
         };
         let statement = summary(self.verdict, said)?;
         sign_verdict(app, artifact, &key, &statement).await.map(Some)

@@ -7,8 +7,8 @@
 use time::OffsetDateTime;
 
 use super::exploitability::Exploitability;
-use super::scan::Finding;
 use crate::supply_chain::rules::verdict::Used;
+use crate::supply_chain::scan::Finding;
 
 /// A document of somebody whose word counts.
 pub(super) struct Word {

@@ -1,67 +1,103 @@
-//! What a scanner has found: in-toto's `vulns` v0.1 and v0.2, and cosign's `vuln/v1` around a report of trivy or grype.
+//! What a scanner has found: in-toto's `vulns` v0.1 and v0.2, and cosign's `vuln/v1`, around findings or a report of trivy or grype.
+//!
+//! Rules of verification policies and the facts that the gate asks for read scans here and nowhere else, so that both see the same.
+//! What does not live here: which scan counts, and what it is held against (`rules/vulnerabilities`, `facts/judge.rs`).
+
+mod severity;
+#[cfg(test)]
+pub(in crate::supply_chain) mod tests;
 
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use super::severity::Severity;
-use crate::supply_chain::rules::evidence::Attested;
-use crate::supply_chain::rules::verdict::{Reason, Why};
-use crate::supply_chain::sbom::Purl;
+pub(in crate::supply_chain) use severity::Severity;
+
+use super::sbom::Purl;
+use super::statement::Statement;
 
 const COSIGN: &str = "https://cosign.sigstore.dev/attestation/vuln/v1";
 const IN_TOTO: [&str; 2] = ["https://in-toto.io/attestation/vulns/v0.2", "https://in-toto.io/attestation/vulns/v0.1"];
 
 /// What a scanner has found.
 #[derive(Debug)]
-pub(super) struct Scan {
+pub(in crate::supply_chain) struct Scan {
     /// When it was done.
-    pub(super) finished: OffsetDateTime,
+    pub(in crate::supply_chain) finished: OffsetDateTime,
     /// Of when what it knew is.
-    pub(super) data_of: Option<OffsetDateTime>,
-    pub(super) findings: Vec<Finding>,
+    pub(in crate::supply_chain) data_of: Option<OffsetDateTime>,
+    pub(in crate::supply_chain) findings: Vec<Finding>,
 }
 
 /// What can be told of a scan without its result, which may be long, or broken.
 #[derive(Debug, Default)]
-pub(super) struct Head {
+pub(in crate::supply_chain) struct Head {
     /// Which scanner it was, a URI, where it says so.
-    pub(super) scanner: Option<String>,
+    pub(in crate::supply_chain) scanner: Option<String>,
     /// When it was done, where it says so: the later of its times.
-    pub(super) finished: Option<OffsetDateTime>,
+    pub(in crate::supply_chain) finished: Option<OffsetDateTime>,
+}
+
+/// Why a scan cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::supply_chain) enum Unreadable {
+    /// It has not the form of its type.
+    #[error("it cannot be read as {kind}: {error}")]
+    Malformed {
+        /// The type of the predicate.
+        kind: String,
+        /// What is wrong with it.
+        error: serde_json::Error,
+    },
+    /// Its result is of no form that is read here.
+    #[error("its result is a report of neither trivy nor grype")]
+    Report,
+    /// Its times contradict each other.
+    #[error("the scan ended before it began")]
+    EndsBeforeItBegins,
+    /// It has no time.
+    #[error("it does not say when the scan was done")]
+    Timeless,
+}
+
+impl Unreadable {
+    /// Whether it is about the times of the scan, and not about its form.
+    pub(in crate::supply_chain) const fn is_about_time(&self) -> bool {
+        matches!(self, Self::EndsBeforeItBegins | Self::Timeless)
+    }
 }
 
 /// A vulnerability of a package.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Finding {
+pub(in crate::supply_chain) struct Finding {
     /// Its identifier.
-    pub(super) id: String,
+    pub(in crate::supply_chain) id: String,
     /// Other identifiers.
     aliases: Vec<String>,
-    pub(super) severity: Severity,
+    pub(in crate::supply_chain) severity: Severity,
     /// The package as the scanner writes it; empty where it does not say.
-    pub(super) package_name: String,
+    pub(in crate::supply_chain) package_name: String,
     /// The package, where it has a package URL that can be read.
-    pub(super) package: Option<Purl>,
+    pub(in crate::supply_chain) package: Option<Purl>,
 }
 
 /// Whether a predicate is a scan that is read here.
-pub(super) fn is_scan(kind: &str) -> bool {
+pub(in crate::supply_chain) fn is_scan(kind: &str) -> bool {
     kind == COSIGN || IN_TOTO.contains(&kind)
 }
 
 #[derive(Deserialize)]
-struct Predicate<R> {
-    scanner: Scanner<R>,
+struct Predicate {
+    scanner: Scanner,
     metadata: Metadata,
 }
 
 #[derive(Deserialize)]
-struct Scanner<R> {
+struct Scanner {
     #[serde(default)]
     db: Option<Database>,
-    result: R,
+    result: Box<RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -119,7 +155,15 @@ enum InTotoSeverities {
 struct InTotoSeverity {
     #[serde(default)]
     method: String,
-    score: String,
+    score: Score,
+}
+
+/// The specification has a text; there are scanners that write a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Score {
+    Text(String),
+    Number(f64),
 }
 
 /// The reports of trivy (`--format json`, `--format cosign-vuln`) and grype (`-o json`).
@@ -203,40 +247,48 @@ struct GrypeArtifact {
 
 impl Scan {
     /// Reads the predicate of a statement that [`is_scan`].
-    pub(super) fn read(attested: &Attested<'_>) -> Result<Self, Reason> {
-        if attested.statement.predicate_type != COSIGN {
-            let predicate: Predicate<Vec<InTotoResult>> = attested.predicate()?;
-            return predicate.into_scan(attested, |results| results.into_iter().map(Finding::from).collect());
-        }
-        let predicate: Predicate<Box<RawValue>> = attested.predicate()?;
-        let report: Report = serde_json::from_str(predicate.scanner.result.get())
-            .map_err(|_| attested.by.reason(Why::Malformed, "its result is a report of neither trivy nor grype"))?;
-        predicate.into_scan(attested, |_| report.into_findings())
+    ///
+    /// # Errors
+    /// [`Unreadable`] says why it cannot be.
+    pub(in crate::supply_chain) fn read(statement: &Statement) -> Result<Self, Unreadable> {
+        let kind = statement.predicate_type.as_str();
+        let malformed = |error: serde_json::Error| Unreadable::Malformed { kind: kind.to_owned(), error };
+        let Predicate { scanner, metadata } = serde_json::from_str(statement.predicate.get()).map_err(malformed)?;
+        let result = scanner.result.get();
+        // A list is no report, though serde would take one for the fields of a struct.
+        let is_list = result.trim_start().starts_with('[');
+        let findings = if is_list && kind == COSIGN {
+            return Err(Unreadable::Report);
+        } else if is_list {
+            let results: Vec<InTotoResult> = serde_json::from_str(result).map_err(malformed)?;
+            results.into_iter().map(Finding::from).collect()
+        } else {
+            let report: Report = serde_json::from_str(result).map_err(|_| Unreadable::Report)?;
+            report.into_findings()
+        };
+        Ok(Self { finished: metadata.finished()?, data_of: scanner.db.and_then(|db| db.last_update), findings })
     }
 }
 
 impl Head {
     /// Reads what can be told of a statement that [`is_scan`].
-    pub(super) fn read(attested: &Attested<'_>) -> Self {
-        let Ok(HeadPredicate { scanner, metadata }) = attested.predicate() else { return Self::default() };
+    pub(in crate::supply_chain) fn read(statement: &Statement) -> Self {
+        let Ok(HeadPredicate { scanner, metadata }) = serde_json::from_str(statement.predicate.get()) else {
+            return Self::default();
+        };
         let finished = metadata.and_then(|metadata| metadata.scan_started_on.max(metadata.scan_finished_on));
         Self { scanner: scanner.map(|scanner| scanner.uri), finished }
     }
 }
 
-impl<R> Predicate<R> {
-    fn into_scan(self, attested: &Attested<'_>, findings: impl FnOnce(R) -> Vec<Finding>) -> Result<Scan, Reason> {
-        let Metadata { scan_started_on: started, scan_finished_on: finished } = self.metadata;
-        if let (Some(started), Some(finished)) = (started, finished)
+impl Metadata {
+    fn finished(&self) -> Result<OffsetDateTime, Unreadable> {
+        if let (Some(started), Some(finished)) = (self.scan_started_on, self.scan_finished_on)
             && started > finished
         {
-            return Err(attested.by.reason(Why::Time, "the scan ended before it began"));
+            return Err(Unreadable::EndsBeforeItBegins);
         }
-        let finished = finished.or(started);
-        let finished =
-            finished.ok_or_else(|| attested.by.reason(Why::Time, "it does not say when the scan was done"))?;
-        let data_of = self.scanner.db.and_then(|db| db.last_update);
-        Ok(Scan { finished, data_of, findings: findings(self.scanner.result) })
+        self.scan_finished_on.or(self.scan_started_on).ok_or(Unreadable::Timeless)
     }
 }
 
@@ -266,6 +318,15 @@ impl Report {
     }
 }
 
+impl InTotoSeverity {
+    fn severity(&self) -> Severity {
+        match &self.score {
+            Score::Text(text) => Severity::of_score(&self.method, text),
+            Score::Number(number) => Severity::of_number(&self.method, *number),
+        }
+    }
+}
+
 impl From<InTotoResult> for Finding {
     fn from(result: InTotoResult) -> Self {
         let (InTotoResult::V01 { vulnerability: found } | InTotoResult::V02(found)) = result;
@@ -273,7 +334,7 @@ impl From<InTotoResult> for Finding {
             InTotoSeverities::Many(said) => said,
             InTotoSeverities::One(said) => vec![said],
         };
-        let severity = Severity::of_all(said.iter().map(|said| Severity::of_score(&said.method, &said.score)));
+        let severity = Severity::of_all(said.iter().map(InTotoSeverity::severity));
         // The format has no field for the package; scanners may add it.
         let purl = found.annotations.as_ref().and_then(annotated).unwrap_or_default();
         Self::new(found.id, Vec::new(), severity, String::new(), purl)
@@ -295,74 +356,12 @@ impl Finding {
     }
 
     /// Whether it goes by this identifier.
-    pub(super) fn is_called(&self, id: &str) -> bool {
+    pub(in crate::supply_chain) fn is_called(&self, id: &str) -> bool {
         self.names().any(|name| name.eq_ignore_ascii_case(id))
     }
 
     /// Every identifier that it goes by.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::supply_chain) fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.id.as_str()).chain(self.aliases.iter().map(String::as_str))
-    }
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    /// A finding of high severity.
-    pub(in super::super) fn finding(id: &str, aliases: &[&str], purl: &str) -> Finding {
-        let aliases = aliases.iter().map(|&alias| alias.to_owned()).collect();
-        Finding::new(id.to_owned(), aliases, Severity::High, String::new(), purl)
-    }
-
-    fn report(result: Value) -> Option<Vec<(String, Severity, String)>> {
-        let report: Report = serde_json::from_value(result).ok()?;
-        let findings = report.into_findings().into_iter();
-        Some(findings.map(|found| (found.id, found.severity, found.package_name)).collect())
-    }
-
-    #[test]
-    fn reports_of_trivy_and_grype_are_read() {
-        let trivy = json!({"SchemaVersion": 2, "ArtifactName": "app", "Results": [
-            {"Target": "os", "Class": "os-pkgs"},
-            {"Target": "lock", "Vulnerabilities": [
-                {"VulnerabilityID": "CVE-1", "PkgName": "a", "Severity": "CRITICAL", "PkgIdentifier": {"PURL": "pkg:npm/a@1.0.0"}},
-                {"VulnerabilityID": "CVE-2", "PkgName": "b"}]}]});
-        let found = report(trivy).unwrap();
-        assert_eq!(found[0], ("CVE-1".into(), Severity::Critical, "pkg:npm/a@1.0.0".into()));
-        assert_eq!(found[1], ("CVE-2".into(), Severity::Unknown, "b".into()));
-        let grype = json!({"descriptor": {"name": "grype"}, "source": {}, "matches": [{
-            "vulnerability": {"id": "GHSA-1", "severity": "Medium"}, "relatedVulnerabilities": [{"id": "CVE-1"}],
-            "matchDetails": [], "artifact": {"name": "a", "version": "1.0.0", "purl": "pkg:npm/a@1.0.0"}}]});
-        let read: Report = serde_json::from_value(grype.clone()).unwrap();
-        assert!(read.into_findings()[0].is_called("cve-1"));
-        assert_eq!(report(grype).unwrap(), [("GHSA-1".into(), Severity::Medium, "pkg:npm/a@1.0.0".into())]);
-    }
-
-    #[test]
-    fn a_report_that_found_nothing_is_one_and_an_empty_object_is_none() {
-        assert_eq!(report(json!({"SchemaVersion": 2})), Some(Vec::new()));
-        assert_eq!(report(json!({"SchemaVersion": 2, "Results": null})), Some(Vec::new()));
-        assert_eq!(report(json!({"descriptor": {}, "matches": []})), Some(Vec::new()));
-        for nothing in [json!({}), json!([]), json!(null), json!("clean"), json!({"matches": []}), json!({"runs": []})]
-        {
-            assert_eq!(report(nothing.clone()), None, "{nothing}");
-        }
-    }
-
-    #[test]
-    fn both_versions_of_in_toto_are_read() {
-        let read = |result: Value| {
-            let result: InTotoResult = serde_json::from_value(result).unwrap();
-            let found = Finding::from(result);
-            (found.id, found.severity, found.package_name)
-        };
-        let two = json!({"id": "CVE-1", "severity": [{"method": "nvd", "score": "medium"}, {"method": "cvss_score", "score": "9.8"}],
-            "annotations": [{"note": "x"}, {"purl": "pkg:npm/a@1.0.0"}]});
-        assert_eq!(read(two), ("CVE-1".into(), Severity::Critical, "pkg:npm/a@1.0.0".into()));
-        let one = json!({"vulnerability": {"id": "CVE-1", "severity": {"method": "nvd", "score": "low"}}});
-        assert_eq!(read(one), ("CVE-1".into(), Severity::Low, String::new()));
     }
 }

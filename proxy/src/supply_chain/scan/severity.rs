@@ -2,7 +2,7 @@
 
 /// How grave a vulnerability is; the greater the graver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Severity {
+pub(in crate::supply_chain) enum Severity {
     /// Not at all.
     None,
     /// Little.
@@ -18,7 +18,7 @@ pub(super) enum Severity {
 }
 
 impl Severity {
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(in crate::supply_chain) const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Low => "low",
@@ -30,22 +30,30 @@ impl Severity {
     }
 
     /// By a word.
-    pub(super) fn of_word(word: &str) -> Self {
+    pub(in crate::supply_chain) fn of_word(word: &str) -> Self {
         match word.trim().to_ascii_lowercase().as_str() {
             "critical" => Self::Critical,
             "high" | "important" => Self::High,
             "medium" | "moderate" => Self::Medium,
-            "low" => Self::Low,
+            "low" | "minor" => Self::Low,
             "none" | "negligible" | "informational" | "info" => Self::None,
             _ => Self::Unknown,
         }
     }
 
-    /// By a score of a method: a word of any, a number of CVSS alone (CVSS 4.0, "Qualitative Severity Rating Scale"): other numbers,
-    /// such as those of EPSS, measure something else.
-    pub(super) fn of_score(method: &str, score: &str) -> Self {
-        let Ok(number) = score.trim().parse::<f64>() else { return Self::of_word(score) };
-        if !method.to_ascii_lowercase().contains("cvss") || !(0.0..=10.0).contains(&number) {
+    /// By a score of a method: a word of any, or a number ([`Self::of_number`]).
+    pub(in crate::supply_chain) fn of_score(method: &str, score: &str) -> Self {
+        match score.trim().parse::<f64>() {
+            Ok(number) => Self::of_number(method, number),
+            Err(_) => Self::of_word(score),
+        }
+    }
+
+    /// By a number of CVSS, by which NVD rates too (CVSS 4.0, "Qualitative Severity Rating Scale"): other numbers, such as those of EPSS,
+    /// measure something else.
+    pub(in crate::supply_chain) fn of_number(method: &str, number: f64) -> Self {
+        let method = method.to_ascii_lowercase();
+        if !(method.contains("cvss") || method == "nvd") || !(0.0..=10.0).contains(&number) {
             return Self::Unknown;
         }
         match number {
@@ -58,7 +66,7 @@ impl Severity {
     }
 
     /// Of what several say the gravest that is known.
-    pub(super) fn of_all(said: impl Iterator<Item = Self>) -> Self {
+    pub(in crate::supply_chain) fn of_all(said: impl Iterator<Item = Self>) -> Self {
         said.filter(|severity| *severity != Self::Unknown).max().unwrap_or(Self::Unknown)
     }
 }
@@ -79,6 +87,9 @@ mod tests {
             ("cvss", "0", Severity::None),
             ("cvss", "11", Severity::Unknown),
             ("cvss", "NaN", Severity::Unknown),
+            ("NVD", "9.8", Severity::Critical),
+            ("vendor", "9.8", Severity::Unknown),
+            ("vendor", "minor", Severity::Low),
             ("epss", "0.97", Severity::Unknown),
             ("cvss", "CVSS:3.1/AV:N/AC:L", Severity::Unknown),
         ] {
