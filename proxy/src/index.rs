@@ -100,7 +100,7 @@ pub use types::{BlobRef, ChecksumType, Checksums, Headers, Metadata, Placement, 
 pub use unit::Unit;
 pub use upload::{NewUpload, Upload};
 pub use upload_target::UploadTarget;
-pub use verdict::{LapsedVerdict, NewVerdict, StoredVerdict};
+pub use verdict::{AsOf, LapsedVerdict, NewVerdict, StoredVerdict};
 pub use verification::QueuedVerification;
 pub use verification_policy::{NewVerificationPolicy, StoredVerificationPolicy};
 

@@ -102,13 +102,13 @@ impl Artifact for Pulled<'_> {
             return Ok(None);
         }
         let scope = self.scope();
-        let artifact = KnownArtifact { app: self.app, scope: &scope, digest: manifest.digest };
+        let artifact = KnownArtifact { app: self.app, scope: &scope, key: "", digest: manifest.digest };
         let known = artifact.facts(look).await?;
         let is_evidence = known.as_ref().is_some_and(|(_, facts)| facts.is_evidence);
         Ok(known.filter(|_| !(is_evidence && self.is_looked_for())))
     }
 
     async fn passed(&self, digest: &Digest) -> Result<PassedPolicies> {
-        KnownArtifact { app: self.app, scope: &self.scope(), digest: *digest }.passed(digest).await
+        KnownArtifact { app: self.app, scope: &self.scope(), key: "", digest: *digest }.passed(digest).await
     }
 }

@@ -96,6 +96,7 @@ metrics! {
     VERIFICATION_SECONDS: Histogram "zas_verification_duration_seconds" ["operation"] "Seconds that a verification took, by operation, with finding the evidence and keeping the verdict.";
     VERIFICATION_BACKLOG: Gauge "zas_verification_backlog" [] "Verifications that wait to be carried out.";
     VERDICTS_REFRESHED: Counter "zas_verdicts_refreshed_total" ["outcome"] "Verdicts that had lapsed and were to be made anew by themselves, by outcome (refreshed, gone, failed).";
+    VERDICTS_UNSIGNED: Counter "zas_verdicts_unsigned_total" [] "Verdicts that were kept unsigned though a key for verdicts is configured, for they could not be signed or attached; each is tried again.";
     TRUST_REVISION: Gauge "zas_trust_revision" [] "Number of changes that what is known here of trusted keys and identities includes.";
 
     EVIDENCE_LOOKS: Counter "zas_evidence_looks_total" ["scope"] "Artifacts that were looked at for what was attached to them, by where they are (bucket, repository).";

@@ -34,7 +34,7 @@ pub async fn check_bytes(app: &App, caller: &Caller, bucket: &str, digest: &Dige
     let mut refused: Option<Error> = None;
     for (key, manifest) in kept.take(OBJECTS) {
         let digest = manifest.ok_or(Code::DigestPending)?;
-        let artifact = KnownArtifact { app, scope: &scope, digest };
+        let artifact = KnownArtifact { app, scope: &scope, key, digest };
         match app.authority.authorize_artifact(caller, Action::GetObject, object(key), &artifact).await {
             Ok(_) => return Ok(()),
             Err(error) if matches!(error.code(), Code::GateNotMet | Code::AccessDenied) => {
