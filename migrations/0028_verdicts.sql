@@ -10,6 +10,10 @@ COMMENT ON COLUMN verdicts.setup IS 'By which trusted roots and rules about logs
 COMMENT ON COLUMN verdicts.setup_changed_at IS 'When one by other roots was replaced: replicas of different configuration make it anew by turns, and not more often than once an hour. NULL: never.';
 COMMENT ON TABLE verdicts IS 'The last verdict of each policy on each artifact. It counts while the policy, whom we believe and by which roots are what they were, its time is not over and nothing that it rests on was removed or is about to be.';
 
+ALTER TABLE evidence_pushes ADD COLUMN is_deletion boolean NOT NULL DEFAULT false;
+CREATE INDEX evidence_pushes_deletions ON evidence_pushes (repository) WHERE is_deletion;
+COMMENT ON COLUMN evidence_pushes.is_deletion IS 'Whether the manifest may be gone: what it has said counts for nothing while a request about it is under way, and since then until somebody has looked.';
+
 CREATE FUNCTION verdict_counts(p_verdict verdicts, p_setup bytea, p_now timestamptz) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT p_verdict.setup = p_setup AND NOT p_verdict.is_withdrawn AND COALESCE(p_verdict.valid_until > p_now, true)
@@ -20,7 +24,7 @@ LANGUAGE sql STABLE AS $$
        AND NOT EXISTS (
            SELECT FROM unnest(p_verdict.carriers) AS carrier
            JOIN sbom_scopes AS s ON s.id = p_verdict.scope_id AND s.kind = 'repository'
-           JOIN evidence_pushes AS e ON e.repository = s.name AND e.reference = 'sha256:' || encode(carrier, 'hex')
+           JOIN evidence_pushes AS e ON e.repository = s.name AND e.is_deletion AND e.reference = 'sha256:' || encode(carrier, 'hex')
            WHERE e.told_at > p_verdict.made_at OR e.due_at > now()
        )
 $$;

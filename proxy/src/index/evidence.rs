@@ -88,7 +88,14 @@ const FACTS: &str = "
         FROM family f
     )
     SELECT f.id AS look, f.generation, f.digest, f.looked_at, f.is_whole, f.is_evidence, f.is_vouched_for,
-           COALESCE(f.told_at > f.looked_at, false) AS is_stale, e.*
+           COALESCE(f.told_at > f.looked_at, false) OR EXISTS (
+               -- It is being deleted, or something that it was found in is.
+               SELECT FROM evidence_pushes p
+               WHERE $1 = 'repository' AND p.repository = $2 AND p.is_deletion
+                 AND (p.told_at > COALESCE(f.looked_at, '-infinity') OR p.due_at > now())
+                 AND (p.reference = 'sha256:' || encode(f.digest, 'hex') OR p.reference IN (
+                     SELECT 'sha256:' || encode(c.carrier, 'hex') FROM evidence c WHERE c.subject_id = f.id))
+           ) AS is_stale, e.*
     FROM vouched f LEFT JOIN evidence e ON e.subject_id = f.id
     -- Where there is more than is read, it is of those that nobody vouches for.
     ORDER BY f.generation, f.is_vouched_for DESC, f.id LIMIT $5";
@@ -148,6 +155,22 @@ const EXPECT_PUSH: &str = "
         RETURNING 1
     )
     SELECT count(*) FROM expected";
+
+/// Every replica is told of what it may be about, for each remembers what is known.
+const EXPECT_DELETION: &str = "
+    WITH expected AS (
+        INSERT INTO evidence_pushes AS p (repository, reference, due_at, is_deletion)
+        SELECT $1, named.reference, clock_timestamp() + make_interval(secs => $3), true
+        FROM (SELECT DISTINCT reference FROM unnest($2::text[]) AS reference) AS named ORDER BY named.reference
+        ON CONFLICT (repository, reference) DO UPDATE SET
+            told_at = clock_timestamp(), due_at = LEAST(p.due_at, EXCLUDED.due_at), attempts = 0, is_deletion = true
+        RETURNING 1
+    ), concerned AS (
+        SELECT s.digest FROM evidence e JOIN evidence_subjects s ON s.id = e.subject_id JOIN sbom_scopes c ON c.id = s.scope_id
+        WHERE e.carrier = ANY ($4) AND c.kind = 'repository' AND c.name = $1
+        UNION SELECT unnest($4)
+    )
+    SELECT digest, tell_evidence('repository', $1, digest)::text FROM concerned";
 
 const PUSHED: &str = "
     WITH due AS (
@@ -380,6 +403,26 @@ impl Index {
             .fetch_one(|| sqlx::query_as(EXPECT_PUSH).bind(repository).bind(references).bind(seconds(grace)))
             .await?;
         Ok(())
+    }
+
+    /// As [`expect_push`](Self::expect_push), of a manifest that is about to be deleted: in the same transaction whatever it has said
+    /// counts for nothing, until somebody has looked at what became of it. The artifacts that it may be about.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn expect_deletion(
+        &self,
+        repository: &str,
+        references: &[String],
+        grace: Duration,
+    ) -> Result<Vec<Digest>> {
+        let digests: Vec<Digest> = references.iter().filter_map(|reference| reference.parse().ok()).collect();
+        let carriers: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
+        let rows: Vec<(Vec<u8>, Option<String>)> = self
+            .fetch_all(|| {
+                sqlx::query_as(EXPECT_DELETION).bind(repository).bind(references).bind(seconds(grace)).bind(&carriers)
+            })
+            .await?;
+        rows.iter().map(|(digest, _)| to_digest(digest)).collect()
     }
 
     /// Says that the request about a manifest is over: it is asked about now.

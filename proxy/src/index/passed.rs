@@ -28,7 +28,7 @@ const PASSED: &str = "
         SELECT s.digest FROM evidence_children c JOIN scope ON c.scope_id = scope.id JOIN evidence_subjects s ON s.id = c.parent_id
         WHERE c.child = $3 AND NOT EXISTS (
             SELECT FROM evidence_pushes p
-            WHERE $1 = 'repository' AND p.repository = $2 AND p.reference = 'sha256:' || encode(s.digest, 'hex')
+            WHERE $1 = 'repository' AND p.repository = $2 AND p.is_deletion AND p.reference = 'sha256:' || encode(s.digest, 'hex')
               AND (p.told_at > COALESCE(s.looked_at, '-infinity') OR p.due_at > now())
         )
         ORDER BY s.id DESC LIMIT $5

@@ -178,11 +178,19 @@ impl EvidenceIndex {
 
     /// Forgets what is remembered of the artifact of a notice (`kind:scope@hex`); of all, where none is named.
     fn was_told(&self, payload: &str) {
-        self.0.told.fetch_add(1, Ordering::AcqRel);
         match Subject::read(payload) {
-            Some(subject) => self.0.known.invalidate(&subject),
-            None => self.0.known.invalidate_all(),
+            Some(subject) => self.was_told_of(&subject),
+            None => {
+                self.0.told.fetch_add(1, Ordering::AcqRel);
+                self.0.known.invalidate_all();
+            }
         }
+    }
+
+    /// Forgets what is remembered of one artifact, and of those that inherit from it.
+    fn was_told_of(&self, subject: &Subject) {
+        self.0.told.fetch_add(1, Ordering::AcqRel);
+        self.0.known.invalidate(subject);
     }
 }
 

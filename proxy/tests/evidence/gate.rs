@@ -239,6 +239,18 @@ async fn what_was_pushed_past_us_counts_and_what_was_removed_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_is_deleted_counts_no_more_when_that_is_answered_though_nobody_works_off_what_is_due() {
+    let world = World::with(|config| config.supply_chain.index_evidence = false).await;
+    let pair = world.key("ci").await;
+    let image = world.push("v1", "layer").await;
+    world.rule(&only_signed()).await;
+    let signed = world.attach("prod/app", &signature(&pair, &image)).await;
+    world.ask(READER, get("/v2/prod/app/manifests/v1")).await.expect(200);
+    world.ask(MAKER, Ask::delete(format!("/v2/prod/app/manifests/{signed}"))).await.expect(202);
+    world.ask(READER, get("/v2/prod/app/manifests/v1")).await.expect(403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_signature_that_is_removed_from_an_image_by_rest_counts_no_more() {
     let world = World::new().await;
     let pair = world.key("ci").await;

@@ -127,11 +127,13 @@ async fn a_verdict_that_rests_on_what_is_being_deleted_counts_no_moment_longer()
     let (world, made) = passing_in_a_repository().await;
     let passed = async || world.index.passed_policies(&repository(), "", &subject(), now()).await.unwrap().current;
     let other = [Digest::of(b"something else").to_string()];
-    world.index.expect_push("team/app", &other, LATER).await.unwrap();
-    world.index.expect_push("team/other", &[made.carrier.to_string()], LATER).await.unwrap();
+    world.index.expect_deletion("team/app", &other, LATER).await.unwrap();
+    world.index.expect_deletion("team/other", &[made.carrier.to_string()], LATER).await.unwrap();
     assert_eq!(passed().await, ["release"], "another manifest, and another repository");
     let carrier = [made.carrier.to_string()];
     world.index.expect_push("team/app", &carrier, LATER).await.unwrap();
+    assert_eq!(passed().await, ["release"], "it is pushed again, and that takes nothing away");
+    world.index.expect_deletion("team/app", &carrier, LATER).await.unwrap();
     assert!(passed().await.is_empty(), "before anything is sent");
     let again = Made { now: OffsetDateTime::now_utc(), ..made };
     world.index.store_verdict(again.verdict()).await.unwrap();
@@ -161,6 +163,6 @@ async fn an_index_that_is_being_deleted_passes_nothing_on() {
     world.index.store_evidence(&found).await.unwrap();
     let passed = async || world.index.passed_policies(&repository(), "", &child, now()).await.unwrap().current;
     assert_eq!(passed().await, ["release"]);
-    world.index.expect_push("team/app", &[subject().to_string()], LATER).await.unwrap();
+    world.index.expect_deletion("team/app", &[subject().to_string()], LATER).await.unwrap();
     assert!(passed().await.is_empty());
 }
