@@ -83,3 +83,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION store_verdict IS 'The last verdict of a policy on an artifact. p_told_at: what told_at was before its evidence was looked for. p_is_to_be_signed: it could not be signed or attached, and is made anew after the pause. replaced: the manifest by which the one before was attached.';
+
+-- What was left out of a manifest was taken for all there is in it: it is read again, and what there is no room for is not all.
+UPDATE evidence_subjects AS s SET is_whole = false, due_at = clock_timestamp()
+WHERE EXISTS (SELECT FROM evidence AS e WHERE e.subject_id = s.id AND e.refusal = 'too_much');
+DELETE FROM evidence AS e USING evidence AS left_out
+WHERE left_out.refusal = 'too_much' AND e.subject_id = left_out.subject_id AND e.carrier = left_out.carrier;

@@ -94,7 +94,8 @@ const FACTS: &str = "
                WHERE $1 = 'repository' AND p.repository = $2 AND p.is_deletion
                  AND (p.told_at > COALESCE(f.looked_at, '-infinity') OR p.due_at > now())
                  AND (p.reference = 'sha256:' || encode(f.digest, 'hex') OR p.reference IN (
-                     SELECT 'sha256:' || encode(c.carrier, 'hex') FROM evidence c WHERE c.subject_id = f.id))
+                     SELECT 'sha256:' || encode(c.carrier, 'hex') FROM evidence c
+                     WHERE c.subject_id = f.id AND NOT is_own_verdict(c.predicate_type, c.key)))
            ) AS is_stale, e.*
     FROM vouched f LEFT JOIN evidence e ON e.subject_id = f.id
     -- Where there is more than is read, it is of those that nobody vouches for.

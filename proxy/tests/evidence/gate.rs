@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use zas_proxy::config::{Builder, GateMode};
 use zas_proxy::digest::Digest;
+use zas_proxy::index::{SbomScope, ScopeKind};
 use zas_proxy::supply_chain::manifest::{Descriptor, MANIFEST, document_referrer, legacy_tag};
 
 use super::ask::{Answer, Ask};
@@ -236,6 +237,27 @@ async fn what_was_pushed_past_us_counts_and_what_was_removed_does_not() {
             world.ask(READER, get("/v2/prod/app/manifests/v1")).await.status == 403
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_artifact_with_more_documents_than_are_read_not_all_is_known_whatever_they_were_found_in() {
+    let world = World::with(|config| config.supply_chain.evidence_documents = 3).await;
+    let pair = world.key("ci").await;
+    let image = world.push("v1", "layer").await;
+    let scope = SbomScope { kind: ScopeKind::Repository, name: "prod/app".into() };
+    let facts = async || {
+        let app = &world.sidecar.app;
+        app.evidence.fresh_facts(app, &scope, &image.digest).await.unwrap()
+    };
+    world.attach("prod/app", &signature(&pair, &image)).await;
+    for at in 0..3 {
+        assert!(facts().await.complete, "{at} besides the signature");
+        let type_of = format!("https://acme.example/{at}");
+        world.attach("prod/app", &statement(&pair, &image, &type_of, &json!({"at": at}))).await;
+    }
+    let found = facts().await;
+    assert!(found.signed && !found.complete, "{found:?}");
+    assert_eq!(found.attestation_types.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
