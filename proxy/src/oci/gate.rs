@@ -57,7 +57,7 @@ impl<'a> Pulled<'a> {
         Ok((permit, Some(Route::Manifest { name: self.name.clone(), reference: Reference::Digest(digest) })))
     }
 
-    /// What it is, as the registry has it now; asked once a request.
+    /// What it is, as the registry has it now; asked once a request, and not for its bytes: those are pulled by the digest that it says.
     async fn manifest(&self) -> Result<Option<Manifest>> {
         if let Some(known) = self.found.get() {
             return Ok(*known);
@@ -67,7 +67,7 @@ impl<'a> Pulled<'a> {
             Reference::Digest(digest) => {
                 digest.as_str().parse().ok().map(|digest| Manifest { digest, is_index: false })
             }
-            Reference::Tag(tag) => self.app.store.get_manifest(self.name.as_str(), tag).await?.map(|manifest| {
+            Reference::Tag(tag) => self.app.store.head_manifest(self.name.as_str(), tag).await?.map(|manifest| {
                 let is_index =
                     manifest.media_type.contains("image.index") || manifest.media_type.contains("manifest.list");
                 Manifest { digest: manifest.digest, is_index }
