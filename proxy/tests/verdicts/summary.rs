@@ -138,6 +138,8 @@ async fn a_verdict_that_is_no_longer_so_is_replaced_while_nothing_can_be_signed(
     world.sign(OBJECT).await;
     world.verify(OBJECT).await;
     world.post("/signing-keys/verdicts/generations/1/revoke", &json!({"reason": "stolen"}), 200).await;
+    let app = &world.sidecar.app;
+    app.trust.refresh(&app.index).await.unwrap();
     world.policy(json!([{"name": "tested", "tests": {"signers": ["signing-key/reports"]}}])).await;
     assert!(world.refresh().await);
     let listed = world.get(&format!("/artifacts/verdicts?artifact={OBJECT}")).await;
