@@ -108,6 +108,9 @@ pub async fn route(app: &App, parts: &Parts, context: &RequestContext) -> Result
             let on_record = OnRecord::begin(&app.journal, &permit, &route, tags, &parts.method, target).await?;
             let pushing = match changed.as_slice() {
                 [] => None,
+                gone if parts.method == Method::DELETE => {
+                    app.evidence.expect_deletion(app, name.as_str(), gone).await?
+                }
                 changed => app.evidence.expect_push(app, name.as_str(), changed).await?,
             };
             // A tag may have become the digest that was looked at.

@@ -84,6 +84,15 @@ pub struct Manifest {
     pub bytes: Bytes,
 }
 
+/// What the registry says of a manifest without sending it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestHead {
+    /// Its media type.
+    pub media_type: String,
+    /// Its digest, as the registry says it: whoever asks for the manifest by it gets those bytes or none.
+    pub digest: Digest,
+}
+
 /// A descriptor in a list of referrers (OCI image-spec, "Content Descriptors").
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]

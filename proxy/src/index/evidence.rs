@@ -1,7 +1,7 @@
-//! What is known of artifacts for policies: the pieces of each, who is to be looked at, and what was pushed at the registry.
+//! What is known of artifacts for policies: the pieces of each, and who is to be looked at.
 //!
 //! What does not live here: what a piece means and who is believed (`supply_chain::facts`), looking at an artifact
-//! (`supply_chain::evidence`). Rows of objects are told by triggers: `migrations/0020_evidence.sql`.
+//! (`supply_chain::evidence`), what was pushed at the registry (`index/push.rs`). Rows of objects are told by triggers: `migrations/0020_evidence.sql`.
 
 use std::time::Duration;
 
@@ -56,19 +56,6 @@ pub struct BeforeLook {
     pub pieces: Vec<Piece>,
 }
 
-/// A manifest that was put or deleted at the registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Push {
-    /// The repository.
-    pub repository: String,
-    /// The tag or digest.
-    pub reference: String,
-    /// When it was told.
-    pub told_at: OffsetDateTime,
-    /// How often it was taken.
-    pub attempts: i32,
-}
-
 /// The first row is always there; pieces stand in those that have one.
 const FACTS: &str = "
     WITH scope AS (SELECT id FROM sbom_scopes WHERE kind = $1 AND name = $2),
@@ -88,7 +75,15 @@ const FACTS: &str = "
         FROM family f
     )
     SELECT f.id AS look, f.generation, f.digest, f.looked_at, f.is_whole, f.is_evidence, f.is_vouched_for,
-           COALESCE(f.told_at > f.looked_at, false) AS is_stale, e.*
+           COALESCE(f.told_at > f.looked_at, false) OR EXISTS (
+               -- It is being deleted, or something that it was found in is.
+               SELECT FROM evidence_pushes p
+               WHERE $1 = 'repository' AND p.repository = $2 AND p.is_deletion
+                 AND (p.told_at > COALESCE(f.looked_at, '-infinity') OR p.due_at > now())
+                 AND (p.reference = 'sha256:' || encode(f.digest, 'hex') OR p.reference IN (
+                     SELECT 'sha256:' || encode(c.carrier, 'hex') FROM evidence c
+                     WHERE c.subject_id = f.id AND NOT is_own_verdict(c.predicate_type, c.key)))
+           ) AS is_stale, e.*
     FROM vouched f LEFT JOIN evidence e ON e.subject_id = f.id
     -- Where there is more than is read, it is of those that nobody vouches for.
     ORDER BY f.generation, f.is_vouched_for DESC, f.id LIMIT $5";
@@ -122,39 +117,6 @@ const CLAIM: &str = "
         due_at = clock_timestamp() + LEAST(interval '1 hour', make_interval(secs => $1 * power(2, LEAST(s.attempts, 10))))
     FROM due, sbom_scopes AS c WHERE s.id = due.id AND c.id = s.scope_id
     RETURNING c.kind, c.name, s.digest";
-
-const CLAIM_PUSH: &str = "
-    WITH due AS MATERIALIZED (
-        SELECT repository, reference FROM evidence_pushes WHERE due_at <= now() ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
-    )
-    UPDATE evidence_pushes AS p
-    SET attempts = p.attempts + 1,
-        due_at = clock_timestamp() + LEAST(interval '1 hour', make_interval(secs => $1 * power(2, LEAST(p.attempts, 10))))
-    FROM due WHERE p.repository = due.repository AND p.reference = due.reference
-    RETURNING p.repository, p.reference, p.told_at, p.attempts";
-
-/// One that was told again meanwhile stays.
-const FORGET_PUSH: &str = "
-    WITH gone AS (DELETE FROM evidence_pushes WHERE repository = $1 AND reference = $2 AND told_at = $3 RETURNING 1)
-    SELECT count(*) FROM gone";
-
-const EXPECT_PUSH: &str = "
-    WITH expected AS (
-        INSERT INTO evidence_pushes AS p (repository, reference, due_at)
-        SELECT $1, named.reference, clock_timestamp() + make_interval(secs => $3)
-        FROM (SELECT DISTINCT reference FROM unnest($2::text[]) AS reference) AS named ORDER BY named.reference
-        ON CONFLICT (repository, reference) DO UPDATE SET
-            told_at = clock_timestamp(), due_at = LEAST(p.due_at, EXCLUDED.due_at), attempts = 0
-        RETURNING 1
-    )
-    SELECT count(*) FROM expected";
-
-const PUSHED: &str = "
-    WITH due AS (
-        UPDATE evidence_pushes SET told_at = clock_timestamp(), due_at = clock_timestamp()
-        WHERE repository = $1 AND reference = ANY ($2) RETURNING 1
-    )
-    SELECT count(*) FROM due";
 
 /// What is gone is known of no more, and nobody looks at it again for having waited long.
 const REST: &str = "
@@ -369,44 +331,6 @@ impl Index {
             self.fetch_optional(|| sqlx::query_as(CLAIM).bind(seconds(lease))).await?;
         let Some((kind, name, digest)) = row else { return Ok(None) };
         Ok(Some((SbomScope { kind: ScopeKind::parse(&kind)?, name }, to_digest(&digest)?)))
-    }
-
-    /// Writes down that a manifest is about to be put or deleted at the registry, by these tags and digests: it is asked about each after
-    /// `grace` at the latest.
-    /// # Errors
-    /// `IndexUnavailable`.
-    pub async fn expect_push(&self, repository: &str, references: &[String], grace: Duration) -> Result<()> {
-        let _: (i64,) = self
-            .fetch_one(|| sqlx::query_as(EXPECT_PUSH).bind(repository).bind(references).bind(seconds(grace)))
-            .await?;
-        Ok(())
-    }
-
-    /// Says that the request about a manifest is over: it is asked about now.
-    /// # Errors
-    /// `IndexUnavailable`.
-    pub async fn pushed(&self, repository: &str, references: &[String]) -> Result<()> {
-        let _: (i64,) = self.fetch_one(|| sqlx::query_as(PUSHED).bind(repository).bind(references)).await?;
-        Ok(())
-    }
-
-    /// Takes a push that is due, for `lease`.
-    /// # Errors
-    /// `IndexUnavailable`.
-    pub async fn claim_push(&self, lease: Duration) -> Result<Option<Push>> {
-        let row: Option<(String, String, OffsetDateTime, i32)> =
-            self.fetch_optional(|| sqlx::query_as(CLAIM_PUSH).bind(seconds(lease))).await?;
-        Ok(row.map(|(repository, reference, told_at, attempts)| Push { repository, reference, told_at, attempts }))
-    }
-
-    /// Forgets a push that was dealt with.
-    /// # Errors
-    /// `IndexUnavailable`.
-    pub async fn forget_push(&self, push: &Push) -> Result<()> {
-        let _: (i64,) = self
-            .fetch_one(|| sqlx::query_as(FORGET_PUSH).bind(&push.repository).bind(&push.reference).bind(push.told_at))
-            .await?;
-        Ok(())
     }
 
     /// Makes artifacts due whose signatures may count by this revision of whom we believe; how many.

@@ -1,5 +1,5 @@
 //! Verdicts: the last one of each policy on each artifact, and which of them still count. When one does and when it is made anew stands
-//! in `migrations/0021_verdicts.sql`.
+//! in `migrations/0021_verdicts.sql` and `migrations/0028_verdicts.sql`.
 //!
 //! What does not live here: how a verdict comes about (`supply_chain/verification`).
 
@@ -16,6 +16,15 @@ use crate::audit::Record;
 use crate::digest::Digest;
 use crate::error::Result;
 
+/// As of when and by which setup it is asked whether a verdict counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AsOf {
+    /// The present.
+    pub now: OffsetDateTime,
+    /// The digest of the trusted roots and the rules about logs by which this replica verifies.
+    pub setup: Digest,
+}
+
 /// A verdict to be kept; the fields are those of [`StoredVerdict`].
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "each field is described at the row of the same name")]
@@ -28,6 +37,7 @@ pub struct NewVerdict<'a> {
     pub policy_digest: &'a Digest,
     pub inputs_digest: &'a Digest,
     pub trust_revision: i64,
+    pub setup: &'a Digest,
     pub passed: bool,
     pub verdict: &'a str,
     /// The manifests that hold what it rests on.
@@ -42,6 +52,8 @@ pub struct NewVerdict<'a> {
     pub told_at: Option<OffsetDateTime>,
     /// How long nobody makes it anew.
     pub pause: Duration,
+    /// Whether it could not be signed or attached: it is made anew after the pause.
+    pub is_to_be_signed: bool,
     /// What is recorded with it.
     pub audit: &'a [Record],
 }
@@ -65,6 +77,8 @@ pub struct StoredVerdict {
     pub inputs_digest: Digest,
     /// By which revision of whom we believe.
     pub trust_revision: i64,
+    /// The digest of the trusted roots and the rules about logs by which it was made.
+    pub setup: Digest,
     /// Whether the artifact has passed.
     pub passed: bool,
     /// The verdict as JSON.
@@ -107,35 +121,35 @@ pub struct LapsedVerdict {
 }
 
 const STORE: &str = audited!(
-    21,
-    "SELECT status, replaced FROM store_verdict($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
+    23,
+    "SELECT status, replaced FROM store_verdict($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)"
 );
 
-/// A verdict with whether it counts at the time `$1`.
+/// A verdict with whether it counts at the time `$1` for whoever verifies by the setup `$2`.
 macro_rules! verdicts {
     ($condition:literal) => {
         concat!(
             "SELECT v.id, s.kind AS scope_kind, s.name AS scope_name, v.key, v.subject, v.policy, v.policy_digest, v.inputs_digest,
-                    v.trust_revision, v.passed, v.verdict, v.summary, v.attached, v.host, v.made_at, v.made_by, v.valid_until, v.told_at,
-                    COALESCE(p.digest = v.policy_digest, false) AND v.trust_revision = t.revision AND NOT v.is_withdrawn
-                        AND COALESCE(v.valid_until > $1, true) AS counts
+                    v.trust_revision, v.setup, v.passed, v.verdict, v.summary, v.attached, v.host, v.made_at, v.made_by,
+                    v.valid_until, v.told_at, verdict_counts(v, $2, $1) AS counts
              FROM sbom_scopes AS s JOIN verdicts AS v ON v.scope_id = s.id
-             LEFT JOIN verification_policies AS p ON p.name = v.policy CROSS JOIN trust_revision AS t
              WHERE ",
             $condition
         )
     };
 }
 
-const ONE: &str = verdicts!("s.kind = $2 AND s.name = $3 AND v.subject = $4 AND v.key = $5 AND v.policy = $6");
+const ONE: &str = verdicts!("s.kind = $3 AND s.name = $4 AND v.subject = $5 AND v.key = $6 AND v.policy = $7");
 
-const BY_ID: &str = verdicts!("v.id = $2");
+const BY_ID: &str = verdicts!("v.id = $3");
 
 const LIST: &str = verdicts!(
-    "s.kind = $2 AND s.name = $3 AND v.subject = $4 AND v.key = $5 AND v.policy > $6 ORDER BY v.policy LIMIT $7"
+    "s.kind = $3 AND s.name = $4 AND v.subject = $5 AND v.key = $6 AND v.policy > $7 ORDER BY v.policy LIMIT $8"
 );
 
-/// Whoever ends without a word leaves it to others when its lease ends. Three reasons, each with an index of its own.
+/// Whoever ends without a word leaves it to others when its lease ends. Four reasons, each with an index of its own. While replicas of
+/// different configuration run side by side each makes anew what the other has made, an artifact once an hour; also what has failed by
+/// the other's, for that may have replaced what passes.
 const CLAIM: &str = "
     UPDATE verdicts AS v SET held_until = clock_timestamp() + make_interval(secs => $1), attempts = v.attempts + 1
     FROM sbom_scopes AS s
@@ -154,6 +168,18 @@ const CLAIM: &str = "
                 SELECT id FROM verdicts WHERE passed AND valid_until IS NOT NULL AND valid_until <= now()
                   AND (held_until IS NULL OR held_until <= now())
                 ORDER BY valid_until LIMIT 1 FOR UPDATE SKIP LOCKED) AS timed_out
+            UNION ALL
+            SELECT * FROM (
+                SELECT id FROM verdicts WHERE (passed OR setup_changed_at IS NOT NULL) AND setup < $2
+                  AND COALESCE(setup_changed_at <= now() - interval '1 hour', true)
+                  AND (held_until IS NULL OR held_until <= now())
+                ORDER BY setup LIMIT 1 FOR UPDATE SKIP LOCKED) AS of_another_setup
+            UNION ALL
+            SELECT * FROM (
+                SELECT id FROM verdicts WHERE (passed OR setup_changed_at IS NOT NULL) AND setup > $2
+                  AND COALESCE(setup_changed_at <= now() - interval '1 hour', true)
+                  AND (held_until IS NULL OR held_until <= now())
+                ORDER BY setup LIMIT 1 FOR UPDATE SKIP LOCKED) AS of_one_more
         ) AS due LIMIT 1
     )
     RETURNING v.id, s.kind AS scope_kind, s.name AS scope_name, v.key, v.subject, v.policy, v.host, v.attempts";
@@ -167,17 +193,15 @@ const HOLD: &str = "
 
 const FORGET: &str = "DELETE FROM verdicts WHERE id = $1 RETURNING 1::bigint";
 
-/// Verdicts that count no longer, and have not been asked for since.
+/// Verdicts that count no longer, and have not been asked for since. One by another setup may be good for another replica.
 const FORGET_OLD: &str = "
     WITH old AS MATERIALIZED (
         SELECT v.id FROM verdicts AS v
-        LEFT JOIN verification_policies AS p ON p.name = v.policy CROSS JOIN trust_revision AS t
-        WHERE v.made_at < clock_timestamp() - make_interval(secs => $1)
-          AND NOT (v.passed AND COALESCE(p.digest = v.policy_digest, false) AND v.trust_revision = t.revision
-                   AND NOT v.is_withdrawn AND COALESCE(v.valid_until > now(), true))
+        WHERE v.made_at < clock_timestamp() - make_interval(secs => $1) AND NOT (v.passed AND verdict_counts(v, v.setup, now()))
         ORDER BY v.made_at LIMIT $2
     ), forgotten AS (DELETE FROM verdicts AS v USING old WHERE v.id = old.id RETURNING v.id)
     SELECT count(*) FROM forgotten";
+
 #[derive(sqlx::FromRow)]
 struct Row {
     id: Uuid,
@@ -189,6 +213,7 @@ struct Row {
     policy_digest: Vec<u8>,
     inputs_digest: Vec<u8>,
     trust_revision: i64,
+    setup: Vec<u8>,
     passed: bool,
     verdict: String,
     summary: Option<Vec<u8>>,
@@ -228,6 +253,7 @@ impl Row {
             policy_digest: to_digest(&self.policy_digest)?,
             inputs_digest: to_digest(&self.inputs_digest)?,
             trust_revision: self.trust_revision,
+            setup: to_digest(&self.setup)?,
             passed: self.passed,
             verdict: self.verdict,
             summary: self.summary,
@@ -286,6 +312,8 @@ impl Index {
                     .bind(new.valid_until)
                     .bind(new.told_at)
                     .bind(seconds(new.pause))
+                    .bind(new.setup.as_bytes().as_slice())
+                    .bind(new.is_to_be_signed)
                     .bind(&records)
             })
             .await?;
@@ -302,12 +330,13 @@ impl Index {
         key: &str,
         subject: &Digest,
         policy: &str,
-        now: OffsetDateTime,
+        as_of: AsOf,
     ) -> Result<Option<StoredVerdict>> {
         let row: Option<Row> = self
             .fetch_optional(|| {
                 sqlx::query_as(ONE)
-                    .bind(now)
+                    .bind(as_of.now)
+                    .bind(as_of.setup.as_bytes().as_slice())
                     .bind(scope.kind.as_str())
                     .bind(&scope.name)
                     .bind(subject.as_bytes().as_slice())
@@ -321,8 +350,10 @@ impl Index {
     /// A verdict by its id; `None` where there is none, or a later one is in its place.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn verdict_by_id(&self, id: Uuid, now: OffsetDateTime) -> Result<Option<StoredVerdict>> {
-        let row: Option<Row> = self.fetch_optional(|| sqlx::query_as(BY_ID).bind(now).bind(id)).await?;
+    pub async fn verdict_by_id(&self, id: Uuid, as_of: AsOf) -> Result<Option<StoredVerdict>> {
+        let row: Option<Row> = self
+            .fetch_optional(|| sqlx::query_as(BY_ID).bind(as_of.now).bind(as_of.setup.as_bytes().as_slice()).bind(id))
+            .await?;
         row.map(Row::into_verdict).transpose()
     }
 
@@ -335,12 +366,13 @@ impl Index {
         key: &str,
         subject: &Digest,
         (after, limit): (&str, u32),
-        now: OffsetDateTime,
+        as_of: AsOf,
     ) -> Result<(Vec<StoredVerdict>, bool)> {
         let rows: Vec<Row> = self
             .fetch_all(|| {
                 sqlx::query_as(LIST)
-                    .bind(now)
+                    .bind(as_of.now)
+                    .bind(as_of.setup.as_bytes().as_slice())
                     .bind(scope.kind.as_str())
                     .bind(&scope.name)
                     .bind(subject.as_bytes().as_slice())
@@ -353,11 +385,13 @@ impl Index {
         Ok((rows.into_iter().map(Row::into_verdict).collect::<Result<_>>()?, more))
     }
 
-    /// Takes a verdict that is to be made anew, for `lease`.
+    /// Takes a verdict that is to be made anew, for `lease`, by whoever verifies by `setup`.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn claim_lapsed_verdict(&self, lease: Duration) -> Result<Option<LapsedVerdict>> {
-        let row: Option<LapsedRow> = self.fetch_optional(|| sqlx::query_as(CLAIM).bind(seconds(lease))).await?;
+    pub async fn claim_lapsed_verdict(&self, lease: Duration, setup: &Digest) -> Result<Option<LapsedVerdict>> {
+        let row: Option<LapsedRow> = self
+            .fetch_optional(|| sqlx::query_as(CLAIM).bind(seconds(lease)).bind(setup.as_bytes().as_slice()))
+            .await?;
         row.map(LapsedRow::into_lapsed).transpose()
     }
 

@@ -57,7 +57,7 @@ impl<'a> Pulled<'a> {
         Ok((permit, Some(Route::Manifest { name: self.name.clone(), reference: Reference::Digest(digest) })))
     }
 
-    /// What it is, as the registry has it now; asked once a request.
+    /// What it is, as the registry has it now; asked once a request, and not for its bytes: those are pulled by the digest that it says.
     async fn manifest(&self) -> Result<Option<Manifest>> {
         if let Some(known) = self.found.get() {
             return Ok(*known);
@@ -67,7 +67,7 @@ impl<'a> Pulled<'a> {
             Reference::Digest(digest) => {
                 digest.as_str().parse().ok().map(|digest| Manifest { digest, is_index: false })
             }
-            Reference::Tag(tag) => self.app.store.get_manifest(self.name.as_str(), tag).await?.map(|manifest| {
+            Reference::Tag(tag) => self.app.store.head_manifest(self.name.as_str(), tag).await?.map(|manifest| {
                 let is_index =
                     manifest.media_type.contains("image.index") || manifest.media_type.contains("manifest.list");
                 Manifest { digest: manifest.digest, is_index }
@@ -102,13 +102,13 @@ impl Artifact for Pulled<'_> {
             return Ok(None);
         }
         let scope = self.scope();
-        let artifact = KnownArtifact { app: self.app, scope: &scope, digest: manifest.digest };
+        let artifact = KnownArtifact { app: self.app, scope: &scope, key: "", digest: manifest.digest };
         let known = artifact.facts(look).await?;
         let is_evidence = known.as_ref().is_some_and(|(_, facts)| facts.is_evidence);
         Ok(known.filter(|_| !(is_evidence && self.is_looked_for())))
     }
 
     async fn passed(&self, digest: &Digest) -> Result<PassedPolicies> {
-        KnownArtifact { app: self.app, scope: &self.scope(), digest: *digest }.passed(digest).await
+        KnownArtifact { app: self.app, scope: &self.scope(), key: "", digest: *digest }.passed(digest).await
     }
 }

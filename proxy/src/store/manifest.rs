@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::call::Call;
 use super::retry::Repeat;
-use super::{Inner, Manifest, Store, response, target};
+use super::{Inner, Manifest, ManifestHead, Store, response, target};
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 
@@ -48,6 +48,13 @@ impl Store {
     /// `UpstreamUnavailable`; `InternalError` where its bytes are not those of its digest.
     pub async fn get_manifest(&self, repository: &str, reference: &str) -> Result<Option<Manifest>> {
         self.inner.get_manifest(repository, reference).await
+    }
+
+    /// What a tag or digest stands for, without its bytes.
+    /// # Errors
+    /// `UpstreamUnavailable`; `InternalError` where the registry refuses.
+    pub async fn head_manifest(&self, repository: &str, reference: &str) -> Result<Option<ManifestHead>> {
+        self.inner.head_manifest(repository, reference).await
     }
 
     /// Deletes a manifest or a tag; whether it was there.
@@ -129,6 +136,25 @@ impl Inner {
             }
             _ => Err(response::refused(response, "put_manifest").await),
         }
+    }
+
+    /// A registry that does not say the digest, as it need not, is asked for the manifest.
+    async fn head_manifest(&self, repository: &str, reference: &str) -> Result<Option<ManifestHead>> {
+        let call = Call::new("head_manifest", Method::HEAD, target::manifest(repository, reference)?, Repeat::Always)
+            .headers(&MANIFEST_TYPES);
+        let response = self.call(call).await?.response;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            _ => return Err(response::refused(response, "head_manifest").await),
+        }
+        let said = response::header(response.headers(), response::CONTENT_DIGEST);
+        if let Some(digest) = said.and_then(|text| text.parse().ok()) {
+            let media_type = response::header(response.headers(), CONTENT_TYPE).unwrap_or_default().to_owned();
+            return Ok(Some(ManifestHead { media_type, digest }));
+        }
+        let manifest = self.get_manifest(repository, reference).await?;
+        Ok(manifest.map(|Manifest { media_type, digest, .. }| ManifestHead { media_type, digest }))
     }
 
     pub(super) async fn get_manifest(&self, repository: &str, reference: &str) -> Result<Option<Manifest>> {

@@ -18,6 +18,8 @@ use crate::supply_chain::artifact::Artifact;
 use crate::supply_chain::referrer::Kind;
 use crate::supply_chain::verify::{Evidence, Refusal, Verified};
 
+pub use read::Budget;
+
 /// Something that refers to an artifact, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
@@ -180,6 +182,14 @@ pub async fn find(app: &App, artifact: &Artifact, digest: &Digest) -> Result<Opt
 /// As [`collect`].
 pub async fn read(app: &App, artifact: &Artifact, listed: Listed) -> Result<Collected> {
     read::read(app, artifact, vec![found::Found { listed, manifest: None }]).await
+}
+
+/// As [`read`], within what may still be read of the artifact; all of it or nothing.
+///
+/// # Errors
+/// As [`collect`].
+pub async fn read_within(app: &App, artifact: &Artifact, listed: Listed, budget: &mut Budget) -> Result<Collected> {
+    read::read_one(app, artifact, found::Found { listed, manifest: None }, budget).await
 }
 
 /// All that refers to an artifact and is a signature, an attestation or a bill of materials, read.

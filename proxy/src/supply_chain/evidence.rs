@@ -29,7 +29,7 @@ use crate::app::App;
 use crate::config;
 use crate::digest::{Digest, Hasher};
 use crate::error::Result;
-use crate::index::SbomScope;
+use crate::index::{AsOf, SbomScope};
 use crate::supply_chain::facts::{Facts, Judge, Known};
 
 pub use content::{check_bytes, check_carrier};
@@ -96,6 +96,18 @@ impl EvidenceIndex {
             for_clients: Semaphore::new(FOR_CLIENTS),
             due: Notify::new(),
         }))
+    }
+
+    /// By which trusted roots and rules about logs this replica verifies: what was found by others counts for nothing.
+    #[must_use]
+    pub fn setup(&self) -> Digest {
+        self.0.setup
+    }
+
+    /// The present, for whoever asks whether a verdict counts here.
+    #[must_use]
+    pub fn as_of(&self, now: OffsetDateTime) -> AsOf {
+        AsOf { now, setup: self.0.setup }
     }
 
     /// What is known of an artifact, from the index.
@@ -166,11 +178,19 @@ impl EvidenceIndex {
 
     /// Forgets what is remembered of the artifact of a notice (`kind:scope@hex`); of all, where none is named.
     fn was_told(&self, payload: &str) {
-        self.0.told.fetch_add(1, Ordering::AcqRel);
         match Subject::read(payload) {
-            Some(subject) => self.0.known.invalidate(&subject),
-            None => self.0.known.invalidate_all(),
+            Some(subject) => self.was_told_of(&subject),
+            None => {
+                self.0.told.fetch_add(1, Ordering::AcqRel);
+                self.0.known.invalidate_all();
+            }
         }
+    }
+
+    /// Forgets what is remembered of one artifact, and of those that inherit from it.
+    fn was_told_of(&self, subject: &Subject) {
+        self.0.told.fetch_add(1, Ordering::AcqRel);
+        self.0.known.invalidate(subject);
     }
 }
 

@@ -132,7 +132,7 @@ async fn verify_unmeasured(app: &App, permit: &Permit, question: Question<'_>, b
         host: question.host.map(str::to_owned),
         verdict_key: app.config.supply_chain.verdict_key.clone(),
         policy: measure.policy(),
-        before: before.as_ref().map(|before| before.same_inputs(&measure, snapshot.revision, now)),
+        before: before.as_ref().map(|before| before.same_inputs(app, &measure, snapshot.revision, now)),
         now,
     };
     let judged = judging.run(&app.judging).await?;

@@ -97,6 +97,7 @@ metrics! {
     SIGNATURES_CHECKED: Counter "zas_signatures_checked_total" ["by", "signer", "result"] "Signatures that were checked, by whom (verification: somebody has asked; evidence: what was attached was looked at), name of the trusted signer (empty: nobody who is trusted; other: beyond the first 500) and result (ok, or the code of the refusal).";
     VERIFICATION_BACKLOG: Gauge "zas_verification_backlog" [] "Verifications that wait to be carried out.";
     VERDICTS_REFRESHED: Counter "zas_verdicts_refreshed_total" ["outcome"] "Verdicts that had lapsed and were to be made anew by themselves, by outcome (refreshed, gone, failed).";
+    VERDICTS_UNSIGNED: Counter "zas_verdicts_unsigned_total" [] "Verdicts that were kept unsigned though a key for verdicts is configured, for they could not be signed or attached; each is tried again.";
     TRUST_REVISION: Gauge "zas_trust_revision" [] "Number of changes that what is known here of trusted keys and identities includes.";
 
     EVIDENCE_LOOKS: Counter "zas_evidence_looks_total" ["scope"] "Artifacts that were looked at for what was attached to them, by where they are (bucket, repository).";

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use zas_proxy::config::{Builder, GateMode};
 use zas_proxy::digest::Digest;
+use zas_proxy::index::{SbomScope, ScopeKind};
 use zas_proxy::supply_chain::manifest::{Descriptor, MANIFEST, document_referrer, legacy_tag};
 
 use super::ask::{Answer, Ask};
@@ -261,6 +262,39 @@ async fn what_was_pushed_past_us_counts_and_what_was_removed_does_not() {
             world.ask(READER, get("/v2/prod/app/manifests/v1")).await.status == 403
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_artifact_with_more_documents_than_are_read_not_all_is_known_whatever_they_were_found_in() {
+    let world = World::with(|config| config.supply_chain.evidence_documents = 3).await;
+    let pair = world.key("ci").await;
+    let image = world.push("v1", "layer").await;
+    let scope = SbomScope { kind: ScopeKind::Repository, name: "prod/app".into() };
+    let facts = async || {
+        let app = &world.sidecar.app;
+        app.evidence.fresh_facts(app, &scope, &image.digest).await.unwrap()
+    };
+    world.attach("prod/app", &signature(&pair, &image)).await;
+    for at in 0..3 {
+        assert!(facts().await.complete, "{at} besides the signature");
+        let type_of = format!("https://acme.example/{at}");
+        world.attach("prod/app", &statement(&pair, &image, &type_of, &json!({"at": at}))).await;
+    }
+    let found = facts().await;
+    assert!(found.signed && !found.complete, "{found:?}");
+    assert_eq!(found.attestation_types.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_is_deleted_counts_no_more_when_that_is_answered_though_nobody_works_off_what_is_due() {
+    let world = World::with(|config| config.supply_chain.index_evidence = false).await;
+    let pair = world.key("ci").await;
+    let image = world.push("v1", "layer").await;
+    world.rule(&only_signed()).await;
+    let signed = world.attach("prod/app", &signature(&pair, &image)).await;
+    world.ask(READER, get("/v2/prod/app/manifests/v1")).await.expect(200);
+    world.ask(MAKER, Ask::delete(format!("/v2/prod/app/manifests/{signed}"))).await.expect(202);
+    world.ask(READER, get("/v2/prod/app/manifests/v1")).await.expect(403);
 }
 
 #[tokio::test(flavor = "multi_thread")]

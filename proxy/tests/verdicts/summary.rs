@@ -182,9 +182,45 @@ async fn without_a_key_for_verdicts_they_are_kept_unsigned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_for_releases_signs_no_verdict() {
+async fn a_key_for_releases_signs_no_verdict_and_the_one_before_counts_no_more_all_the_same() {
     let world = World::with(|config| config.supply_chain.verdict_key = Some("release".to_owned())).await;
     world.signed_by_release().await;
-    let refused = world.post("/artifacts/verify", &json!({"artifact": OBJECT, "policy": "release"}), 400).await;
-    assert_eq!(refused["details"]["usage"], json!("release"));
+    let signed = world.sign(OBJECT).await;
+    let passed = world.verify(OBJECT).await["verdict"].clone();
+    assert_eq!(
+        (&passed["passed"], &passed["signed"], &passed["attached"]),
+        (&json!(true), &json!(false), &Value::Null)
+    );
+    assert_eq!(world.passed(OBJECT).await, ["release"]);
+    assert_eq!(world.attached(OBJECT).await.len(), 1, "the signature alone");
+    let path =
+        format!("/artifacts/attestations/{}?artifact={OBJECT}", signed["signatures"][0]["digest"].as_str().unwrap());
+    world.ask(Method::DELETE, &path, &Value::Null).await.expect(204);
+    assert!(world.refresh().await);
+    let listed = world.get(&format!("/artifacts/verdicts?artifact={OBJECT}")).await;
+    assert_eq!(
+        (&listed["verdicts"][0]["passed"], &listed["verdicts"][0]["signed"], &listed["verdicts"][0]["counts"]),
+        (&json!(false), &json!(false), &json!(true))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_that_is_no_longer_so_is_replaced_while_nothing_can_be_signed() {
+    let world = World::new().await;
+    world.signed_by_release().await;
+    world.sign(OBJECT).await;
+    world.verify(OBJECT).await;
+    world.post("/signing-keys/verdicts/generations/1/revoke", &json!({"reason": "stolen"}), 200).await;
+    let app = &world.sidecar.app;
+    app.trust.refresh(&app.index).await.unwrap();
+    world.policy(json!([{"name": "tested", "tests": {"signers": ["signing-key/reports"]}}])).await;
+    assert!(world.refresh().await);
+    let listed = world.get(&format!("/artifacts/verdicts?artifact={OBJECT}")).await;
+    assert_eq!(
+        (&listed["verdicts"][0]["passed"], &listed["verdicts"][0]["signed"]),
+        (&json!(false), &json!(false)),
+        "{listed}"
+    );
+    let attached = world.attached(OBJECT).await;
+    assert!(attached.iter().all(|one| one["predicate_type"] != json!(SLSA_VSA_V1)), "the PASSED is attached no more");
 }

@@ -127,8 +127,10 @@ impl World {
     /// The policies that gates see it pass.
     pub(crate) async fn passed(&self, artifact: &str) -> Vec<String> {
         let artifact = self.resolved(artifact).await;
-        let now = time::OffsetDateTime::now_utc();
-        self.sidecar.app.index.passed_policies(&artifact.scope(), &artifact.digest, now).await.unwrap().current
+        let app = &self.sidecar.app;
+        let as_of = app.evidence.as_of(time::OffsetDateTime::now_utc());
+        let key = artifact.object.as_ref().map_or("", |object| object.key.as_str());
+        app.index.passed_policies(&artifact.scope(), key, &artifact.digest, as_of).await.unwrap().current
     }
 
     /// Makes one verdict anew that has lapsed; whether there was one.

@@ -80,9 +80,8 @@ pub(super) async fn list_verdicts(
     permitted.reads(&found.permit, Some(found.artifact.digest));
     let (scope, after) = (found.artifact.scope(), query.after.as_deref().unwrap_or_default());
     let key = found.artifact.object.as_ref().map_or("", |object| object.key.as_str());
-    let page = (after, limit);
-    let (stored, more) =
-        app.index.verdicts_of(&scope, key, &found.artifact.digest, page, OffsetDateTime::now_utc()).await?;
+    let (page, as_of) = ((after, limit), app.evidence.as_of(OffsetDateTime::now_utc()));
+    let (stored, more) = app.index.verdicts_of(&scope, key, &found.artifact.digest, page, as_of).await?;
     let next = stored.last().filter(|_| more).map(|verdict| verdict.policy.clone());
     let verdicts = stored.into_iter().map(ArtifactVerdict::stored).collect::<Result<_>>()?;
     Ok(Json(ArtifactVerdicts { artifact: FoundArtifact::from(&found.artifact), verdicts, next }))
@@ -124,7 +123,8 @@ pub(super) async fn get_verdict_summary(
 async fn looked_up<O: Asks>(app: &App, permitted: &Permitted<O>, id: &str) -> Result<StoredVerdict> {
     // What is no id is that of no verdict.
     let id = Uuid::parse_str(id).map_err(|_| Code::NoSuchEntity)?;
-    let stored = app.index.verdict_by_id(id, OffsetDateTime::now_utc()).await?.ok_or(Code::NoSuchEntity)?;
+    let as_of = app.evidence.as_of(OffsetDateTime::now_utc());
+    let stored = app.index.verdict_by_id(id, as_of).await?.ok_or(Code::NoSuchEntity)?;
     let resource = match stored.scope.kind {
         ScopeKind::Bucket => Resource::object(&stored.scope.name, &stored.key),
         ScopeKind::Repository => Resource::repository(&stored.scope.name),

@@ -315,6 +315,38 @@ async fn a_push_is_asked_about_by_its_digest_and_by_each_tag_that_it_sets() {
 }
 
 #[tokio::test]
+async fn what_is_being_deleted_has_said_nothing_from_the_moment_that_it_is_let_through() {
+    let world = World::new().await;
+    let (scope, index, child, pieces) = (repository(), digest("index"), digest("amd64"), pieces());
+    let (children, all) = ([child], carriers(&pieces));
+    let found = NewEvidence { children: &children, ..look(&scope, &index, &all, &pieces) };
+    let seen = world.index.before_look(&scope, &index).await.unwrap().now;
+    world.index.store_evidence(&NewEvidence { listed_at: seen, ..found }).await.unwrap();
+    let known = async |digest: &Digest| world.index.known_of(&scope, digest).await.unwrap();
+    let carrier = [digest("signature").to_string()];
+    world.index.expect_push("team/app", &carrier, LATER).await.unwrap();
+    assert_eq!(known(&index).await.own.looked_at, Some(seen), "it is put again");
+    let concerned = world.index.expect_deletion("team/app", &carrier, LATER).await.unwrap();
+    assert!(concerned.contains(&index) && concerned.contains(&digest("signature")), "{concerned:?}");
+    assert_eq!((known(&index).await.own.looked_at, known(&index).await.own.pieces.len()), (None, 0));
+    assert_eq!(known(&child).await.stale, [index], "and of what it lists");
+    // Somebody looks before the registry has deleted it.
+    let seen = world.index.before_look(&scope, &index).await.unwrap().now;
+    world.index.store_evidence(&NewEvidence { listed_at: seen, ..found }).await.unwrap();
+    assert_eq!(known(&index).await.own.looked_at, None, "it may be gone any moment");
+    world.index.pushed("team/app", &carrier).await.unwrap();
+    let seen = world.index.before_look(&scope, &index).await.unwrap().now;
+    world
+        .index
+        .store_evidence(&NewEvidence { listed_at: seen, carriers: &all[1..], pieces: &[], ..found })
+        .await
+        .unwrap();
+    assert_eq!(known(&index).await.own.pieces.len(), pieces.len() - 1);
+    world.index.expect_deletion("team/app", &[index.to_string()], LATER).await.unwrap();
+    assert_eq!(known(&child).await.stale, [index], "the index itself");
+}
+
+#[tokio::test]
 async fn a_manifest_that_is_gone_takes_along_what_it_has_said() {
     let world = World::new().await;
     let (scope, subject, pieces) = (repository(), digest("app"), pieces());

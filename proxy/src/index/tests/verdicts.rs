@@ -1,6 +1,8 @@
 //! Verification policies, verdicts and when they count, and verifications that wait.
 
 mod in_a_repository;
+mod nearest;
+mod setups;
 
 use serde_json::json;
 use time::{Duration as Span, OffsetDateTime};
@@ -17,6 +19,18 @@ fn bucket() -> SbomScope {
 
 fn subject() -> Digest {
     Digest::of(b"manifest")
+}
+
+fn setup() -> Digest {
+    Digest::of(b"roots")
+}
+
+fn at(now: OffsetDateTime) -> AsOf {
+    AsOf { now, setup: setup() }
+}
+
+fn now() -> AsOf {
+    at(OffsetDateTime::now_utc())
 }
 
 impl World {
@@ -49,18 +63,19 @@ impl World {
     }
 
     async fn passed_and_lapsed(&self) -> PassedPolicies {
-        self.index.passed_policies(&bucket(), &subject(), OffsetDateTime::now_utc()).await.unwrap()
+        self.index.passed_policies(&bucket(), "k", &subject(), now()).await.unwrap()
     }
 
     async fn last(&self) -> StoredVerdict {
-        let now = OffsetDateTime::now_utc();
-        self.index.verdict(&bucket(), "k", &subject(), "release", now).await.unwrap().unwrap()
+        self.index.verdict(&bucket(), "k", &subject(), "release", now()).await.unwrap().unwrap()
     }
 }
 
 /// A verdict of `release` on the object `k`, made now by all that there is.
 struct Made {
     scope: SbomScope,
+    key: &'static str,
+    setup: Digest,
     subject: Digest,
     policy_digest: Digest,
     carrier: Digest,
@@ -72,6 +87,8 @@ impl Made {
     async fn new(world: &World) -> Self {
         Self {
             scope: bucket(),
+            key: "k",
+            setup: setup(),
             subject: subject(),
             policy_digest: Digest::of(POLICY.as_bytes()),
             carrier: Digest::of(b"carrier"),
@@ -84,12 +101,13 @@ impl Made {
         NewVerdict {
             id: Uuid::new_v4(),
             scope: &self.scope,
-            key: "k",
+            key: self.key,
             subject: &self.subject,
             policy: "release",
             policy_digest: &self.policy_digest,
             inputs_digest: &self.carrier,
             trust_revision: self.trust_revision,
+            setup: &self.setup,
             passed: true,
             verdict: "{}",
             carriers: std::slice::from_ref(&self.carrier),
@@ -101,6 +119,7 @@ impl Made {
             valid_until: None,
             told_at: None,
             pause: NOW,
+            is_to_be_signed: false,
             audit: &[],
         }
     }
@@ -192,7 +211,7 @@ async fn a_verdict_counts_while_policy_trust_and_time_are_what_they_were() {
     assert_eq!(world.passed().await, ["release"]);
     let later = again.now + Span::HOUR;
     assert!(
-        world.index.passed_policies(&bucket(), &subject(), later).await.unwrap().current.is_empty(),
+        world.index.passed_policies(&bucket(), "k", &subject(), at(later)).await.unwrap().current.is_empty(),
         "its time is over"
     );
     // One that has failed.
@@ -200,7 +219,8 @@ async fn a_verdict_counts_while_policy_trust_and_time_are_what_they_were() {
     assert_eq!(world.passed_and_lapsed().await, PassedPolicies::default());
     assert_eq!(world.count("SELECT count(*) FROM verdicts").await, 1, "the last of each policy is kept");
     let other = SbomScope { kind: ScopeKind::Repository, name: "b".to_owned() };
-    assert_eq!(world.index.passed_policies(&other, &made.subject, made.now).await.unwrap(), PassedPolicies::default());
+    let elsewhere = world.index.passed_policies(&other, "k", &made.subject, at(made.now)).await.unwrap();
+    assert_eq!(elsewhere, PassedPolicies::default());
 }
 
 #[tokio::test]
@@ -242,12 +262,9 @@ async fn what_refers_to_an_object_tells_its_verdicts_by_itself() {
     world.verification_policy("release", POLICY).await;
     let object = world.put("k", "hello").await.oci_digest.unwrap();
     let made = Made { subject: object, ..Made::new(&world).await };
-    let passed = async || {
-        world.index.passed_policies(&bucket(), &object, OffsetDateTime::now_utc()).await.unwrap().current.len()
-    };
+    let passed = async || world.index.passed_policies(&bucket(), "k", &object, now()).await.unwrap().current.len();
     let told = async || {
-        let now = OffsetDateTime::now_utc();
-        world.index.verdict(&bucket(), "k", &object, "release", now).await.unwrap().unwrap().told_at.is_some()
+        world.index.verdict(&bucket(), "k", &object, "release", now()).await.unwrap().unwrap().told_at.is_some()
     };
     let attach = async |name: &'static str, owner: &'static str| {
         let new = NewReferrer {
@@ -283,7 +300,7 @@ async fn what_refers_to_an_object_tells_its_verdicts_by_itself() {
 #[tokio::test]
 async fn a_verdict_that_lapsed_is_taken_by_one_and_rests_when_it_fails() {
     let (world, made) = passing().await;
-    let claim = async || world.index.claim_lapsed_verdict(LATER).await.unwrap();
+    let claim = async || world.index.claim_lapsed_verdict(LATER, &setup()).await.unwrap();
     assert_eq!(claim().await, None, "nothing has happened");
     world.trust_changes().await;
     let lapsed = claim().await.unwrap();
@@ -312,9 +329,9 @@ async fn a_verdict_that_lapsed_is_taken_by_one_and_rests_when_it_fails() {
 async fn another_text_of_a_policy_has_its_verdicts_made_anew() {
     let (world, _) = passing().await;
     world.verification_policy("release", POLICY).await;
-    assert_eq!(world.index.claim_lapsed_verdict(LATER).await.unwrap(), None, "the same text again");
+    assert_eq!(world.index.claim_lapsed_verdict(LATER, &setup()).await.unwrap(), None, "the same text again");
     world.verification_policy("release", "{}").await;
-    assert!(world.index.claim_lapsed_verdict(LATER).await.unwrap().is_some());
+    assert!(world.index.claim_lapsed_verdict(LATER, &setup()).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -337,9 +354,9 @@ async fn the_manifest_of_the_verdict_before_is_given_back() {
     let second = NewVerdict { attached: Some(&two), summary: Some(summary), ..made.verdict() };
     let id = second.id;
     assert_eq!(world.index.store_verdict(second).await.unwrap(), Some(one));
-    let stored = world.index.verdict_by_id(id, made.now).await.unwrap().unwrap();
+    let stored = world.index.verdict_by_id(id, at(made.now)).await.unwrap().unwrap();
     assert_eq!((stored.attached, stored.summary.as_deref()), (Some(two), Some(summary)));
-    assert_eq!(world.index.verdict_by_id(Uuid::new_v4(), made.now).await.unwrap(), None);
+    assert_eq!(world.index.verdict_by_id(Uuid::new_v4(), at(made.now)).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -350,7 +367,8 @@ async fn the_verdicts_on_an_artifact_are_listed_by_policy() {
     }
     world.index.store_verdict(NewVerdict { key: "other", ..made.verdict() }).await.unwrap();
     let page = async |after: &str| {
-        let (found, more) = world.index.verdicts_of(&bucket(), "k", &subject(), (after, 2), made.now).await.unwrap();
+        let as_of = at(made.now);
+        let (found, more) = world.index.verdicts_of(&bucket(), "k", &subject(), (after, 2), as_of).await.unwrap();
         (found.into_iter().map(|verdict| (verdict.policy, verdict.counts)).collect::<Vec<_>>(), more)
     };
     assert_eq!(page("").await, (vec![("a".to_owned(), false), ("release".to_owned(), true)], true));

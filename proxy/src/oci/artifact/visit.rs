@@ -120,7 +120,7 @@ impl<'a> Visit<'a> {
             let Some(digest) = digest_of(at).filter(|_| looked_at < ROOTS) else { continue };
             looked_at += 1;
             let scope = SbomScope { kind: ScopeKind::Bucket, name: self.folder.bucket().to_owned() };
-            let artifact = KnownArtifact { app: self.app, scope: &scope, digest };
+            let artifact = KnownArtifact { app: self.app, scope: &scope, key, digest };
             match unless_denied(self.permit_artifact(key, &artifact).await.map(Some)) {
                 Ok(None) => {}
                 Err(error) if error.code() == Code::GateNotMet => refused = refused.or(Some(error)),

@@ -65,6 +65,27 @@ async fn a_202_to_a_single_post_is_followed_by_a_put_and_remembered() {
 }
 
 #[tokio::test]
+async fn what_a_tag_stands_for_is_asked_for_without_its_bytes_where_the_registry_says_the_digest() {
+    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    let digest = Digest::of(b"{}");
+    let registry = Registry::start(move |_| {
+        Answer::status(200).header("content-type", INDEX).header("docker-content-digest", digest).length(2)
+    })
+    .await;
+    let head = registry.store().head_manifest(REPOSITORY, "v1").await.unwrap().unwrap();
+    assert_eq!((head.media_type.as_str(), head.digest), (INDEX, digest));
+    assert_eq!(registry.lines(), [format!("HEAD /v2/{REPOSITORY}/manifests/v1")]);
+    let silent = Registry::start(|request| match request.method.as_str() {
+        "HEAD" => Answer::status(200).length(2),
+        _ => Answer::status(200).body("{}"),
+    })
+    .await;
+    assert_eq!(silent.store().head_manifest(REPOSITORY, "v1").await.unwrap().unwrap().digest, digest);
+    let without = Registry::start(|_| Answer::status(404)).await;
+    assert_eq!(without.store().head_manifest(REPOSITORY, "v1").await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_location_at_another_host_is_never_followed() {
     let other = Registry::start(|_| Answer::status(201)).await;
     let elsewhere = format!("{}/v2/x/blobs/uploads/1", other.url);

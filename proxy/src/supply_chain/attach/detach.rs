@@ -39,7 +39,7 @@ pub async fn detach(app: &App, permit: &Permit, artifact: &Artifact, listed: &Li
         }
         Home::Repository(name) => {
             let reference = listed.digest.to_string();
-            let pushing = app.evidence.expect_push(app, name, std::slice::from_ref(&reference)).await?;
+            let pushing = app.evidence.expect_deletion(app, name, std::slice::from_ref(&reference)).await?;
             let change = Change {
                 operation: DELETE_MANIFEST,
                 home: name,

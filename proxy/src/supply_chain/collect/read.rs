@@ -1,5 +1,7 @@
 //! Reading what was found: manifests first, then the documents that they name, as many and as much as is read of one artifact.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, timeout_at};
@@ -7,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::found::Found;
 use super::{Collected, Content, Document, LeftOut, Listed, WhyLeftOut};
 use crate::app::App;
+use crate::config;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::supply_chain::artifact::Artifact;
@@ -25,28 +28,107 @@ struct Wanted {
     layer: Descriptor,
 }
 
+/// What may still be read of one artifact.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    documents: u64,
+    bytes: u64,
+    deadline: Instant,
+}
+
+impl Budget {
+    /// What is read of one artifact at once: `supply_chain.evidence_documents`, `evidence_bytes` and `evidence_timeout`.
+    #[must_use]
+    pub fn new(config: &config::SupplyChain) -> Self {
+        Self {
+            documents: u64::from(config.evidence_documents),
+            bytes: config.evidence_bytes.as_u64(),
+            deadline: Instant::now() + config.evidence_timeout,
+        }
+    }
+
+    /// Ends after `span` at the latest.
+    #[must_use]
+    pub fn ending_within(self, span: Duration) -> Self {
+        Self { deadline: self.deadline.min(Instant::now() + span), ..self }
+    }
+
+    /// Without so many documents, which are known.
+    #[must_use]
+    pub fn without(self, documents: u64) -> Self {
+        Self { documents: self.documents.saturating_sub(documents), ..self }
+    }
+
+    /// Whether its time is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// Whether there is room for documents of these sizes, in bytes.
+    fn fits(&self, sizes: impl Iterator<Item = u64>) -> bool {
+        let (documents, bytes) = sizes.fold((0_u64, 0_u64), |(count, sum), size| (count + 1, sum.saturating_add(size)));
+        documents <= self.documents && bytes <= self.bytes
+    }
+
+    /// Takes room for a document; whether there was.
+    fn take(&mut self, size: u64) -> bool {
+        if !self.fits(std::iter::once(size)) {
+            return false;
+        }
+        self.documents -= 1;
+        self.bytes -= size;
+        true
+    }
+}
+
 /// How far reading may go.
 struct Reader<'a> {
     app: &'a App,
     repository: &'a str,
-    deadline: Instant,
+    budget: &'a mut Budget,
     collected: Collected,
 }
 
 /// Reads what was found, in its order.
 pub(super) async fn read(app: &App, artifact: &Artifact, found: Vec<Found>) -> Result<Collected> {
-    let deadline = Instant::now() + app.config.supply_chain.evidence_timeout;
-    let mut reader = Reader { app, repository: artifact.referrers_at(), deadline, collected: Collected::default() };
+    let mut budget = Budget::new(&app.config.supply_chain);
+    let mut reader = Reader::new(app, artifact, &mut budget);
     let wanted = reader.manifests(found).await?;
     let wanted = reader.within_bounds(wanted)?;
     reader.documents(wanted).await?;
     Ok(reader.collected)
 }
 
+/// Reads one thing that was found, if there is room for all of it: otherwise nothing of it is read, and the room is for others.
+pub(super) async fn read_one(app: &App, artifact: &Artifact, found: Found, budget: &mut Budget) -> Result<Collected> {
+    let mut reader = Reader::new(app, artifact, budget);
+    let listed = found.listed.clone();
+    let wanted = reader.manifests(vec![found]).await?;
+    if !reader.budget.fits(wanted.iter().map(|document| document.layer.size).filter(|size| is_read(*size))) {
+        reader.leave_out(&listed, WhyLeftOut::TooMuch);
+        return Ok(reader.collected);
+    }
+    let wanted = reader.within_bounds(wanted)?;
+    reader.documents(wanted).await?;
+    Ok(reader.collected)
+}
+
+/// Whether a document of so many bytes is read at all.
+const fn is_read(size: u64) -> bool {
+    size <= BUNDLE_BYTES as u64
+}
+
+impl<'a> Reader<'a> {
+    fn new(app: &'a App, artifact: &'a Artifact, budget: &'a mut Budget) -> Self {
+        Self { app, repository: artifact.referrers_at(), budget, collected: Collected::default() }
+    }
+}
+
 impl Reader<'_> {
     /// The documents that the manifests name.
     async fn manifests(&mut self, found: Vec<Found>) -> Result<Vec<Wanted>> {
-        let (app, repository, deadline) = (self.app, self.repository, self.deadline);
+        let (app, repository, deadline) = (self.app, self.repository, self.budget.deadline);
         let each = found.into_iter().map(|found| async move {
             let bytes = match found.manifest {
                 Some(bytes) => Ok(Some(bytes)),
@@ -77,17 +159,14 @@ impl Reader<'_> {
 
     /// What of it is read. The memory for it is taken before anything is.
     fn within_bounds(&mut self, wanted: Vec<Wanted>) -> Result<Vec<Wanted>> {
-        let config = &self.app.config.supply_chain;
-        let mut left = config.evidence_bytes.as_u64();
         let mut kept = Vec::new();
         for document in wanted {
             let size = document.layer.size;
-            if size > BUNDLE_BYTES as u64 {
+            if !is_read(size) {
                 self.leave_out(&document.carrier, WhyLeftOut::TooLarge);
-            } else if size > left || kept.len() as u64 >= u64::from(config.evidence_documents) {
+            } else if !self.budget.take(size) {
                 self.leave_out(&document.carrier, WhyLeftOut::TooMuch);
             } else {
-                left -= size;
                 let memory = self.app.documents.take(size).ok_or_else(|| {
                     Error::from(Code::SlowDown).detail("supply_chain.memory is in use by documents of other requests")
                 })?;
@@ -99,7 +178,7 @@ impl Reader<'_> {
     }
 
     async fn documents(&mut self, wanted: Vec<Wanted>) -> Result<()> {
-        let (app, repository, deadline) = (self.app, self.repository, self.deadline);
+        let (app, repository, deadline) = (self.app, self.repository, self.budget.deadline);
         let each = wanted.into_iter().map(|wanted| async move {
             let bytes = within(deadline, blob(app, repository, &wanted.layer)).await;
             (wanted, bytes)
@@ -186,6 +265,22 @@ mod tests {
             "layers": layers})
         .to_string()
         .into_bytes()
+    }
+
+    #[test]
+    fn what_is_read_of_one_artifact_is_counted_over_all_that_refers_to_it() {
+        let config = config::SupplyChain {
+            evidence_documents: 3,
+            evidence_bytes: bytesize::ByteSize::b(10),
+            ..config::SupplyChain::default()
+        };
+        let mut budget = Budget::new(&config);
+        assert!(budget.fits([4, 4].into_iter()) && !budget.fits([4, 7].into_iter()));
+        assert!(!budget.fits([1, 1, 1, 1].into_iter()));
+        assert!(budget.take(4) && !budget.take(7) && budget.take(6));
+        assert!(!budget.take(1), "all bytes were read");
+        assert!(!budget.without(1).take(0), "and all documents, with one that is known");
+        assert!(!budget.is_over() && budget.ending_within(Duration::ZERO).is_over());
     }
 
     #[test]

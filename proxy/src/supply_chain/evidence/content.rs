@@ -36,7 +36,7 @@ pub async fn check_bytes(app: &App, caller: &Caller, bucket: &str, digest: &Dige
     let mut refused: Option<Error> = None;
     for (key, manifest) in kept.take(OBJECTS) {
         let digest = manifest.ok_or(Code::DigestPending)?;
-        let artifact = KnownArtifact { app, scope: &scope, digest };
+        let artifact = KnownArtifact { app, scope: &scope, key, digest };
         match app.authority.authorize_artifact(caller, Action::GetObject, object(key), &artifact).await {
             Ok(_) => return Ok(()),
             Err(error) if matches!(error.code(), Code::GateNotMet | Code::AccessDenied) => {
@@ -60,7 +60,7 @@ pub async fn check_carrier(app: &App, caller: &Caller, repository: &str, carrier
         return Ok(());
     }
     let scope = SbomScope { kind: ScopeKind::Repository, name: repository.to_owned() };
-    let artifact = KnownArtifact { app, scope: &scope, digest: *carrier };
+    let artifact = KnownArtifact { app, scope: &scope, key: "", digest: *carrier };
     let pulling = app.authority.authorize_artifact(caller, Action::Pull, Resource::repository(repository), &artifact);
     pulling.await.map(drop)
 }

@@ -29,6 +29,8 @@ pub struct KnownArtifact<'a> {
     pub app: &'a App,
     /// Where it is.
     pub scope: &'a SbomScope,
+    /// The object's key, as whoever asks for it has named it; empty in a repository.
+    pub key: &'a str,
     /// Digest of its manifest.
     pub digest: Digest,
 }
@@ -36,11 +38,11 @@ pub struct KnownArtifact<'a> {
 impl Artifact for KeyedObject<'_> {
     async fn facts(&self, look: LookUp) -> Result<Option<(Digest, Facts)>> {
         let Some(digest) = self.digest(look).await? else { return Ok(None) };
-        KnownArtifact { app: self.app, scope: &self.scope(), digest }.facts(look).await
+        KnownArtifact { app: self.app, scope: &self.scope(), key: self.key, digest }.facts(look).await
     }
 
     async fn passed(&self, digest: &Digest) -> Result<PassedPolicies> {
-        KnownArtifact { app: self.app, scope: &self.scope(), digest: *digest }.passed(digest).await
+        KnownArtifact { app: self.app, scope: &self.scope(), key: self.key, digest: *digest }.passed(digest).await
     }
 }
 
@@ -79,6 +81,7 @@ impl Artifact for KnownArtifact<'_> {
     }
 
     async fn passed(&self, digest: &Digest) -> Result<PassedPolicies> {
-        self.app.index.passed_policies(self.scope, digest, OffsetDateTime::now_utc()).await
+        let as_of = self.app.evidence.as_of(OffsetDateTime::now_utc());
+        self.app.index.passed_policies(self.scope, self.key, digest, as_of).await
     }
 }

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::index::{BeforeLook, NewEvidence, NewSbom, ScopeKind};
 use crate::supply_chain::checked::{By, count};
-use crate::supply_chain::collect::{self, Document, Listed, WhyLeftOut};
+use crate::supply_chain::collect::{self, Budget, Document, Listed, WhyLeftOut};
 use crate::supply_chain::facts::{About, Examined, Piece, Signed, examine};
 use crate::supply_chain::referrer::Kind;
 use crate::supply_chain::sbom::Limits;
@@ -26,6 +26,9 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// The same, where there was more than is read.
 const LATER: Duration = Duration::from_secs(3600);
+
+/// How long one look reads at most, whatever is configured: well below the lease of whoever has taken the artifact.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// One look at an artifact.
 struct Looking<'a> {
@@ -63,13 +66,18 @@ impl EvidenceIndex {
         let about = Arc::new(found.about(app));
         let looking = Looking { app, subject, found: &found, about, trust, setup, now };
         let mut seen = Seen { is_whole: true, ..Seen::default() };
-        for carrier in looking.unread(&before, &carriers) {
-            looking.read(carrier, &mut seen).await?;
+        let is_settled = looking.settled(&before);
+        let mut budget = looking.budget(&before, &carriers, &is_settled);
+        for carrier in carriers.iter().filter(|carrier| !is_known(&is_settled, &carrier.digest)) {
+            if budget.is_over() {
+                seen.leaves_out(SOON);
+                break;
+            }
+            looking.read(carrier, &mut budget, &mut seen).await?;
         }
         // One that is no manifest of ours is none of ours; but where there was more in the list, something may be missing.
         if left_out.iter().any(|left_out| left_out.why == WhyLeftOut::TooMuch) {
-            seen.is_whole = false;
-            seen.again = seen.again.or(Some(LATER));
+            seen.leaves_out(LATER);
         }
         looking.store(&before, &carriers, &seen).await?;
         counter!(names::EVIDENCE_LOOKS, "scope" => subject.scope.kind.as_str()).increment(1);
@@ -78,14 +86,30 @@ impl EvidenceIndex {
     }
 }
 
-/// What is signed, attested or a bill of materials, each manifest once.
+impl Seen {
+    /// Says that something was not read, and when it shall be.
+    fn leaves_out(&mut self, again: Duration) {
+        self.is_whole = false;
+        self.again = Some(self.again.map_or(again, |sooner| sooner.min(again)));
+    }
+}
+
+/// Whether a carrier was read before, and says nothing else by now.
+fn is_known(is_settled: &HashMap<Digest, bool>, carrier: &Digest) -> bool {
+    is_settled.get(carrier).copied().unwrap_or(false)
+}
+
+/// What is signed, attested or a bill of materials, each manifest once, signatures first.
 fn relevant(listed: Vec<Listed>) -> Vec<Listed> {
     let mut seen = HashSet::new();
-    listed
+    let mut relevant: Vec<Listed> = listed
         .into_iter()
         .filter(|listed| listed.kinds != [Kind::Other])
         .filter(|listed| seen.insert(listed.digest))
-        .collect()
+        .collect();
+    // Where there is no room for all of it, they are what matters most.
+    relevant.sort_by_key(|listed| listed.kinds.first().copied());
+    relevant
 }
 
 /// A manifest that is gone takes with it what it has said; an object may come again, with what refers to it.
@@ -97,29 +121,41 @@ async fn gone(app: &App, subject: &Subject, before: &BeforeLook) -> Result<()> {
 }
 
 impl Looking<'_> {
-    /// The carriers that were not read before, or may say something else by now.
-    fn unread<'c>(&self, before: &BeforeLook, carriers: &'c [Listed]) -> impl Iterator<Item = &'c Listed> + use<'c> {
+    /// Whether carriers that were read before say nothing else by now.
+    fn settled(&self, before: &BeforeLook) -> HashMap<Digest, bool> {
         let mut is_settled: HashMap<Digest, bool> = HashMap::new();
         for piece in &before.pieces {
             let settled = !before.rereads && !piece.is_open(self.trust.revision, &self.setup, self.now);
             let known = is_settled.entry(piece.carrier).or_insert(true);
             *known &= settled;
         }
-        carriers.iter().filter(move |carrier| !is_settled.get(&carrier.digest).copied().unwrap_or(false))
+        is_settled
+    }
+
+    /// What may be read in this look. Documents that are known count among those of the artifact.
+    fn budget(&self, before: &BeforeLook, carriers: &[Listed], is_settled: &HashMap<Digest, bool>) -> Budget {
+        let there: HashSet<Digest> = carriers.iter().map(|carrier| carrier.digest).collect();
+        let is_there = |piece: &&Piece| there.contains(&piece.carrier) && is_known(is_settled, &piece.carrier);
+        let known = before.pieces.iter().filter(is_there).count();
+        Budget::new(&self.app.config.supply_chain).ending_within(LONGEST).without(known as u64)
     }
 
     /// Reads a carrier and looks at each of its documents.
-    async fn read(&self, carrier: &Listed, seen: &mut Seen) -> Result<()> {
-        let mut collected = collect::read(self.app, &self.found.artifact, carrier.clone()).await?;
-        if collected.left_out.iter().any(|left_out| left_out.why == WhyLeftOut::TooLate) {
-            // None of it is kept, so that all of it is read the next time.
-            (seen.is_whole, seen.again) = (false, Some(SOON));
+    async fn read(&self, carrier: &Listed, budget: &mut Budget, seen: &mut Seen) -> Result<()> {
+        let mut collected = collect::read_within(self.app, &self.found.artifact, carrier.clone(), budget).await?;
+        let is_left = |why: WhyLeftOut| collected.left_out.iter().any(|left_out| left_out.why == why);
+        // None of it is kept, so that all of it is read the next time.
+        if is_left(WhyLeftOut::TooLate) {
+            seen.leaves_out(SOON);
+            return Ok(());
+        }
+        if is_left(WhyLeftOut::TooMuch) {
+            seen.leaves_out(LATER);
             return Ok(());
         }
         if collected.documents.is_empty() || !collected.left_out.is_empty() {
             let code = match collected.left_out.first().map(|left_out| left_out.why) {
                 Some(WhyLeftOut::TooLarge) => "too_large",
-                Some(WhyLeftOut::TooMuch) => "too_much",
                 _ => "unreadable",
             };
             seen.pieces.push(Piece::unreadable(carrier.digest, code, self.trust.revision, self.setup));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::EvidenceIndex;
+use super::{EvidenceIndex, Subject};
 use crate::app::App;
 use crate::digest::Digest;
 use crate::error::{Code, Result};
@@ -55,19 +55,38 @@ impl Pushing {
 }
 
 impl EvidenceIndex {
-    /// Writes down that a manifest is about to be put or deleted, by its digest and by each tag that is set or removed: before anything
-    /// is sent, so that none is missed. Where this replica looks at what was attached, it is told when the request is over.
+    /// Writes down that a manifest is about to be put, by its digest and by each tag that is set: before anything is sent, so that none is
+    /// missed. Where this replica looks at what was attached, it is told when the request is over.
     ///
     /// # Errors
     /// `IndexUnavailable`: nothing may be sent then, for a signature that goes unnoticed would count on.
     pub async fn expect_push(&self, app: &App, repository: &str, references: &[String]) -> Result<Option<Pushing>> {
         app.index.expect_push(repository, references, GRACE).await?;
-        Ok(app.config.supply_chain.index_evidence.then(|| Pushing {
+        Ok(self.pushing(app, repository, references))
+    }
+
+    /// The same of a manifest that is about to be deleted. What it has said counts no moment longer, and again where it is found to be
+    /// there still.
+    ///
+    /// # Errors
+    /// As [`expect_push`](Self::expect_push).
+    pub async fn expect_deletion(&self, app: &App, repository: &str, references: &[String]) -> Result<Option<Pushing>> {
+        let concerned = app.index.expect_deletion(repository, references, GRACE).await?;
+        // The notice comes to this replica too, and not before the answer.
+        for digest in concerned {
+            let scope = SbomScope { kind: ScopeKind::Repository, name: repository.to_owned() };
+            self.was_told_of(&Subject { scope, digest });
+        }
+        Ok(self.pushing(app, repository, references))
+    }
+
+    fn pushing(&self, app: &App, repository: &str, references: &[String]) -> Option<Pushing> {
+        app.config.supply_chain.index_evidence.then(|| Pushing {
             evidence: self.clone(),
             index: app.index.clone(),
             repository: repository.to_owned(),
             references: references.to_vec(),
-        }))
+        })
     }
 
     /// Finds out what a push is about, and has that looked at.

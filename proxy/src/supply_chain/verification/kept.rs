@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::counter;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -17,9 +18,13 @@ use crate::supply_chain::artifact::Artifact;
 use crate::supply_chain::rules::{Summary, VerificationPolicy, summary};
 use crate::supply_chain::signing::sign_verdict;
 use crate::supply_chain::{attach, collect, rules};
+use crate::telemetry::names;
 
 /// How long nobody makes a verdict anew: whom this replica believes may be a moment behind.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// The same, of one that could not be signed or attached: what is in the way is seldom gone sooner.
+const UNSIGNED: Duration = Duration::from_secs(600);
 
 /// What an artifact is held against, read.
 pub(super) enum Measure {
@@ -110,7 +115,8 @@ impl Measure {
     ) -> Result<Option<Before>> {
         let Some(name) = self.name() else { return Ok(None) };
         let (scope, key) = (artifact.scope(), inputs::key(artifact));
-        Ok(app.index.verdict(&scope, key, &artifact.digest, name, now).await?.map(Before))
+        let as_of = app.evidence.as_of(now);
+        Ok(app.index.verdict(&scope, key, &artifact.digest, name, as_of).await?.map(Before))
     }
 }
 
@@ -119,11 +125,20 @@ impl Before {
         self.0.told_at
     }
 
-    /// What the evidence must be for it to be the verdict still.
-    pub(super) fn same_inputs(&self, measure: &Measure, trust_revision: i64, now: OffsetDateTime) -> SameInputs {
+    /// What the evidence must be for it to be the verdict still. One that could not be signed is made anew where verdicts are.
+    pub(super) fn same_inputs(
+        &self,
+        app: &App,
+        measure: &Measure,
+        trust_revision: i64,
+        now: OffsetDateTime,
+    ) -> SameInputs {
+        let is_signed = self.0.summary.is_some() || app.config.supply_chain.verdict_key.is_none();
         let is_current = Some(self.0.policy_digest) == measure.digest()
             && self.0.trust_revision == trust_revision
-            && self.0.valid_until.is_none_or(|until| now < until);
+            && self.0.setup == app.evidence.setup()
+            && self.0.valid_until.is_none_or(|until| now < until)
+            && is_signed;
         if is_current { SameInputs::Of(self.0.inputs_digest) } else { SameInputs::None }
     }
 
@@ -137,10 +152,19 @@ impl Before {
 }
 
 impl Keeping<'_> {
-    /// Signs a verdict where a key is configured, attaches it where it may be, and keeps it in place of the one before.
+    /// Signs a verdict where a key is configured, attaches it where it may be, and keeps it in place of the one before. One that cannot
+    /// be signed or attached is kept all the same, unsigned, for else the one before would count on; it is tried again later.
     pub(super) async fn keep(&self, made: &Verdict, by: &str, audit: &[Record]) -> Result<StoredVerdict> {
         let (app, artifact) = (self.app, self.artifact);
-        let signed = self.signed(made).await?;
+        let signed = self.signed(made).await;
+        if let Err(error) = &signed {
+            counter!(names::VERDICTS_UNSIGNED).increment(1);
+            let policy = &self.policy.name;
+            tracing::warn!(artifact = %artifact.uri(), policy, "a verdict is kept unsigned: {}", error.for_log());
+        }
+        let is_to_be_signed = signed.is_err();
+        let signed = signed.unwrap_or_default();
+        let setup = app.evidence.setup();
         let (summary, attached) = signed.map_or((None, None), |(summary, attached)| (Some(summary), attached));
         let (id, scope, carriers) = (Uuid::now_v7(), artifact.scope(), self.judged.carriers(self.verdict));
         let new = NewVerdict {
@@ -152,6 +176,7 @@ impl Keeping<'_> {
             policy_digest: &made.policy_digest,
             inputs_digest: &self.judged.inputs,
             trust_revision: made.trust_revision,
+            setup: &setup,
             passed: made.passed,
             verdict: &made.json,
             carriers: &carriers,
@@ -162,7 +187,8 @@ impl Keeping<'_> {
             made_by: by,
             valid_until: self.verdict.valid_until,
             told_at: self.told_at,
-            pause: PAUSE,
+            pause: if is_to_be_signed { UNSIGNED } else { PAUSE },
+            is_to_be_signed,
             audit,
         };
         let replaced = app.index.store_verdict(new).await?;
@@ -178,6 +204,7 @@ impl Keeping<'_> {
             policy_digest: made.policy_digest,
             inputs_digest: self.judged.inputs,
             trust_revision: made.trust_revision,
+            setup,
             passed: made.passed,
             verdict: made.json.clone(),
             summary,

@@ -1,8 +1,8 @@
 //! [`Upkeep`]: makes verdicts anew that have lapsed, off the index, which all replicas share.
 //!
-//! A verdict lapses when whom we believe is changed, when its time is over, when its policy is changed, and when something is attached to its
-//! artifact or removed. Those that had passed are made anew by themselves, so that what asks for them finds them; the others when
-//! something happened that may change them.
+//! A verdict lapses when whom we believe is changed, or by which trusted roots, when its time is over, when its policy is changed, and when
+//! something is attached to its artifact or removed. Those that had passed are made anew by themselves, so that what asks for them finds
+//! them; the others when something happened that may change them. One that could not be signed is made anew until it is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,9 @@ impl Upkeep {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn refresh_one(&self) -> Result<bool> {
-        let Some(lapsed) = self.0.index.claim_lapsed_verdict(LEASE).await? else { return Ok(false) };
+        let Some(lapsed) = self.0.index.claim_lapsed_verdict(LEASE, &self.0.evidence.setup()).await? else {
+            return Ok(false);
+        };
         let Some(artifact) = named(&lapsed) else {
             self.0.index.forget_verdict(lapsed.id).await?;
             return Ok(true);

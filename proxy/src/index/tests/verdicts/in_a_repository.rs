@@ -48,7 +48,7 @@ fn signed(carrier: &[u8], predicate_type: &str, key: &[u8]) -> Piece {
 async fn passing_in_a_repository() -> (World, Made) {
     let world = World::new().await;
     world.verification_policy("release", POLICY).await;
-    let made = Made { scope: repository(), ..Made::new(&world).await };
+    let made = Made { scope: repository(), key: "", ..Made::new(&world).await };
     world.index.store_verdict(made.verdict()).await.unwrap();
     (world, made)
 }
@@ -64,10 +64,7 @@ async fn what_is_found_of_a_manifest_of_the_registry_tells_its_verdicts_unless_i
                  false, '', 'test')",
         )
         .await;
-    let last = async || {
-        let now = OffsetDateTime::now_utc();
-        world.index.verdict(&repository(), "k", &subject(), "release", now).await.unwrap().unwrap()
-    };
+    let last = async || world.index.verdict(&repository(), "", &subject(), "release", now()).await.unwrap().unwrap();
     let ours = signed(b"verdict", SLSA_VSA_V1, b"ours");
     let theirs = signed(b"another verdict", SLSA_VSA_V1, b"theirs");
     let signature = signed(b"carrier", COSIGN_SIGN_V1, b"theirs");
@@ -92,10 +89,7 @@ async fn what_is_found_of_a_manifest_of_the_registry_tells_its_verdicts_unless_i
 #[tokio::test]
 async fn a_manifest_that_is_gone_withdraws_the_verdicts_that_rest_on_it_though_nobody_has_looked_at_it() {
     let (world, made) = passing_in_a_repository().await;
-    let passed = async || {
-        let now = OffsetDateTime::now_utc();
-        world.index.passed_policies(&repository(), &subject(), now).await.unwrap().current
-    };
+    let passed = async || world.index.passed_policies(&repository(), "", &subject(), now()).await.unwrap().current;
     world.index.forget_manifest("team/app", &Digest::of(b"something else")).await.unwrap();
     assert_eq!(passed().await, ["release"]);
     world.index.forget_manifest("team/app", &made.carrier).await.unwrap();
@@ -105,10 +99,8 @@ async fn a_manifest_that_is_gone_withdraws_the_verdicts_that_rest_on_it_though_n
 #[tokio::test]
 async fn the_manifests_of_an_index_pass_what_the_index_passes_and_no_other_does() {
     let (world, _) = passing_in_a_repository().await;
-    let passed = async |digest: &Digest| {
-        let now = OffsetDateTime::now_utc();
-        world.index.passed_policies(&repository(), digest, now).await.unwrap().current
-    };
+    let passed =
+        async |digest: &Digest| world.index.passed_policies(&repository(), "", digest, now()).await.unwrap().current;
     let (child, other) = (Digest::of(b"child"), Digest::of(b"other"));
     assert!(passed(&child).await.is_empty(), "nobody has looked at the index");
     let listed_at = OffsetDateTime::now_utc();
@@ -128,4 +120,49 @@ async fn the_manifests_of_an_index_pass_what_the_index_passes_and_no_other_does(
     assert!(passed(&other).await.is_empty());
     world.index.forget_manifest("team/app", &subject()).await.unwrap();
     assert!(passed(&child).await.is_empty(), "the index is gone");
+}
+
+#[tokio::test]
+async fn a_verdict_that_rests_on_what_is_being_deleted_counts_no_moment_longer() {
+    let (world, made) = passing_in_a_repository().await;
+    let passed = async || world.index.passed_policies(&repository(), "", &subject(), now()).await.unwrap().current;
+    let other = [Digest::of(b"something else").to_string()];
+    world.index.expect_deletion("team/app", &other, LATER).await.unwrap();
+    world.index.expect_deletion("team/other", &[made.carrier.to_string()], LATER).await.unwrap();
+    assert_eq!(passed().await, ["release"], "another manifest, and another repository");
+    let carrier = [made.carrier.to_string()];
+    world.index.expect_push("team/app", &carrier, LATER).await.unwrap();
+    assert_eq!(passed().await, ["release"], "it is pushed again, and that takes nothing away");
+    world.index.expect_deletion("team/app", &carrier, LATER).await.unwrap();
+    assert!(passed().await.is_empty(), "before anything is sent");
+    let again = Made { now: OffsetDateTime::now_utc(), ..made };
+    world.index.store_verdict(again.verdict()).await.unwrap();
+    assert!(passed().await.is_empty(), "it may be gone any moment");
+    world.index.pushed("team/app", &carrier).await.unwrap();
+    assert!(passed().await.is_empty(), "it may be gone");
+    let again = Made { now: OffsetDateTime::now_utc() + Span::SECOND, ..again };
+    world.index.store_verdict(again.verdict()).await.unwrap();
+    assert_eq!(passed().await, ["release"], "somebody has looked since");
+}
+
+#[tokio::test]
+async fn an_index_that_is_being_deleted_passes_nothing_on() {
+    let (world, made) = passing_in_a_repository().await;
+    let child = Digest::of(b"child");
+    let found = NewEvidence {
+        scope: &repository(),
+        subject: &subject(),
+        listed_at: made.now,
+        is_whole: true,
+        is_evidence: false,
+        children: &[child],
+        carriers: &[],
+        pieces: &[],
+        again: None,
+    };
+    world.index.store_evidence(&found).await.unwrap();
+    let passed = async || world.index.passed_policies(&repository(), "", &child, now()).await.unwrap().current;
+    assert_eq!(passed().await, ["release"]);
+    world.index.expect_deletion("team/app", &[subject().to_string()], LATER).await.unwrap();
+    assert!(passed().await.is_empty());
 }
