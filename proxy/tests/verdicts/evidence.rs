@@ -1,5 +1,7 @@
 //! What passes, what does not, and what is said of each piece of evidence.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Value, json};
 use zas_policy::Action;
@@ -10,7 +12,7 @@ use zas_proxy::supply_chain::manifest::bundle_referrer;
 use zas_proxy::supply_chain::sign;
 use zas_proxy::supply_chain::statement::{COSIGN_SIGN_V1, Statement};
 
-use super::ask::Ask;
+use super::ask::{Ask, PATIENCE};
 use super::world::{OBJECT, World, why};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,9 +188,18 @@ async fn every_verification_is_on_record_and_counted() {
 async fn record_of(world: &World, body: &Value, status: u16) -> Value {
     let ask = Ask::post("/-/api/v1/artifacts/verify").json(body);
     let answer = world.sidecar.as_root(&ask).await.expect(status);
-    let records = world.sidecar.records(answer.header("x-request-id")).await;
-    let told = |record: &&Value| record["note"].as_str().is_some_and(|note| note.contains("verified: "));
-    records.iter().find(told).unwrap_or_else(|| panic!("{records:?}")).clone()
+    let told = |record: &Value| record["note"].as_str().is_some_and(|note| note.contains("verified: "));
+    // What changes nothing is written behind the answer.
+    let writing = async {
+        loop {
+            let records = world.sidecar.records(answer.header("x-request-id")).await;
+            if let Some(record) = records.into_iter().find(told) {
+                return record;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, writing).await.expect("the verification is on record")
 }
 
 #[tokio::test(flavor = "multi_thread")]
