@@ -125,3 +125,15 @@ impl fmt::Display for Reason {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_is_said_in_words() {
+        assert_eq!((Effect::Allow.to_string(), Effect::Deny.to_string()), ("Allow".to_owned(), "Deny".to_owned()));
+        assert_eq!(Reason::NoStatementAllows.to_string(), "no statement allows it");
+        assert_eq!(Reason::PoliciesAreStale.to_string(), "the policies known here are too old to decide by");
+    }
+}

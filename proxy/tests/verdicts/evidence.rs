@@ -199,7 +199,7 @@ async fn record_of(world: &World, body: &Value, status: u16) -> Value {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, writing).await.expect("the verification is on record")
+    tokio::time::timeout(PATIENCE, writing).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
