@@ -64,7 +64,11 @@ impl TagSet {
 }
 
 impl Tag {
-    fn check(&self) -> Result<()> {
+    /// Whether AWS takes it, of a bucket or of an object.
+    ///
+    /// # Errors
+    /// `InvalidTag`.
+    pub fn check(&self) -> Result<()> {
         let long = |text: &str, most: usize| text.chars().count() > most;
         if self.key.is_empty() || long(&self.key, KEY_CHARACTERS) || !self.key.chars().all(is_allowed) {
             return Err(

@@ -1,6 +1,6 @@
 //! Tags of objects: read from a document or a header, and checked (AWS, "Categorizing your objects using tags").
 //!
-//! What does not live here: tags of buckets.
+//! What does not live here: what a tag may be (`bucket_configuration::Tag`), and tags of buckets.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use s3s::dto;
@@ -9,15 +9,12 @@ use zas_policy::Action;
 use super::access::authorize;
 use crate::app::App;
 use crate::authz::{Caller, Permit};
+use crate::bucket_configuration::Tag;
 use crate::error::{Code, Error, Result};
 use crate::index::{ObjectHead, Tags};
 
 /// The most tags of one object.
 const MAX_TAGS: usize = 10;
-
-/// The longest name and the longest value, in characters.
-const MAX_NAME: usize = 128;
-const MAX_VALUE: usize = 256;
 
 /// How many tags an object has.
 const COUNT: HeaderName = HeaderName::from_static("x-amz-tagging-count");
@@ -50,32 +47,18 @@ pub(super) fn of_header(headers: &HeaderMap) -> Result<Tags> {
 }
 
 fn checked(pairs: Vec<(String, String)>, twice: impl Fn() -> Error) -> Result<Tags> {
-    let invalid = |text: &'static str| Error::new(Code::InvalidTag, text);
     if pairs.len() > MAX_TAGS {
-        return Err(invalid("Object tags cannot be greater than 10."));
+        return Err(Error::new(Code::InvalidTag, "Object tags cannot be greater than 10."));
     }
     let mut tags = Tags::new();
-    for (name, value) in pairs {
-        if name.is_empty() || !is_text(&name, MAX_NAME) {
-            return Err(invalid("The TagKey you have provided is invalid."));
-        }
-        if !is_text(&value, MAX_VALUE) {
-            return Err(invalid("The TagValue you have provided is invalid."));
-        }
-        if name.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:")) {
-            return Err(invalid("System tags cannot be added/updated by requester."));
-        }
-        if tags.insert(name, value).is_some() {
+    for (key, value) in pairs {
+        let tag = Tag { key, value };
+        tag.check()?;
+        if tags.insert(tag.key, tag.value).is_some() {
             return Err(twice());
         }
     }
     Ok(tags)
-}
-
-/// Letters, digits, spaces and `+ - = . _ : / @`.
-fn is_text(text: &str, longest: usize) -> bool {
-    let is_allowed = |c: char| c.is_alphanumeric() || c == ' ' || "+-=._:/@".contains(c);
-    text.chars().count() <= longest && text.chars().all(is_allowed)
 }
 
 /// Tags as a document has them, in the order of their names.
