@@ -106,6 +106,14 @@ keys! {
     MaxKeys => "s3:max-keys", Request;
     /// The version that is asked for.
     VersionId => "s3:VersionId", Request;
+    /// `GOVERNANCE` or `COMPLIANCE`: how an object shall be locked.
+    ObjectLockMode => "s3:object-lock-mode", Request;
+    /// Until when an object shall be locked.
+    ObjectLockRetainUntilDate => "s3:object-lock-retain-until-date", Request;
+    /// For how many days from now on an object shall be locked.
+    ObjectLockRemainingRetentionDays => "s3:object-lock-remaining-retention-days", Request;
+    /// `ON` or `OFF`: whether an object shall be locked until somebody says otherwise.
+    ObjectLockLegalHold => "s3:object-lock-legal-hold", Request;
     /// What is copied: `bucket/key`.
     CopySource => "s3:x-amz-copy-source", Request;
     /// The SHA-256 of the payload as the request declares it.

@@ -92,9 +92,10 @@ impl Authority {
         if caller.tags_of(resource).is_some() {
             return Ok((caller, decision));
         }
-        let tags = match Box::pin(index.object(bucket, key)).await {
+        let tags = match Box::pin(index.version(bucket, key, caller.version())).await {
             Ok(object) => object.head.tags,
-            Err(error) if matches!(error.code(), Code::NoSuchKey | Code::NoSuchBucket) => Tags::new(),
+            // A delete marker has no tags either.
+            Err(error) if error.code().is_nothing_there() || error.code() == Code::MethodNotAllowed => Tags::new(),
             Err(error) => return Err(error),
         };
         let caller = Cow::Owned(caller.into_owned().knowing(resource.clone(), tags));

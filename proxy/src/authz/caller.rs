@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use zas_policy::{Action, Principal, Resource};
+use zas_policy::{Action, KeyName, Principal, Resource};
 
 use super::Conditions;
 use crate::audit::{Kind, Record, Trail};
@@ -38,6 +38,24 @@ impl Caller {
     pub fn with_conditions(mut self, conditions: Conditions) -> Self {
         self.conditions = Arc::new(conditions);
         self
+    }
+
+    /// The same, who asks for this version of an object.
+    #[must_use]
+    pub fn asking_for(self, version: Option<&str>) -> Self {
+        match version {
+            Some(version) => {
+                let conditions = self.conditions().clone().with(KeyName::VersionId, version);
+                self.with_conditions(conditions)
+            }
+            None => self,
+        }
+    }
+
+    /// The version of an object that is asked for; none for the current one.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.conditions.version()
     }
 
     /// The same, who asks for an object that has these tags.

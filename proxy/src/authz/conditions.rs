@@ -82,7 +82,7 @@ impl Conditions {
             }
         }
         // One that cannot be read is refused by the operation.
-        if let Ok(Some((bucket, key))) = s3::copy_source(headers) {
+        if let Ok(Some(s3::CopySourceName { bucket, key, .. })) = s3::copy_source(headers) {
             conditions = conditions.with(KeyName::CopySource, format!("{bucket}/{key}"));
         }
         let mut presigned = false;
@@ -116,6 +116,13 @@ impl Conditions {
     pub fn giving_unread_tags(mut self) -> Self {
         self.tags = Asked::Unread;
         self
+    }
+
+    /// The version of an object that is asked for; none for the current one.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        let named = self.values.iter().find(|(key, _)| *key == KeyName::VersionId);
+        named.map(|(_, version)| version.as_str())
     }
 
     /// With one more value.

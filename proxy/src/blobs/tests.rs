@@ -10,7 +10,9 @@ use zas_registry::{Fault, FaultKind, Registry, Route, Server};
 
 use super::*;
 use crate::error::{Code, Error};
-use crate::index::{Checksums, Headers, Metadata, NewBucket, NewObject, Quota, Segment, Tags, WriteConditions};
+use crate::index::{
+    Checksums, CreatedBy, Headers, Metadata, NewBucket, NewLock, NewObject, Quota, Segment, Tags, WriteConditions,
+};
 use crate::postgres::testing;
 
 /// Longer than any test takes.
@@ -76,6 +78,8 @@ impl Setup {
             storage_class: "STANDARD",
             owner: "o",
             conditions: WriteConditions::default(),
+            lock: NewLock::default(),
+            by: CreatedBy::Put,
             grace: Duration::ZERO,
             audit: &[],
         };
@@ -106,6 +110,7 @@ fn bucket() -> NewBucket<'static> {
         prefix: "s3",
         shards: 4,
         quota: Quota::default(),
+        object_lock: false,
         audit: &[],
     }
 }

@@ -72,6 +72,12 @@ macro_rules! table {
             /// Every code of the table.
             pub const ALL: &'static [Self] = &[$(Self::$code),+];
 
+            /// Whether it means that there is no such object or version.
+            #[must_use]
+            pub const fn is_nothing_there(self) -> bool {
+                matches!(self, Self::NoSuchBucket | Self::NoSuchKey | Self::NoSuchVersion)
+            }
+
             /// The code's row.
             #[must_use]
             pub const fn row(self) -> Row {
@@ -209,6 +215,14 @@ table! {
     UnsupportedMediaType: Validation, 415, "InvalidRequest", "UNSUPPORTED", false, "unsupported_media_type", "The body must be JSON, and Content-Type must say so.";
     /// The version is not there.
     NoSuchVersion: Validation, 404, "NoSuchVersion", "MANIFEST_UNKNOWN", false, "no_such_version", "The specified version does not exist.";
+    /// The version is locked in no way.
+    NoSuchObjectLockConfiguration: Validation, 404, "NoSuchObjectLockConfiguration", "NAME_UNKNOWN", false, "no_such_object_lock_configuration", "The specified object does not have a ObjectLock configuration";
+    /// The bucket locks no objects.
+    ObjectLockMissing: Validation, 400, "InvalidRequest", "UNSUPPORTED", false, "object_lock_missing", "Bucket is missing Object Lock Configuration";
+    /// A default retention of no time.
+    InvalidRetentionPeriod: Validation, 400, "InvalidRetentionPeriod", "UNSUPPORTED", false, "invalid_retention_period", "Default retention period must be a positive integer value.";
+    /// What the bucket does already forbids it.
+    InvalidBucketState: Validation, 409, "InvalidBucketState", "DENIED", false, "invalid_bucket_state", "The request is not valid for the current state of the bucket.";
     /// The multipart upload is not there.
     NoSuchUpload: Validation, 404, "NoSuchUpload", "BLOB_UPLOAD_UNKNOWN", false, "no_such_upload", "The specified multipart upload does not exist. The upload ID might be invalid, or the multipart upload might have been aborted or completed.";
     /// The bucket exists and is the caller's.

@@ -31,10 +31,15 @@ pub(super) use audited;
 impl Index {
     /// The records' canonical bytes, as of this process.
     pub(super) fn canonical(&self, records: &[Record]) -> Vec<String> {
+        Self::counted(records);
+        self.texts(records)
+    }
+
+    /// Counts records that are written.
+    pub(super) fn counted(records: &[Record]) {
         for record in records {
             metrics::counter!(names::AUDIT_RECORDS, "kind" => record.kind().as_str()).increment(1);
         }
-        self.texts(records)
     }
 
     /// As [`Self::canonical`], for records that were counted.

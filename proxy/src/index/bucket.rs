@@ -52,12 +52,17 @@ pub struct NewBucket<'a> {
     pub shards: u16,
     /// How much it may hold from the first moment on.
     pub quota: Quota,
+    /// Whether it keeps versions and locks objects from the first moment on.
+    pub object_lock: bool,
     /// What is recorded with it; empty where the service acts of itself.
     pub audit: &'a [Record],
 }
 
-const CREATE: &str =
-    audited!(9, "SELECT status, bucket_id, placement, created FROM create_bucket($1, $2, $3, $4, $5, $6, $7, $8)");
+const CREATE: &str = audited!(
+    9,
+    "SELECT status, bucket_id, placement, created, CASE WHEN $10 THEN begin_object_lock(bucket_id) END AS locks
+     FROM create_bucket($1, $2, $3, $4, $5, $6, $7, $8)"
+);
 
 const DELETE: &str = audited!(2, "SELECT delete_bucket($1) AS status");
 
@@ -72,6 +77,8 @@ const ONE: &str = "
     SELECT b.id, b.name, b.region, b.owner, b.created_at, p.id AS placement_id, p.shards, s.name AS store
     FROM buckets b JOIN placements p ON p.id = b.placement_id JOIN stores s ON s.id = p.store_id
     WHERE b.name = $1";
+
+type Created = (String, Option<i64>, Option<i64>, Option<OffsetDateTime>, Option<bool>);
 
 #[derive(sqlx::FromRow)]
 struct BucketRow {
@@ -108,7 +115,7 @@ impl Index {
             return Err(Error::internal(format!("{} shards: not a power of two up to 256", bucket.shards)));
         }
         let (max_bytes, max_objects) = (limit(bucket.quota.bytes)?, limit(bucket.quota.objects)?);
-        let (status, id, placement, created_at): (String, Option<i64>, Option<i64>, Option<OffsetDateTime>) = self
+        let (status, id, placement, created_at, _): Created = self
             .fetch_one(|| {
                 sqlx::query_as(CREATE)
                     .bind(bucket.name)
@@ -120,6 +127,7 @@ impl Index {
                     .bind(max_bytes)
                     .bind(max_objects)
                     .bind(&records)
+                    .bind(bucket.object_lock)
             })
             .await
             .map_err(|failure| match failure.constraint() {

@@ -101,8 +101,6 @@ const PUT: &str = audited!(5, "SELECT put_bucket_configuration($1, $2, $3, $4) A
 
 const DELETE: &str = audited!(3, "SELECT delete_bucket_configuration($1, $2) AS status");
 
-const SUSPEND: &str = audited!(2, "SELECT suspend_versioning($1) AS status");
-
 /// A row of nothing where it is not configured, and no row where there is no bucket.
 const ONE: &str = "
     SELECT c.document, c.version, c.changed_at, c.changed_by
@@ -159,24 +157,6 @@ impl Index {
         let records = self.canonical(audit);
         let (status,): (String,) =
             self.fetch_one(|| sqlx::query_as(DELETE).bind(bucket).bind(kind.as_str()).bind(&records)).await?;
-        check(&status)
-    }
-
-    /// Whether a bucket keeps versions: `off`, `enabled` or `suspended`.
-    /// # Errors
-    /// `NoSuchBucket`.
-    pub async fn bucket_versioning(&self, bucket: &str) -> Result<String> {
-        let statement = "SELECT versioning FROM buckets WHERE name = $1";
-        let row: Option<(String,)> = self.fetch_optional(|| sqlx::query_as(statement).bind(bucket)).await?;
-        row.map(|(versioning,)| versioning).ok_or_else(|| Code::NoSuchBucket.into())
-    }
-
-    /// Keeps no versions from now on: those that there will be are the null version.
-    /// # Errors
-    /// `NoSuchBucket`.
-    pub async fn suspend_versioning(&self, bucket: &str, audit: &[Record]) -> Result<()> {
-        let records = self.canonical(audit);
-        let (status,): (String,) = self.fetch_one(|| sqlx::query_as(SUSPEND).bind(bucket).bind(&records)).await?;
         check(&status)
     }
 }

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 
 use super::audited::audited;
 use super::object::CommittedRow;
-use super::{Committed, Headers, Index, Metadata, Tags, WriteConditions};
+use super::{Committed, Headers, Index, Metadata, NewLock, Tags, WriteConditions};
 use crate::audit::Record;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
@@ -15,7 +15,7 @@ use crate::index::convert::seconds;
 /// A copy: no bytes move, the new version names the same segments.
 #[derive(Debug, Clone)]
 pub struct CopySource<'a> {
-    /// The source's row, as the caller read it ([`ObjectHead::id`]): if it is gone or replaced meanwhile, `NoSuchKey`.
+    /// The source's row, as the caller read it ([`ObjectHead::id`]): if it is gone meanwhile, `NoSuchKey`.
     pub object_id: i64,
     /// The destination's bucket.
     pub bucket: &'a str,
@@ -31,6 +31,8 @@ pub struct CopySource<'a> {
     pub owner: &'a str,
     /// What must hold of the destination.
     pub conditions: WriteConditions<'a>,
+    /// As in [`NewObject::lock`](super::NewObject::lock): that of the source stays with it.
+    pub lock: NewLock,
     /// The source's, where it is known: the copy has the same bytes ([`Object::content_digest`](super::Object::content_digest)).
     pub content_digest: Option<Digest>,
     /// As in [`NewObject::grace`](super::NewObject::grace).
@@ -41,8 +43,8 @@ pub struct CopySource<'a> {
 
 const COPY: &str = audited!(
     11,
-    "SELECT status, object_id, modified_at, artifact_settle(object_id, $12) AS oci_digest,
-            tag_object(object_id, $13) AS tagged
+    "SELECT status, object_id, modified_at, version, artifact_settle(object_id, $12) AS oci_digest,
+            tag_object(object_id, $13) AS tagged, lock_object(object_id, $14, $15, $16) AS locked
      FROM copy_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 );
 
@@ -68,6 +70,9 @@ impl Index {
                     .bind(&records)
                     .bind(copy.content_digest.as_ref().map(|digest| digest.as_bytes().as_slice()))
                     .bind(copy.tags.map(Json))
+                    .bind(copy.lock.mode())
+                    .bind(copy.lock.until())
+                    .bind(copy.lock.legal_hold)
             })
             .await
             .map_err(|failure| match failure.is_blob_gone() {

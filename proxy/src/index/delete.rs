@@ -1,4 +1,4 @@
-//! Deletes of objects.
+//! Deletes of objects: of what keys hold now, and of versions.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -7,34 +7,85 @@ use super::Index;
 use super::audited::audited;
 use super::convert::{check, seconds};
 use crate::audit::Record;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 
 /// What a delete did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Deleted {
     /// Whether there was anything. S3 answers 204 either way.
     pub existed: bool,
+    /// Whether it has left a delete marker, or has removed one.
+    pub delete_marker: bool,
+    /// The marker that it has left, or the version that was asked for; nothing where the bucket never kept versions.
+    pub version_id: Option<String>,
 }
 
-/// One key of a delete, and what must hold of it when the delete commits.
-#[derive(Debug, Clone, Copy)]
+/// What shall be deleted, and what must hold of it when the delete commits.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Deletion<'a> {
     /// The key.
     pub key: &'a str,
+    /// The version that goes for good; without one the current one goes, or is hidden by a marker where the bucket keeps versions.
+    pub version: Option<&'a str>,
     /// `If-Match`: the ETag that it has, without quotes; `*` for any.
     pub etag: Option<&'a str>,
+    /// The row that it must be; otherwise it stays.
+    pub only_row: Option<i64>,
+    /// On behalf of somebody who may bypass governance, and asks for it.
+    pub bypass: bool,
+}
+
+impl<'a> Deletion<'a> {
+    /// Of what a key holds now.
+    #[must_use]
+    pub const fn of(key: &'a str) -> Self {
+        Self { key, version: None, etag: None, only_row: None, bypass: false }
+    }
+
+    const fn is_plain(&self) -> bool {
+        self.version.is_none() && self.etag.is_none() && self.only_row.is_none()
+    }
+}
+
+/// Why something is deleted; events tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteCause {
+    /// Somebody asked for it.
+    Request,
+    /// A rule of the bucket's lifecycle.
+    Lifecycle,
+}
+
+impl DeleteCause {
+    const fn event(self) -> &'static str {
+        match self {
+            Self::Request => "ObjectRemoved",
+            Self::Lifecycle => "LifecycleExpiration",
+        }
+    }
+}
+
+/// By whom, why, and for how long the bytes stay readable.
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteBy<'a> {
+    /// Why.
+    pub cause: DeleteCause,
+    /// Who; delete markers are theirs.
+    pub owner: &'a str,
+    /// As in [`NewObject::grace`](super::NewObject::grace).
+    pub grace: Duration,
 }
 
 const DELETE: &str = audited!(4, "SELECT status, deleted FROM delete_objects($1, $2, $3)");
 
-/// As [`DELETE`], of keys with conditions. Only what is deleted is recorded: there is one record for each key, in their order.
-const DELETE_IF: &str = "
+/// Only what is deleted is recorded: there is one record for each, in their order.
+const DELETE_VERSIONS: &str = "
     WITH done AS MATERIALIZED (
-        SELECT status, deleted, failed, missing FROM delete_objects_if($1, $2, $3, $4)
+        SELECT * FROM delete_versions($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ), audited AS MATERIALIZED (
         SELECT audit_append(ARRAY(
-            SELECT of_key.record FROM unnest($5::text[]) WITH ORDINALITY AS of_key (record, place)
-            WHERE of_key.place <> ALL (done.failed || done.missing)
+            SELECT of_key.record FROM unnest($10::text[]) WITH ORDINALITY AS of_key (record, place)
+            WHERE done.outcomes[of_key.place] = 'ok'
             ORDER BY of_key.place
         )) AS written
         FROM done WHERE done.status = 'ok'
@@ -42,46 +93,40 @@ const DELETE_IF: &str = "
     SELECT done.* FROM done LEFT JOIN audited ON true WHERE audited.written IS NULL OR audited.written >= 0";
 
 #[derive(sqlx::FromRow)]
-struct DeletedIf {
+struct DeletedRow {
     status: String,
-    deleted: Option<Vec<String>>,
-    /// Places, from 1, of the keys that have another ETag.
-    failed: Option<Vec<i32>>,
-    /// Places of the keys that are not there.
-    missing: Option<Vec<i32>>,
+    outcomes: Option<Vec<Option<String>>>,
+    existed: Option<Vec<bool>>,
+    is_marker: Option<Vec<bool>>,
+    versions: Option<Vec<Option<String>>>,
 }
 
-impl DeletedIf {
-    /// What became of each key.
-    fn outcomes(self, wanted: &[Deletion<'_>]) -> Vec<Result<Deleted>> {
-        let [failed, missing] = [self.failed, self.missing].map(Option::unwrap_or_default);
-        let deleted: HashSet<String> = self.deleted.unwrap_or_default().into_iter().collect();
-        let places = 1_i32..;
-        let outcomes = places.zip(wanted).map(|(place, deletion)| -> Result<Deleted> {
-            if failed.contains(&place) {
-                Err(Code::PreconditionFailed.into())
-            } else if missing.contains(&place) {
-                Err(Code::NoSuchKey.into())
-            } else {
-                Ok(Deleted { existed: deleted.contains(deletion.key) })
-            }
-        });
-        outcomes.collect()
+impl DeletedRow {
+    /// What became of each.
+    fn outcomes(self) -> Vec<Result<Deleted>> {
+        let statuses = self.outcomes.unwrap_or_default().into_iter();
+        let flags = self.existed.unwrap_or_default().into_iter().zip(self.is_marker.unwrap_or_default());
+        let versions = self.versions.unwrap_or_default().into_iter();
+        let outcome = |((status, (existed, delete_marker)), version_id): ((Option<String>, _), _)| {
+            check(status.as_deref().unwrap_or_default())?;
+            Ok(Deleted { existed, delete_marker, version_id })
+        };
+        statuses.zip(flags).zip(versions).map(outcome).collect()
     }
 }
 
 impl Index {
-    /// Deletes an object.
+    /// Deletes what a key holds, on behalf of the service.
     /// # Errors
-    /// `NoSuchBucket`.
+    /// `NoSuchBucket`, `AccessDenied` where it is locked.
     pub async fn delete_object(&self, bucket: &str, key: &str, grace: Duration, audit: &[Record]) -> Result<Deleted> {
-        let found = self.delete(bucket, &[key], grace, audit).await?;
-        Ok(Deleted { existed: !found.is_empty() })
+        let outcome = self.delete_objects(bucket, &[key.to_owned()], grace, audit).await?.pop();
+        outcome.ok_or_else(|| Error::internal("a delete has no outcome"))
     }
 
-    /// Deletes up to 1,000 objects in one transaction; the answers stand in the order of `keys`.
+    /// As [`Self::delete_object`], of many in one transaction; the answers stand in the order of `keys`.
     /// # Errors
-    /// `NoSuchBucket`.
+    /// `NoSuchBucket`, `AccessDenied` where one is locked.
     pub async fn delete_objects(
         &self,
         bucket: &str,
@@ -89,41 +134,77 @@ impl Index {
         grace: Duration,
         audit: &[Record],
     ) -> Result<Vec<Deleted>> {
-        let wanted: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let found: HashSet<String> = self.delete(bucket, &wanted, grace, audit).await?.into_iter().collect();
-        Ok(keys.iter().map(|key| Deleted { existed: found.contains(key) }).collect())
+        let wanted: Vec<Deletion<'_>> = keys.iter().map(|key| Deletion::of(key)).collect();
+        let by = DeleteBy { cause: DeleteCause::Request, owner: "service", grace };
+        self.delete_versions(bucket, &wanted, by, audit).await?.into_iter().collect()
     }
 
-    /// Deletes up to 1,000 objects in one transaction, each if what is said of it holds in that moment; the answers stand in the
+    /// Deletes up to 1,000 keys or versions in one transaction, each if what is said of it holds in that moment; the answers stand in the
     /// order of `wanted`. `audit` is empty, or has one record for each of `wanted`, in their order.
     /// # Errors
-    /// `NoSuchBucket`; of one key `PreconditionFailed` where it has another ETag, `NoSuchKey` where it is not there.
-    pub async fn delete_objects_if(
+    /// `NoSuchBucket`; of one of them `PreconditionFailed` where it has another ETag, `NoSuchKey` or `NoSuchVersion` where it is not there
+    /// and must be, `AccessDenied` where it is locked, `OperationAborted` where it is another row than the only one.
+    pub async fn delete_versions(
+        &self,
+        bucket: &str,
+        wanted: &[Deletion<'_>],
+        by: DeleteBy<'_>,
+        audit: &[Record],
+    ) -> Result<Vec<Result<Deleted>>> {
+        let is_plain = by.cause == DeleteCause::Request && wanted.iter().all(Deletion::is_plain);
+        if is_plain && let Some(deleted) = self.delete_plainly(bucket, wanted, by.grace, audit).await? {
+            return Ok(deleted.into_iter().map(Ok).collect());
+        }
+        let keys: Vec<&str> = wanted.iter().map(|deletion| deletion.key).collect();
+        let versions: Vec<Option<&str>> = wanted.iter().map(|deletion| deletion.version).collect();
+        let etags: Vec<Option<&str>> = wanted.iter().map(|deletion| deletion.etag).collect();
+        let rows: Vec<Option<i64>> = wanted.iter().map(|deletion| deletion.only_row).collect();
+        let bypass: Vec<bool> = wanted.iter().map(|deletion| deletion.bypass).collect();
+        let records = self.canonical(audit);
+        let row: DeletedRow = self
+            .fetch_one(|| {
+                sqlx::query_as(DELETE_VERSIONS)
+                    .bind(bucket)
+                    .bind(&keys)
+                    .bind(&versions)
+                    .bind(&etags)
+                    .bind(&rows)
+                    .bind(&bypass)
+                    .bind(by.cause.event())
+                    .bind(by.owner)
+                    .bind(seconds(by.grace))
+                    .bind(&records)
+            })
+            .await?;
+        check(&row.status)?;
+        Ok(row.outcomes())
+    }
+
+    /// Deletes what keys hold, all at once, where the bucket never kept versions; `None` where it does, and then nothing was done.
+    async fn delete_plainly(
         &self,
         bucket: &str,
         wanted: &[Deletion<'_>],
         grace: Duration,
         audit: &[Record],
-    ) -> Result<Vec<Result<Deleted>>> {
+    ) -> Result<Option<Vec<Deleted>>> {
         let keys: Vec<&str> = wanted.iter().map(|deletion| deletion.key).collect();
-        let etags: Vec<Option<&str>> = wanted.iter().map(|deletion| deletion.etag).collect();
-        let records = self.canonical(audit);
-        let row: DeletedIf = self
-            .fetch_one(|| {
-                sqlx::query_as(DELETE_IF).bind(bucket).bind(&keys).bind(&etags).bind(seconds(grace)).bind(&records)
-            })
-            .await?;
-        check(&row.status)?;
-        Ok(row.outcomes(wanted))
-    }
-
-    /// Deletes objects; gives the keys of those that were there.
-    async fn delete(&self, bucket: &str, keys: &[&str], grace: Duration, audit: &[Record]) -> Result<Vec<String>> {
-        let records = self.canonical(audit);
+        let records = self.texts(audit);
         let (status, deleted): (String, Option<Vec<String>>) = self
-            .fetch_one(|| sqlx::query_as(DELETE).bind(bucket).bind(keys).bind(seconds(grace)).bind(&records))
+            .fetch_one(|| sqlx::query_as(DELETE).bind(bucket).bind(&keys).bind(seconds(grace)).bind(&records))
             .await?;
+        if status == "KeepsVersions" {
+            return Ok(None);
+        }
         check(&status)?;
-        Ok(deleted.unwrap_or_default())
+        Self::counted(audit);
+        let deleted: HashSet<String> = deleted.unwrap_or_default().into_iter().collect();
+        let outcome = |key: &&str| Deleted { existed: deleted.contains(*key), ..Deleted::default() };
+        Ok(Some(keys.iter().map(outcome).collect()))
     }
+}
+
+/// What it means that a version is locked.
+pub(super) fn locked() -> Error {
+    Error::new(Code::AccessDenied, "Access Denied because object protected by object lock.")
 }

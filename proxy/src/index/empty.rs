@@ -47,10 +47,20 @@ impl Emptied {
 
 const BUCKET: &str = "SELECT id FROM buckets WHERE name = $1";
 
-const LATEST: &str = "SELECT id, key FROM objects WHERE bucket_id = $1 AND is_latest ORDER BY key LIMIT $2 FOR UPDATE";
+/// A bucket that holds a version that is locked is not emptied at all: nothing would be won.
+const HAS_LOCKED: &str = "
+    SELECT EXISTS (
+        SELECT FROM objects
+        WHERE bucket_id = $1 AND (legal_hold OR retain_until IS NOT NULL)
+          AND is_locked(retention_mode, retain_until, legal_hold, false)
+    )";
 
-const OLDER: &str =
-    "SELECT id, key FROM objects WHERE bucket_id = $1 AND NOT is_latest ORDER BY key, version_id LIMIT $2 FOR UPDATE";
+/// The keys whose versions go, under the lock that whoever changes them takes first.
+const KEYS: &str = "SELECT id, key FROM objects WHERE bucket_id = $1 AND is_latest ORDER BY key LIMIT $2 FOR UPDATE";
+
+const OLDER: &str = "
+    SELECT id, key FROM objects
+    WHERE bucket_id = $1 AND key = ANY ($3) AND NOT is_latest ORDER BY key, id DESC LIMIT $2 FOR UPDATE";
 
 const UPLOADS: &str = "
     SELECT id, key, (SELECT COALESCE(sum(part.size), 0)::bigint FROM upload_parts AS part WHERE part.upload_id = uploads.id) AS bytes
@@ -111,12 +121,19 @@ impl Index {
     async fn take_away(&self, name: &str, limit: u32, grace: Duration, audit: &[Record]) -> Result<Emptied> {
         let bucket: Option<(i64,)> = self.fetch_optional(|| sqlx::query_as(BUCKET).bind(name)).await?;
         let (bucket,) = bucket.ok_or_else(|| Error::from(Code::NoSuchBucket))?;
-        for objects in [LATEST, OLDER] {
-            let found: Vec<FoundObject> =
-                self.fetch_all(|| sqlx::query_as(objects).bind(bucket).bind(i64::from(limit))).await?;
-            if !found.is_empty() {
-                return self.take_objects(bucket, &found, grace, audit).await;
-            }
+        let (has_locked,): (bool,) = self.fetch_one(|| sqlx::query_as(HAS_LOCKED).bind(bucket)).await?;
+        if has_locked {
+            return Err(super::delete::locked());
+        }
+        let latest: Vec<FoundObject> =
+            self.fetch_all(|| sqlx::query_as(KEYS).bind(bucket).bind(i64::from(limit))).await?;
+        if !latest.is_empty() {
+            // Older ones first: a key has a latest version for as long as it has any.
+            let keys: Vec<&str> = latest.iter().map(|object| object.key.as_str()).collect();
+            let older: Vec<FoundObject> =
+                self.fetch_all(|| sqlx::query_as(OLDER).bind(bucket).bind(i64::from(limit)).bind(&keys)).await?;
+            let found = if older.is_empty() { latest } else { older };
+            return self.take_objects(bucket, &found, grace, audit).await;
         }
         let found: Vec<FoundUpload> =
             self.fetch_all(|| sqlx::query_as(UPLOADS).bind(bucket).bind(i64::from(limit))).await?;

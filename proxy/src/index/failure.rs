@@ -24,6 +24,12 @@ const CONDEMNED: &str = "ZA001";
 /// And where a bucket's quota has no room; the detail is a [`NoRoom`].
 const QUOTA_EXCEEDED: &str = "ZA004";
 
+/// And where a version is to be locked whose bucket locks nothing.
+const NO_OBJECT_LOCK: &str = "ZA005";
+
+/// And where one was to be removed that is locked.
+const LOCKED: &str = "ZA006";
+
 /// Which limit was in the way.
 #[derive(Deserialize)]
 struct NoRoom {
@@ -115,6 +121,7 @@ fn code_of(sqlstate: &str) -> Code {
     match sqlstate {
         "40001" | "40P01" => Code::OperationAborted,
         CONDEMNED => Code::OperationAborted,
+        NO_OBJECT_LOCK => Code::ObjectLockMissing,
         // Text that Postgres cannot hold: NUL is the only one that a Rust string can have.
         "22021" => Code::InvalidArgument,
         // Read only (a standby, or a disk that is nearly full), a statement that took too long, a lock that was not had,
@@ -142,6 +149,9 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         if failure.sqlstate() == Some(QUOTA_EXCEEDED) {
             return quota_exceeded(&failure);
+        }
+        if failure.sqlstate() == Some(LOCKED) {
+            return super::delete::locked().source(failure);
         }
         let error = Self::from(failure.code());
         match failure.sqlstate().map(|state| format!("Postgres answered with SQLSTATE {state}")) {

@@ -45,14 +45,23 @@ pub struct CompleteUpload<'a> {
     pub audit: &'a [Record],
 }
 
+/// What an upload became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompletedUpload {
+    /// The object's ETag.
+    pub etag: String,
+    /// As in [`Object::version_id`](super::Object::version_id).
+    pub version_id: Option<String>,
+}
+
 const COMPLETE: &str = audited!(
     12,
-    "SELECT status, object_id, modified_at, artifact_settle(object_id, NULL) AS oci_digest
+    "SELECT status, object_id, modified_at, version, artifact_settle(object_id, NULL) AS oci_digest
      FROM complete_upload($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 );
 
 const COMPLETED: &str = "
-    SELECT c.etag FROM completed_uploads c JOIN buckets b ON b.id = c.bucket_id
+    SELECT c.etag, c.version FROM completed_uploads c JOIN buckets b ON b.id = c.bucket_id
     WHERE c.id = $3 AND c.key = $2 AND b.name = $1";
 
 impl Index {
@@ -84,12 +93,12 @@ impl Index {
         row.into_committed()
     }
 
-    /// The answer of a completion that has been: the object's ETag.
+    /// The answer of a completion that has been.
     /// # Errors
     /// `NoSuchUpload`.
-    pub async fn completed_upload(&self, bucket: &str, key: &str, upload_id: &str) -> Result<String> {
-        let row: Option<(String,)> =
+    pub async fn completed_upload(&self, bucket: &str, key: &str, upload_id: &str) -> Result<CompletedUpload> {
+        let row: Option<(String, Option<String>)> =
             self.fetch_optional(|| sqlx::query_as(COMPLETED).bind(bucket).bind(key).bind(upload_id)).await?;
-        row.map(|(etag,)| etag).ok_or_else(|| Code::NoSuchUpload.into())
+        row.map(|(etag, version_id)| CompletedUpload { etag, version_id }).ok_or_else(|| Code::NoSuchUpload.into())
     }
 }

@@ -8,7 +8,10 @@ use time::OffsetDateTime;
 
 use super::audited::audited;
 use super::convert::{SegmentRow, check, seconds, to_digest, to_i64, to_u64};
-use super::{BlobRef, ChecksumType, Checksums, Headers, Index, Metadata, PinnedBlob, Segment, Segments, Tags, slice};
+use super::{
+    BlobRef, ChecksumType, Checksums, Headers, Index, Metadata, NewLock, PinnedBlob, Retention, RetentionMode, Segment,
+    Segments, Tags, slice,
+};
 use crate::audit::Record;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
@@ -42,6 +45,16 @@ pub struct ObjectHead {
     pub owner: String,
     /// When; whole milliseconds.
     pub last_modified: OffsetDateTime,
+    /// Its version id; `null` for what was written while the bucket kept no versions.
+    pub version_id: String,
+    /// Whether it is the current version.
+    pub is_latest: bool,
+    /// Whether it is a delete marker: there is nothing to read.
+    pub is_delete_marker: bool,
+    /// Until when nobody may remove it.
+    pub retention: Option<Retention>,
+    /// Whether nobody may remove it until somebody says otherwise.
+    pub legal_hold: bool,
 }
 
 /// An object as a read needs it.
@@ -57,6 +70,16 @@ pub struct Object {
     pub content_digest: Option<Digest>,
     /// The digest of its OCI manifest; unknown while the content's is.
     pub oci_digest: Option<Digest>,
+    /// Whether its bucket keeps versions, or did: then clients are told which one it is.
+    pub keeps_versions: bool,
+}
+
+impl Object {
+    /// The version that clients are told of.
+    #[must_use]
+    pub fn version_id(&self) -> Option<&str> {
+        self.keeps_versions.then_some(self.head.version_id.as_str())
+    }
 }
 
 /// A new version, its bytes already pinned and stored.
@@ -84,10 +107,33 @@ pub struct NewObject<'a> {
     pub owner: &'a str,
     /// What must hold of the version that is replaced.
     pub conditions: WriteConditions<'a>,
+    /// How it is locked, where its writer says so.
+    pub lock: NewLock,
+    /// By which kind of request.
+    pub by: CreatedBy,
     /// How long the bytes of the replaced version stay readable.
     pub grace: Duration,
     /// What is recorded with it; empty where the service acts of itself.
     pub audit: &'a [Record],
+}
+
+/// The kind of request that writes an object in one piece; events tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CreatedBy {
+    /// PutObject.
+    #[default]
+    Put,
+    /// A form.
+    Post,
+}
+
+impl CreatedBy {
+    const fn event(self) -> &'static str {
+        match self {
+            Self::Put => "ObjectCreated:Put",
+            Self::Post => "ObjectCreated:Post",
+        }
+    }
 }
 
 /// What must hold of the current version when a write commits; checked in the write's transaction.
@@ -108,6 +154,8 @@ pub struct Committed {
     pub last_modified: OffsetDateTime,
     /// As in [`Object::oci_digest`].
     pub oci_digest: Option<Digest>,
+    /// As in [`Object::version_id`].
+    pub version_id: Option<String>,
 }
 
 /// The If-* headers of a read, or of a copy's source.
@@ -127,18 +175,19 @@ pub struct Preconditions {
 macro_rules! head_columns {
     () => {
         "o.id, o.key, o.size, o.etag, o.part_count, o.checksums, o.checksum_type, o.headers, o.metadata, \
-         o.tags, o.storage_class, o.owner, o.last_modified"
+         o.tags, o.storage_class, o.owner, o.last_modified, o.version_id, o.is_latest, o.is_delete_marker, \
+         o.retention_mode, o.retain_until, o.legal_hold"
     };
 }
 pub(super) use head_columns;
 
-/// The columns of [`ObjectRow`], of a table `o` joined with its blobs `l`.
+/// The columns of [`ObjectRow`], of a table `o` joined with its blobs `l` and its bucket `b`.
 macro_rules! object_columns {
     () => {
         concat!(
             head_columns!(),
             ", o.segment_count, o.repository_id, o.digest, o.blob_offset, o.part_number, o.content_digest, o.oci_digest, \
-             l.size AS blob_size"
+             l.size AS blob_size, b.versioning <> 'off' AS keeps_versions"
         )
     };
 }
@@ -149,7 +198,22 @@ const ONE: &str = concat!(
     object_columns!(),
     "
     FROM buckets b
-    LEFT JOIN objects o ON o.bucket_id = b.id AND o.key = $2 AND o.is_latest AND NOT o.is_delete_marker
+    LEFT JOIN objects o ON o.bucket_id = b.id AND o.key = $2 AND o.is_latest
+    LEFT JOIN blobs l ON l.repository_id = o.repository_id AND l.digest = o.digest
+    WHERE b.name = $1"
+);
+
+/// As [`ONE`]. The latest version and the older ones have an index each.
+const NAMED: &str = concat!(
+    "SELECT ",
+    object_columns!(),
+    "
+    FROM buckets b
+    LEFT JOIN LATERAL (
+        SELECT * FROM objects WHERE bucket_id = b.id AND key = $2 AND is_latest AND version_id = $3
+        UNION ALL
+        SELECT * FROM objects WHERE bucket_id = b.id AND key = $2 AND NOT is_latest AND version_id = $3
+    ) o ON true
     LEFT JOIN blobs l ON l.repository_id = o.repository_id AND l.digest = o.digest
     WHERE b.name = $1"
 );
@@ -159,6 +223,7 @@ const VERSION: &str = concat!(
     object_columns!(),
     "
     FROM objects o
+    JOIN buckets b ON b.id = o.bucket_id
     LEFT JOIN blobs l ON l.repository_id = o.repository_id AND l.digest = o.digest
     WHERE o.id = $1 AND NOT o.is_delete_marker"
 );
@@ -176,9 +241,9 @@ const SEGMENTS: &str = "
 
 const COMMIT: &str = audited!(
     16,
-    "SELECT status, object_id, modified_at, artifact_settle(object_id, NULL) AS oci_digest,
-            tag_object(object_id, $17) AS tagged
-     FROM commit_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+    "SELECT status, object_id, modified_at, version, artifact_settle(object_id, NULL) AS oci_digest,
+            tag_object(object_id, $17) AS tagged, lock_object(object_id, $19, $20, $21) AS locked
+     FROM commit_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $18)"
 );
 
 /// An object's columns, all of them nothing where there is none.
@@ -197,10 +262,17 @@ pub(super) struct HeadRow {
     storage_class: Option<String>,
     owner: Option<String>,
     last_modified: Option<OffsetDateTime>,
+    version_id: Option<String>,
+    is_latest: Option<bool>,
+    is_delete_marker: Option<bool>,
+    retention_mode: Option<String>,
+    retain_until: Option<OffsetDateTime>,
+    legal_hold: Option<bool>,
 }
 
 impl HeadRow {
     pub(super) fn into_head(self) -> Option<ObjectHead> {
+        let mode = self.retention_mode.as_deref().and_then(RetentionMode::parse);
         Some(ObjectHead {
             id: self.id?,
             key: self.key?,
@@ -215,6 +287,11 @@ impl HeadRow {
             storage_class: self.storage_class?,
             owner: self.owner?,
             last_modified: self.last_modified?,
+            version_id: self.version_id?,
+            is_latest: self.is_latest?,
+            is_delete_marker: self.is_delete_marker?,
+            retention: mode.zip(self.retain_until).map(|(mode, until)| Retention { mode, until }),
+            legal_hold: self.legal_hold?,
         })
     }
 }
@@ -231,6 +308,7 @@ struct ObjectRow {
     part_number: Option<i32>,
     content_digest: Option<Vec<u8>>,
     oci_digest: Option<Vec<u8>>,
+    keeps_versions: bool,
 }
 
 impl ObjectRow {
@@ -250,7 +328,8 @@ impl ObjectRow {
         };
         let content_digest = self.content_digest.as_deref().map(to_digest).transpose()?;
         let oci_digest = self.oci_digest.as_deref().map(to_digest).transpose()?;
-        Ok(Some(Object { head, segment_count, segment, content_digest, oci_digest }))
+        let keeps_versions = self.keeps_versions;
+        Ok(Some(Object { head, segment_count, segment, content_digest, oci_digest, keeps_versions }))
     }
 }
 
@@ -260,6 +339,7 @@ pub(super) struct CommittedRow {
     status: String,
     object_id: Option<i64>,
     modified_at: Option<OffsetDateTime>,
+    version: Option<String>,
     oci_digest: Option<Vec<u8>>,
 }
 
@@ -268,7 +348,9 @@ impl CommittedRow {
         check(&self.status)?;
         let oci_digest = self.oci_digest.as_deref().map(to_digest).transpose()?;
         match (self.object_id, self.modified_at) {
-            (Some(id), Some(last_modified)) => Ok(Committed { id, last_modified, oci_digest }),
+            (Some(id), Some(last_modified)) => {
+                Ok(Committed { id, last_modified, oci_digest, version_id: self.version })
+            }
             _ => Err(Error::internal("a commit answered without a row")),
         }
     }
@@ -277,13 +359,24 @@ impl CommittedRow {
 impl Index {
     /// The current version of an object; one round trip.
     /// # Errors
-    /// `NoSuchBucket`, `NoSuchKey`.
+    /// `NoSuchBucket`, `NoSuchKey`; where a delete marker hides it, the error says so.
     pub async fn object(&self, bucket: &str, key: &str) -> Result<Object> {
         let row: Option<ObjectRow> = self.fetch_optional(|| sqlx::query_as(ONE).bind(bucket).bind(key)).await?;
-        let Some(row) = row else {
-            return Err(Code::NoSuchBucket.into());
-        };
-        row.into_object()?.ok_or_else(|| Code::NoSuchKey.into())
+        let row = row.ok_or_else(|| Error::from(Code::NoSuchBucket))?;
+        let object = row.into_object()?.ok_or_else(|| Error::from(Code::NoSuchKey))?;
+        if object.head.is_delete_marker { Err(hidden(Code::NoSuchKey, &object.head)) } else { Ok(object) }
+    }
+
+    /// A version of an object by its id, or the current one; one round trip.
+    /// # Errors
+    /// As [`Self::object`]; `NoSuchVersion`; `MethodNotAllowed` for a delete marker, for there is nothing to read.
+    pub async fn version(&self, bucket: &str, key: &str, version: Option<&str>) -> Result<Object> {
+        let Some(version) = version else { return self.object(bucket, key).await };
+        let row: Option<ObjectRow> =
+            self.fetch_optional(|| sqlx::query_as(NAMED).bind(bucket).bind(key).bind(version)).await?;
+        let row = row.ok_or_else(|| Error::from(Code::NoSuchBucket))?;
+        let object = row.into_object()?.ok_or_else(|| Error::from(Code::NoSuchVersion).with("VersionId", version))?;
+        if object.head.is_delete_marker { Err(hidden(Code::MethodNotAllowed, &object.head)) } else { Ok(object) }
     }
 
     /// A version by its row; none where it is gone.
@@ -335,7 +428,7 @@ impl Index {
     /// Commits a new version and lets go of the one it replaces and of the writer's pin; one round trip, one transaction.
     /// # Errors
     /// `NoSuchBucket`, `PreconditionFailed`, `NoSuchKey` for `If-Match` on nothing, `QuotaExceeded`,
-    /// `OperationAborted` where the pin had lapsed.
+    /// `OperationAborted` where the pin had lapsed, `InvalidRequest` where it is to be locked and its bucket locks nothing.
     pub async fn commit_object(&self, object: NewObject<'_>) -> Result<Committed> {
         let size = to_i64(object.blob.map_or(0, |pinned| pinned.size))?;
         let records = self.canonical(object.audit);
@@ -359,6 +452,10 @@ impl Index {
                     .bind(seconds(object.grace))
                     .bind(&records)
                     .bind((!object.tags.is_empty()).then_some(Json(object.tags)))
+                    .bind(object.by.event())
+                    .bind(object.lock.mode())
+                    .bind(object.lock.until())
+                    .bind(object.lock.legal_hold)
             })
             .await
             .map_err(|failure| match failure.is_blob_gone() {
@@ -367,4 +464,9 @@ impl Index {
             })?;
         row.into_committed()
     }
+}
+
+/// An error about a delete marker: clients are told that it is one, and which.
+fn hidden(code: Code, marker: &ObjectHead) -> Error {
+    Error::from(code).with("DeleteMarker", true).with("VersionId", &marker.version_id)
 }

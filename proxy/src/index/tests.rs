@@ -7,6 +7,7 @@ mod buckets;
 mod concurrency;
 mod evidence;
 mod listing;
+mod object_locks;
 mod objects;
 mod outage;
 mod places;
@@ -22,6 +23,7 @@ mod trusted_signers;
 mod units;
 mod uploads;
 mod verdicts;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -75,6 +77,8 @@ impl World {
             storage_class: "STANDARD",
             owner: "root",
             conditions: WriteConditions::default(),
+            lock: NewLock::default(),
+            by: CreatedBy::Put,
             grace: NOW,
             audit: &[],
         }
@@ -96,6 +100,7 @@ impl World {
             storage_class: "STANDARD",
             owner: "root",
             conditions: WriteConditions::default(),
+            lock: NewLock::default(),
             content_digest: None,
             grace: NOW,
             audit: &[],
@@ -107,20 +112,23 @@ impl World {
     }
 
     async fn try_begin_upload(&self, key: &str) -> Result<Upload, Error> {
-        self.index
-            .create_upload(NewUpload {
-                bucket: "b",
-                key,
-                checksum_algorithm: Some("crc32"),
-                checksum_type: Some(ChecksumType::FullObject),
-                headers: &self.none,
-                metadata: &self.none,
-                tags: &self.none,
-                storage_class: "STANDARD",
-                owner: "root",
-                audit: &[],
-            })
-            .await
+        self.index.create_upload(self.new_upload(key)).await
+    }
+
+    fn new_upload<'a>(&'a self, key: &'a str) -> NewUpload<'a> {
+        NewUpload {
+            bucket: "b",
+            key,
+            checksum_algorithm: Some("crc32"),
+            checksum_type: Some(ChecksumType::FullObject),
+            headers: &self.none,
+            metadata: &self.none,
+            tags: &self.none,
+            storage_class: "STANDARD",
+            lock: NewLock::default(),
+            owner: "root",
+            audit: &[],
+        }
     }
 
     /// Puts a part whose bytes and ETag are `bytes`.
@@ -227,6 +235,9 @@ impl World {
     }
 }
 
+/// A delete that somebody asks for.
+const BY: DeleteBy<'static> = DeleteBy { cause: DeleteCause::Request, owner: "root", grace: NOW };
+
 fn new_bucket(name: &str) -> NewBucket<'_> {
     NewBucket {
         name,
@@ -236,6 +247,7 @@ fn new_bucket(name: &str) -> NewBucket<'_> {
         prefix: "s3",
         shards: 4,
         quota: Quota::default(),
+        object_lock: false,
         audit: &[],
     }
 }

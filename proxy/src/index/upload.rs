@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::audited::audited;
 use super::convert::{check, seconds, to_i64, to_u64};
-use super::{ChecksumType, Headers, Index, Metadata, Tags};
+use super::{ChecksumType, Headers, Index, Metadata, NewLock, Tags};
 use crate::audit::Record;
 use crate::error::{Code, Error, Result};
 
@@ -30,6 +30,8 @@ pub struct NewUpload<'a> {
     pub tags: &'a Tags,
     /// Storage class of the object.
     pub storage_class: &'a str,
+    /// How the object is locked, where the uploader says so.
+    pub lock: NewLock,
     /// Who uploads.
     pub owner: &'a str,
     /// What is recorded with it; empty where the service acts of itself.
@@ -65,7 +67,8 @@ pub(super) use upload_columns;
 
 const CREATE: &str = audited!(
     10,
-    "SELECT status, initiated, tag_upload($1, $11) AS tagged FROM create_upload($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    "SELECT status, initiated, tag_upload($1, $11) AS tagged, lock_upload($1, $12, $13, $14) AS locked
+     FROM create_upload($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 );
 
 const ABORT: &str = audited!(5, "SELECT abort_upload($1, $2, $3, $4) AS status");
@@ -136,6 +139,9 @@ impl Index {
                     .bind(upload.owner)
                     .bind(&records)
                     .bind((!upload.tags.is_empty()).then_some(Json(upload.tags)))
+                    .bind(upload.lock.mode())
+                    .bind(upload.lock.until())
+                    .bind(upload.lock.legal_hold)
             })
             .await?;
         check(&status)?;

@@ -15,15 +15,15 @@ use zas_policy::{Action, Principal, Resource};
 
 use super::call::Call;
 use super::checksum::Expected;
-use super::copy_source::{self, copy_source};
+use super::copy_source::{self, CopySourceName, copy_source};
 use super::operation::Operation;
-use super::{gate, list_buckets, names, owner, tags, unsupported};
+use super::{gate, list_buckets, names, object_lock, owner, tags, unsupported, version_id};
 use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
 use crate::error::{Code, Error, Result};
 use crate::gateway::RequestContext;
-use crate::index::{Object, Tags};
+use crate::index::{NewLock, Object, Tags};
 
 /// Asks the policy.
 pub(super) struct Access(pub(super) Arc<App>);
@@ -52,6 +52,11 @@ impl Source {
         gate::object(app, &self.0, bucket, key).await
     }
 
+    /// The version; none for the current one.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.0.caller().version()
+    }
+
     /// Bucket and key.
     pub(super) fn object(&self) -> (&str, &str) {
         match self.0.resource() {
@@ -68,23 +73,26 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     let Some(operation) = Operation::parse(name) else { return Err(not_implemented(&principal, name)) };
     call.set_operation(operation.name());
     let resource = resource(cx.s3_path())?;
-    let conditions = Conditions::of_s3(cx.headers(), cx.uri().query().unwrap_or_default());
+    let query = cx.uri().query().unwrap_or_default();
+    version_id::of_query(query)?;
+    let conditions = Conditions::of_s3(cx.headers(), query);
     let gives = gives(operation, cx.headers())?;
+    let lock = locks(operation, cx.headers())?;
     let conditions = match operation {
         Operation::PutObjectTagging => conditions.giving_unread_tags(),
         _ if gives.is_empty() => conditions,
         _ => conditions.giving(gives.clone()),
     };
-    let caller = Caller::new(principal, trail(cx), conditions);
-    let action = action(operation, cx);
+    let caller = Caller::new(principal, trail(cx), object_lock::saying(conditions, lock));
+    let action = version_id::action_on(caller.version(), action(operation, cx));
     let permit = match operation {
         // Whoever is known is shown the buckets that they may list; the operation leaves out the others.
         Operation::ListBuckets if list_buckets::is_filtered(app, &caller) => {
             app.authority.authorize_filtered(&caller, action, resource).await?
         }
-        // A key is what is deleted, so that a policy about objects alone is enough, as it is at AWS. Of tags the operation asks once it
-        // has read them.
-        Operation::DeleteObjects | Operation::PutObjectTagging if !caller.principal().is_anonymous() => {
+        // A key is what is deleted, so that a policy about objects alone is enough, as it is at AWS. Of tags and locks the operation asks
+        // once it has read them.
+        _ if operation.asks_for_itself() && !caller.principal().is_anonymous() => {
             authorize(app, &caller, Action::GetCallerIdentity, resource).await?
         }
         Operation::GetObjectAttributes => gate::attributes(app, &caller, resource).await?,
@@ -95,6 +103,7 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
         _ => authorize(app, &caller, action, resource).await?,
     };
     let permit = tags::permit_to_give(app, &caller, permit, &gives).await?;
+    let permit = object_lock::permit_to_give(app, &caller, permit, lock).await?;
     call.set_permit(&permit);
     unsupported::check(operation, cx.headers(), cx.uri().query(), app.config.s3.encryption_at_rest)?;
     expect_owner(app, operation, cx).await?;
@@ -108,7 +117,7 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     let limit = app.config.limits.document_bytes.as_u64();
     match operation {
         Operation::PutObject | Operation::UploadPart => {}
-        _ if matches!(operation, Operation::DeleteObjects | Operation::PutObjectTagging) || operation.configures() => {
+        _ if operation == Operation::DeleteObjects || operation.configures() => {
             call.body().check_document(Expected::of(cx.headers())?, limit);
         }
         // A checksum may be about the object, not about the document (CompleteMultipartUpload).
@@ -126,13 +135,22 @@ fn gives(operation: Operation, headers: &HeaderMap) -> Result<Tags> {
     }
 }
 
+/// How a write wants its object locked, by headers.
+fn locks(operation: Operation, headers: &HeaderMap) -> Result<NewLock> {
+    match operation {
+        Operation::PutObject | Operation::CreateMultipartUpload | Operation::CopyObject => {
+            object_lock::of_headers(headers)
+        }
+        _ => Ok(NewLock::default()),
+    }
+}
+
 /// The bucket must be whose the client says it is. What an operation allows itself comes first, so that it looks itself too; a bucket
 /// that is created is nobody's yet.
 async fn expect_owner(app: &App, operation: Operation, cx: &S3AccessContext<'_>) -> Result<()> {
     match (operation, cx.s3_path()) {
-        (Operation::CreateBucket | Operation::DeleteObjects | Operation::PutObjectTagging, _) | (_, S3Path::Root) => {
-            Ok(())
-        }
+        (Operation::CreateBucket, _) | (_, S3Path::Root) => Ok(()),
+        _ if operation.asks_for_itself() => Ok(()),
         (_, S3Path::Bucket { bucket } | S3Path::Object { bucket, .. }) => {
             owner::check(app, cx.headers(), owner::OF_BUCKET, bucket).await
         }
@@ -184,8 +202,10 @@ fn trail(cx: &mut S3AccessContext<'_>) -> Trail {
 }
 
 async fn source(app: &App, caller: &Caller, cx: &S3AccessContext<'_>) -> Result<Source> {
-    let (bucket, key) = copy_source(cx.headers())?.ok_or_else(copy_source::malformed)?;
-    let permit = gate::authorize(app, caller, &bucket, &key).await?;
+    let named = copy_source(cx.headers())?.ok_or_else(copy_source::malformed)?;
+    let CopySourceName { bucket, key, version } = named;
+    let caller = caller.clone().asking_for(version.as_deref());
+    let permit = gate::authorize(app, &caller, &bucket, &key).await?;
     owner::check(app, cx.headers(), owner::OF_SOURCE, &bucket).await?;
     Ok(Source(permit))
 }

@@ -49,6 +49,12 @@ fn describe(error: &Error, headers: &mut HeaderMap) {
             (Code::NotModified, "ETag") => (header::ETAG, value.to_owned()),
             (Code::NotModified, "Last-Modified") => (header::LAST_MODIFIED, value.to_owned()),
             (Code::InvalidRange, "ActualObjectSize") => (header::CONTENT_RANGE, format!("bytes */{value}")),
+            (Code::NoSuchKey | Code::MethodNotAllowed, "DeleteMarker") => {
+                (HeaderName::from_static("x-amz-delete-marker"), value.to_owned())
+            }
+            (Code::NoSuchKey | Code::MethodNotAllowed, "VersionId") => {
+                (HeaderName::from_static("x-amz-version-id"), value.to_owned())
+            }
             (_, "Region") => (HeaderName::from_static("x-amz-bucket-region"), value.to_owned()),
             _ => continue,
         };

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::authz::Permit;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
-use crate::index::{ChecksumType, Checksums, CompleteUpload, CompletedPart, Part, PartPage, Upload};
+use crate::index::{ChecksumType, Checksums, CompleteUpload, CompletedPart, CompletedUpload, Part, PartPage, Upload};
 
 type Input = dto::CompleteMultipartUploadInput;
 type Output = dto::CompleteMultipartUploadOutput;
@@ -31,7 +31,7 @@ pub(super) async fn complete_multipart_upload(
         // The client may not have heard the first answer.
         Err(error) if error.code() == Code::NoSuchUpload => {
             let completed = app.index.completed_upload(&input.bucket, &input.key, &input.upload_id).await?;
-            if named_etag(&named).as_ref() != Some(&completed) {
+            if named_etag(&named).as_ref() != Some(&completed.etag) {
                 return Err(error);
             }
             let (output, digest) = repeated(app, input, &completed).await?;
@@ -42,15 +42,17 @@ pub(super) async fn complete_multipart_upload(
 }
 
 /// The first answer once more. Checksums and digest are told while the object still stands: they are kept with it.
-async fn repeated(app: &App, input: &Input, etag: &str) -> Result<(Output, Option<Digest>)> {
-    match app.index.object(&input.bucket, &input.key).await {
-        Ok(object) if object.head.etag == etag => {
-            let mut output = headers::with_checksums!(output(input, etag), &object.head.checksums);
+async fn repeated(app: &App, input: &Input, completed: &CompletedUpload) -> Result<(Output, Option<Digest>)> {
+    let CompletedUpload { etag, version_id } = completed;
+    let first = || Output { version_id: version_id.clone(), ..output(input, etag) };
+    match app.index.version(&input.bucket, &input.key, version_id.as_deref()).await {
+        Ok(object) if object.head.etag == *etag => {
+            let mut output = headers::with_checksums!(first(), &object.head.checksums);
             output.checksum_type = headers::checksum_type(&object.head);
             Ok((output, object.oci_digest))
         }
-        Ok(_) => Ok((output(input, etag), None)),
-        Err(error) if error.code() == Code::NoSuchKey => Ok((output(input, etag), None)),
+        Ok(_) => Ok((first(), None)),
+        Err(error) if error.code().is_nothing_there() => Ok((first(), None)),
         Err(error) => Err(error),
     }
 }
@@ -117,6 +119,7 @@ async fn complete(
     let committed = app.index.complete_upload(completion).await?;
     let mut output = headers::with_checksums!(output(input, &etag), &checksums);
     output.checksum_type = kind.map(|kind| dto::ChecksumType::from_static(kind.as_str()));
+    output.version_id = committed.version_id;
     Ok((output, committed.oci_digest))
 }
 

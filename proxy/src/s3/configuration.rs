@@ -67,6 +67,14 @@ pub(super) async fn none<T>(app: &App, bucket: &str, code: Code) -> Result<T> {
     Err(missing(code, bucket))
 }
 
+/// Whether the bucket locks objects, as requests about an object's lock need it.
+///
+/// # Errors
+/// `NoSuchBucket`, `ObjectLockMissing`.
+pub(super) async fn expect_object_lock(app: &App, bucket: &str) -> Result<()> {
+    app.index.object_lock(bucket).await?.map(drop).ok_or_else(|| missing(Code::ObjectLockMissing, bucket))
+}
+
 /// What is not there, with the bucket's name.
 pub(super) fn missing(code: Code, bucket: &str) -> Error {
     Error::from(code).with("BucketName", bucket)

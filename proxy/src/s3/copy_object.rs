@@ -7,7 +7,7 @@ use super::access::{Source, authorize};
 use super::checksum::Algorithm;
 use super::dispatch::extension;
 use super::put_object::STORAGE_CLASS;
-use super::{conditions, headers, tags};
+use super::{conditions, headers, object_lock, tags, version_id};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
@@ -28,7 +28,7 @@ pub(super) async fn copy_object(
     let replacement = replacement(&mut request)?;
     let tags = replacing_tags(&request)?;
     let onto_itself = source.object() == (request.input.bucket.as_str(), request.input.key.as_str());
-    if onto_itself && replacement.is_none() {
+    if onto_itself && replacement.is_none() && source.version().is_none() {
         return Err(Error::new(
             Code::InvalidRequest,
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
@@ -50,7 +50,9 @@ async fn copy(
     source: &Source,
     (replacement, tags): (Option<&(Headers, Metadata)>, Option<&Tags>),
 ) -> Result<S3Response<dto::CopyObjectOutput>> {
-    let Object { head, content_digest, .. } = source.read(app).await?;
+    let source_object = source.read(app).await?;
+    let source_version = version_id::told(source_object.version_id());
+    let Object { head, content_digest, .. } = source_object;
     check_source(request, &head)?;
     let record = match tags {
         None if !head.tags.is_empty() => carry_tags(app, permit, source, &head.tags).await?.record(),
@@ -66,6 +68,7 @@ async fn copy(
         storage_class: STORAGE_CLASS,
         owner: &permit.principal().to_string(),
         conditions: conditions::write(&request.headers)?,
+        lock: object_lock::of_headers(&request.headers)?,
         content_digest,
         grace: app.config.blobs.sweep_grace,
         audit: record.as_slice(),
@@ -79,6 +82,8 @@ async fn copy(
     };
     let output = dto::CopyObjectOutput {
         copy_object_result: Some(headers::with_checksums!(result, &head.checksums)),
+        copy_source_version_id: source_version,
+        version_id: version_id::told(committed.version_id.as_deref()),
         ..Default::default()
     };
     Ok(S3Response::with_headers(output, headers::oci_digest(committed.oci_digest.as_ref())))
@@ -87,7 +92,9 @@ async fn copy(
 /// Tags that go with a copy are read at the source and given to the copy, each of which is a right of its own.
 async fn carry_tags(app: &App, permit: &Permit, source: &Source, tags: &Tags) -> Result<Permit> {
     let ((bucket, key), caller) = (source.object(), permit.caller());
-    let read = authorize(app, caller, Action::GetObjectTagging, Resource::object(bucket, key)).await?;
+    let reading = caller.clone().asking_for(source.version());
+    let action = version_id::action_on(source.version(), Action::GetObjectTagging);
+    let read = authorize(app, &reading, action, Resource::object(bucket, key)).await?;
     let giving = caller.clone().with_conditions(caller.conditions().clone().giving(tags.clone()));
     let given = authorize(app, &giving, Action::PutObjectTagging, permit.resource().clone()).await?;
     Ok(permit.clone().beside(&read).beside(&given))

@@ -24,6 +24,7 @@ pub(super) async fn create_bucket(
         store: &app.config.store.name,
         prefix: &app.config.store.prefix,
         shards: app.config.store.shards,
+        object_lock: request.input.object_lock_enabled_for_bucket.unwrap_or(false),
         quota: app.config.s3.default_quota.into(),
         audit: record.as_slice(),
     };

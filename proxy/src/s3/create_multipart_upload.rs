@@ -3,7 +3,7 @@
 use s3s::{S3Request, S3Response, dto};
 
 use super::put_object::STORAGE_CLASS;
-use super::{headers, multipart, tags};
+use super::{headers, multipart, object_lock, tags};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
@@ -32,6 +32,7 @@ pub(super) async fn create_multipart_upload(
         metadata: &metadata,
         tags: &tags,
         storage_class: STORAGE_CLASS,
+        lock: object_lock::of_headers(&request.headers)?,
         owner: &permit.principal().to_string(),
         audit: record.as_slice(),
     };

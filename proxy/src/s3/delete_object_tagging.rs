@@ -14,6 +14,7 @@ pub(super) async fn delete_object_tagging(
 ) -> Result<S3Response<dto::DeleteObjectTaggingOutput>> {
     let input = &request.input;
     let record = permit.record();
-    app.index.put_object_tags(&input.bucket, &input.key, &Tags::new(), record.as_slice()).await?;
-    Ok(S3Response::new(dto::DeleteObjectTaggingOutput::default()))
+    let version = (input.bucket.as_str(), input.key.as_str(), input.version_id.as_deref());
+    let version_id = app.index.put_object_tags(version, &Tags::new(), record.as_slice()).await?;
+    Ok(S3Response::new(dto::DeleteObjectTaggingOutput { version_id }))
 }

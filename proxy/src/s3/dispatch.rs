@@ -90,6 +90,12 @@ dispatch! {
     get_bucket_lifecycle_configuration: GetBucketLifecycleConfigurationInput -> GetBucketLifecycleConfigurationOutput;
     delete_bucket_lifecycle: DeleteBucketLifecycleInput -> DeleteBucketLifecycleOutput;
     get_object_lock_configuration: GetObjectLockConfigurationInput -> GetObjectLockConfigurationOutput;
+    put_object_lock_configuration: PutObjectLockConfigurationInput -> PutObjectLockConfigurationOutput;
+    get_object_retention: GetObjectRetentionInput -> GetObjectRetentionOutput;
+    put_object_retention: PutObjectRetentionInput -> PutObjectRetentionOutput;
+    get_object_legal_hold: GetObjectLegalHoldInput -> GetObjectLegalHoldOutput;
+    put_object_legal_hold: PutObjectLegalHoldInput -> PutObjectLegalHoldOutput;
+    list_object_versions: ListObjectVersionsInput -> ListObjectVersionsOutput;
     get_bucket_analytics_configuration: GetBucketAnalyticsConfigurationInput -> GetBucketAnalyticsConfigurationOutput;
     list_bucket_analytics_configurations: ListBucketAnalyticsConfigurationsInput -> ListBucketAnalyticsConfigurationsOutput;
     get_bucket_inventory_configuration: GetBucketInventoryConfigurationInput -> GetBucketInventoryConfigurationOutput;

@@ -3,6 +3,7 @@
 
 use zas_policy::{Action, Resource};
 
+use super::version_id;
 use crate::app::App;
 use crate::authz::{Caller, Permit};
 use crate::error::{Code, Error, Result};
@@ -14,8 +15,10 @@ const ATTEMPTS: u32 = 3;
 
 /// The right to read an object. S3 has one answer for those who may not and those who did not say who they are: 403.
 pub(super) async fn authorize(app: &App, caller: &Caller, bucket: &str, key: &str) -> Result<Permit> {
-    let (artifact, resource) = (KeyedObject { app, bucket, key }, Resource::object(bucket, key));
-    app.authority.authorize_artifact(caller, Action::GetObject, resource, &artifact).await.map_err(told)
+    let version = caller.version();
+    let (artifact, resource) = (KeyedObject { app, bucket, key, version }, Resource::object(bucket, key));
+    let action = version_id::action_on(version, Action::GetObject);
+    app.authority.authorize_artifact(caller, action, resource, &artifact).await.map_err(told)
 }
 
 /// The right to do something where an object has this ETag: whoever may guess it learns something of the object, so that it needs the
@@ -28,7 +31,8 @@ pub(super) async fn compare(app: &App, permit: Permit, bucket: &str, key: &str, 
         return Ok(permit);
     }
     let resource = Resource::object(bucket, key);
-    let read = app.authority.authorize_knowing(permit.caller(), Action::GetObject, resource).await.map_err(told)?;
+    let action = version_id::action_on(permit.caller().version(), Action::GetObject);
+    let read = app.authority.authorize_knowing(permit.caller(), action, resource).await.map_err(told)?;
     Ok(permit.beside(&read))
 }
 
@@ -38,9 +42,10 @@ pub(super) async fn compare(app: &App, permit: Permit, bucket: &str, key: &str, 
 /// `AccessDenied`.
 pub(super) async fn attributes(app: &App, caller: &Caller, resource: Resource) -> Result<Permit> {
     let authority = &app.authority;
-    let action = Action::GetObjectAttributes;
+    let on_it = |action| version_id::action_on(caller.version(), action);
+    let action = on_it(Action::GetObjectAttributes);
     let permit = authority.authorize_knowing(caller, action, resource.clone()).await.map_err(told)?;
-    let read = authority.authorize_knowing(caller, Action::GetObject, resource).await.map_err(told)?;
+    let read = authority.authorize_knowing(caller, on_it(Action::GetObject), resource).await.map_err(told)?;
     Ok(permit.beside(&read))
 }
 
@@ -51,14 +56,14 @@ fn told(error: Error) -> Error {
     }
 }
 
-/// The object that the permit is for, as it is now.
+/// The object that the permit is for, as it is now: the version that was asked for, or the current one.
 ///
 /// # Errors
-/// `NoSuchBucket`, `NoSuchKey`; `AccessDenied`, `GateNotMet` where it was replaced by one that may not be read.
+/// `NoSuchBucket`, `NoSuchKey`, `NoSuchVersion`; `MethodNotAllowed` for a delete marker; `AccessDenied`, `GateNotMet` where it was replaced by one that may not be read.
 pub(super) async fn object(app: &App, permit: &Permit, bucket: &str, key: &str) -> Result<Object> {
     let mut renewed: Option<Permit> = None;
     for _ in 0..ATTEMPTS {
-        let object = app.index.object(bucket, key).await?;
+        let object = app.index.version(bucket, key, permit.caller().version()).await?;
         let permit = renewed.as_ref().unwrap_or(permit);
         let tags = permit.caller().tags_of(permit.resource());
         let has_those_tags = tags.is_none_or(|tags| *tags == object.head.tags);

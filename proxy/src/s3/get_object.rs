@@ -8,7 +8,7 @@ use s3s::{S3Request, S3Response, dto};
 
 use super::dispatch::extension;
 use super::wanted::Wanted;
-use super::{conditions, gate, headers, object_bytes, tags};
+use super::{conditions, gate, headers, object_bytes, object_lock, tags, version_id};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, RequestId, Result};
@@ -52,6 +52,7 @@ async fn read(
     let mut more = headers::beyond(&object);
     headers::override_headers!(&mut more, input)?;
     tags::tell_count(app, permit, head, &mut more);
+    object_lock::tell(app, permit, head, &mut more);
 
     let mut output = headers::describe!(GetObjectOutput, head);
     let content_type = output.content_type.clone().unwrap_or_default();
@@ -59,6 +60,7 @@ async fn read(
     let bytes = object_bytes::flow(app, &object, wanted.bytes.clone(), download).await?;
     let frames = object_bytes::frames(bytes, extension::<RequestId, _>(request)?, "GetObject");
     output.content_length = Some(i64::try_from(wanted.length()).map_err(Error::internal)?);
+    output.version_id = version_id::told(object.version_id());
     output.content_range = wanted.content_range(head.size);
     output.parts_count = wanted.parts_count(head);
     output.body = Some(StreamingBlob::from(s3s::Body::http_body_unsync(StreamBody::new(frames))));

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use s3s::{S3Request, S3Response, dto};
 
-use super::{headers, listing};
+use super::{headers, listing, version_id};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
@@ -27,7 +27,9 @@ pub(super) async fn get_object_attributes(
     let input = &request.input;
     let limit = listing::page_size("max-parts", input.max_parts)?;
     let after = listing::part_number_marker(input.part_number_marker)?;
-    let head = app.index.object(&input.bucket, &input.key).await?.head;
+    let object = app.index.version(&input.bucket, &input.key, input.version_id.as_deref()).await?;
+    let version = version_id::told(object.version_id());
+    let head = object.head;
     let has_parts = is_asked("ObjectParts") && head.part_count > 0;
     let object_parts = if has_parts { Some(parts(app, &head, after, limit).await?) } else { None };
     Ok(S3Response::new(dto::GetObjectAttributesOutput {
@@ -35,6 +37,7 @@ pub(super) async fn get_object_attributes(
         e_tag: is_asked("ETag").then(|| headers::etag(&head.etag)),
         last_modified: Some(headers::timestamp(head.last_modified)),
         object_parts,
+        version_id: version,
         object_size: i64::try_from(head.size).ok().filter(|_| is_asked("ObjectSize")),
         storage_class: is_asked("StorageClass").then(|| dto::StorageClass::from(head.storage_class)),
         ..Default::default()

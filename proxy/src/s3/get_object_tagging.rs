@@ -2,7 +2,7 @@
 
 use s3s::{S3Request, S3Response, dto};
 
-use super::tags;
+use super::{tags, version_id};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
@@ -13,6 +13,7 @@ pub(super) async fn get_object_tagging(
     request: S3Request<dto::GetObjectTaggingInput>,
 ) -> Result<S3Response<dto::GetObjectTaggingOutput>> {
     let input = &request.input;
-    let object = app.index.object(&input.bucket, &input.key).await?;
-    Ok(S3Response::new(dto::GetObjectTaggingOutput { tag_set: tags::document(object.head.tags), ..Default::default() }))
+    let object = app.index.version(&input.bucket, &input.key, input.version_id.as_deref()).await?;
+    let version_id = version_id::told(object.version_id());
+    Ok(S3Response::new(dto::GetObjectTaggingOutput { tag_set: tags::document(object.head.tags), version_id }))
 }

@@ -4,7 +4,7 @@ use s3s::{S3Request, S3Response, dto};
 
 use super::get_object::{ATTEMPTS, wants_checksum};
 use super::wanted::Wanted;
-use super::{conditions, gate, headers, tags};
+use super::{conditions, gate, headers, object_lock, tags, version_id};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
@@ -40,9 +40,11 @@ async fn read(
     let mut more = headers::beyond(&object);
     headers::override_headers!(&mut more, input)?;
     tags::tell_count(app, permit, head, &mut more);
+    object_lock::tell(app, permit, head, &mut more);
 
     let mut output = headers::describe!(HeadObjectOutput, head);
     output.content_length = Some(i64::try_from(wanted.length()).map_err(Error::internal)?);
+    output.version_id = version_id::told(object.version_id());
     output.content_range = wanted.content_range(head.size);
     output.parts_count = wanted.parts_count(head);
     if wants_checksum(input.checksum_mode.as_ref())

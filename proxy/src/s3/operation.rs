@@ -32,6 +32,14 @@ macro_rules! operations {
                 match self { $(Self::$name => $writes),+ }
             }
 
+            /// Whether it asks for the rights that it takes by itself, once it has read what they are about.
+            pub(super) const fn asks_for_itself(self) -> bool {
+                matches!(
+                    self,
+                    Self::DeleteObjects | Self::PutObjectTagging | Self::PutObjectRetention | Self::PutObjectLegalHold
+                )
+            }
+
             /// Whether its body is a document that says what a bucket or an object shall be configured with.
             pub(super) fn configures(self) -> bool {
                 self.name().starts_with("Put") && self != Self::PutObject
@@ -110,6 +118,12 @@ operations! {
     GetBucketLifecycleConfiguration: GetLifecycleConfiguration, false, [];
     DeleteBucketLifecycle: PutLifecycleConfiguration, true, ["lifecycle"];
     GetObjectLockConfiguration: GetBucketObjectLockConfiguration, false, [];
+    PutObjectLockConfiguration: PutBucketObjectLockConfiguration, true, ["object-lock"];
+    GetObjectRetention: GetObjectRetention, false, [];
+    PutObjectRetention: PutObjectRetention, true, ["retention", "versionId"];
+    GetObjectLegalHold: GetObjectLegalHold, false, [];
+    PutObjectLegalHold: PutObjectLegalHold, true, ["legal-hold", "versionId"];
+    ListObjectVersions: ListBucketVersions, false, [];
     GetBucketAnalyticsConfiguration: GetAnalyticsConfiguration, false, [];
     ListBucketAnalyticsConfigurations: GetAnalyticsConfiguration, false, [];
     GetBucketInventoryConfiguration: GetInventoryConfiguration, false, [];

@@ -8,12 +8,12 @@ use super::body::Upload;
 use super::call::Call;
 use super::checksum::Algorithm;
 use super::dispatch::extension;
-use super::{conditions, headers, room, tags};
+use super::{conditions, headers, object_lock, room, tags, version_id};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
 use crate::failpoint::Failpoint;
-use crate::index::NewObject;
+use crate::index::{CreatedBy, NewObject};
 use crate::telemetry::{self, Item};
 
 /// What S3 computes where the client states no checksum.
@@ -56,6 +56,8 @@ pub(super) async fn put_object(
         storage_class: STORAGE_CLASS,
         owner: &permit.principal().to_string(),
         conditions,
+        lock: object_lock::of_headers(&request.headers)?,
+        by: CreatedBy::Put,
         grace: app.config.blobs.sweep_grace,
         audit: record.as_slice(),
     };
@@ -74,6 +76,7 @@ pub(super) async fn put_object(
     let output = dto::PutObjectOutput {
         checksum_type: Some(dto::ChecksumType::from_static(dto::ChecksumType::FULL_OBJECT)),
         e_tag: Some(headers::etag(&stored.etag)),
+        version_id: version_id::told(committed.version_id.as_deref()),
         ..Default::default()
     };
     let output = headers::with_checksums!(output, &stored.checksums);

@@ -20,5 +20,10 @@ pub(super) fn head(etag: &str, modified_millis: i64) -> ObjectHead {
         storage_class: "STANDARD".into(),
         owner: "root/AKIA".into(),
         last_modified: OffsetDateTime::from_unix_timestamp_nanos(i128::from(modified_millis) * 1_000_000).unwrap(),
+        version_id: "null".into(),
+        is_latest: true,
+        is_delete_marker: false,
+        retention: None,
+        legal_hold: false,
     }
 }

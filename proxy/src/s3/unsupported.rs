@@ -4,8 +4,7 @@
 //! any other parameter is refused, for a new sub-resource of S3 would otherwise be taken for a plain write
 //! (`PUT /bucket/key?renameObject` would replace the object).
 //! Access control lists and encryption are refused as their own files say.
-//! Ignored on purpose, for they change nothing here: `x-amz-request-payer`, `x-amz-bypass-governance-retention`,
-//! `x-amz-optional-object-attributes`.
+//! Ignored on purpose, for they change nothing here: `x-amz-request-payer`, `x-amz-optional-object-attributes`.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -14,11 +13,10 @@ use super::{acl, encryption};
 use crate::error::{Code, Error, Result};
 
 /// A header, and the values of it that ask for nothing special. A name that ends with `*` stands for all that begin so.
-const HEADERS: [(&str, &[&str]); 12] = [
+const HEADERS: [(&str, &[&str]); 11] = [
     ("x-amz-server-side-encryption*", &[]),
     ("x-amz-copy-source-server-side-encryption*", &[]),
-    ("x-amz-object-lock-*", &[]),
-    ("x-amz-bucket-object-lock-enabled", &["false"]),
+    ("x-amz-bucket-object-lock-enabled", &["true", "True", "false", "False"]),
     ("x-amz-object-ownership", &["BucketOwnerEnforced"]),
     ("x-amz-website-redirect-location", &[]),
     ("x-amz-write-offset-bytes", &[]),
@@ -50,11 +48,7 @@ pub(super) fn check(
     if operation == Operation::DeleteObject && headers.contains_key("if-none-match") {
         return Err(refused("header", "if-none-match on a delete"));
     }
-    for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        // Buckets have no versions here: the one that there is, S3 calls "null".
-        if name == "versionId" && !matches!(&*value, "null" | "") {
-            return Err(refused("parameter", "versionId"));
-        }
+    for (name, _) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         if operation.writes() && !is_common(&name) && !operation.parameters().contains(&&*name) {
             return Err(refused("parameter", &name));
         }
@@ -127,7 +121,6 @@ mod tests {
             ("x-amz-server-side-encryption", "aws:kms"),
             ("x-amz-server-side-encryption-customer-key", "x"),
             ("x-amz-copy-source-server-side-encryption-customer-algorithm", "AES256"),
-            ("x-amz-object-lock-mode", "GOVERNANCE"),
             ("x-amz-website-redirect-location", "/x"),
             ("x-amz-write-offset-bytes", "5"),
             ("x-amz-storage-class", "GLACIER"),
@@ -184,8 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn only_the_null_version_exists() {
-        assert!(refuses(Operation::GetObject, &[], "versionId=abc"));
+    fn a_version_is_named_where_there_are_versions() {
+        assert!(refuses(Operation::PutObject, &[], "versionId=null"));
         assert!(!refuses(Operation::GetObject, &[], "versionId=null"));
         assert!(!refuses(Operation::DeleteObject, &[], "versionId=null"));
     }

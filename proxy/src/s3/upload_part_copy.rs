@@ -10,7 +10,7 @@ use super::access::Source;
 use super::body::Hashes;
 use super::checksum::{Algorithm, Expected};
 use super::dispatch::extension;
-use super::{conditions, headers, multipart};
+use super::{conditions, headers, multipart, version_id};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
@@ -51,6 +51,7 @@ async fn copy(
     let input = &request.input;
     let (bucket, key) = source.object();
     let object = source.read(app).await?;
+    let source_version = version_id::told(object.version_id());
     conditions::check_copy_source(&conditions::read(&request.headers, conditions::COPY_SOURCE), &object.head)?;
     let range = range(input.copy_source_range.as_deref(), object.head.size)?;
     let size = range.end - range.start;
@@ -72,7 +73,7 @@ async fn copy(
     };
     // Hashing may take longer than bytes outlive their name: the source must still be what it was, just before the part
     // names its bytes too.
-    if app.index.object(bucket, key).await?.head.id != object.head.id {
+    if app.index.version(bucket, key, source.version()).await?.head.id != object.head.id {
         return Err(Code::NoSuchKey.into());
     }
     let record = permit.record();
@@ -97,6 +98,7 @@ async fn copy(
     };
     Ok(S3Response::new(dto::UploadPartCopyOutput {
         copy_part_result: Some(headers::with_checksums!(result, &checksums)),
+        copy_source_version_id: source_version,
         ..Default::default()
     }))
 }

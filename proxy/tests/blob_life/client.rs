@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use zas_proxy::digest::Digest;
 use zas_proxy::error::{Code, Error};
 use zas_proxy::index::{
-    Checksums, CopySource, Headers, Metadata, NewObject, Object, PinnedBlob, Tags, WriteConditions,
+    Checksums, CopySource, CreatedBy, Headers, Metadata, NewLock, NewObject, Object, PinnedBlob, Tags, WriteConditions,
 };
 use zas_proxy::store::ByteStream;
 
@@ -158,6 +158,8 @@ impl Client {
             storage_class: "STANDARD",
             owner: "model",
             conditions: WriteConditions { absent, etag: None },
+            lock: NewLock::default(),
+            by: CreatedBy::Put,
             grace: GRACE,
             audit: &[],
         };
@@ -200,6 +202,7 @@ impl Client {
             storage_class: "STANDARD",
             owner: "model",
             conditions: WriteConditions::default(),
+            lock: NewLock::default(),
             grace: GRACE,
             audit: &[],
         };

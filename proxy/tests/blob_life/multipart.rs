@@ -4,8 +4,8 @@ use bytes::Bytes;
 use rand::Rng;
 use zas_proxy::error::{Code, Error};
 use zas_proxy::index::{
-    Checksums, CompleteUpload, CompletedPart, Headers, Metadata, NewPart, NewUpload, PinnedBlob, Segment, Tags, Upload,
-    WriteConditions, slice,
+    Checksums, CompleteUpload, CompletedPart, Headers, Metadata, NewLock, NewPart, NewUpload, PinnedBlob, Segment,
+    Tags, Upload, WriteConditions, slice,
 };
 
 use crate::client::Client;
@@ -32,6 +32,7 @@ pub(crate) async fn run(client: &mut Client) {
         metadata: &metadata,
         tags: &tags,
         storage_class: "STANDARD",
+        lock: NewLock::default(),
         owner: "model",
         audit: &[],
     };

@@ -134,6 +134,7 @@ pub(crate) fn new_bucket(name: &str) -> NewBucket<'_> {
         prefix: "s3",
         shards: 2,
         quota: Quota::default(),
+        object_lock: false,
         audit: &[],
     }
 }

@@ -29,12 +29,16 @@ const ENCRYPTION: &str = "<ServerSideEncryptionConfiguration><Rule><ApplyServerS
 
 const VERSIONING: &str = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
 
+const KEEPING: &str = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+
+const LOCK: &str = "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>";
+
 /// An operation on a bucket: method, sub-resource, document, right and the status of having done it.
 type Configuring = (Method, &'static str, &'static str, Action, u16);
 
 /// The case of an operation that configures a bucket or an object, or tells how it is configured.
 pub(crate) async fn case(sidecar: &Sidecar, id: &str, operation: &str, fixture: &Fixture) -> Option<Case> {
-    if let Some((target, document, status)) = prepared(operation) {
+    for (target, document, status) in prepared(operation) {
         prepare(sidecar, fixture.ask(Method::PUT, target).body(document), status).await;
     }
     if let Some(case) = of_objects(id, operation, fixture) {
@@ -50,13 +54,18 @@ pub(crate) async fn case(sidecar: &Sidecar, id: &str, operation: &str, fixture: 
 }
 
 /// What must be configured before it is read.
-fn prepared(operation: &str) -> Option<(&'static str, &'static str, u16)> {
-    Some(match operation {
+fn prepared(operation: &str) -> Vec<(&'static str, &'static str, u16)> {
+    let keeping = ("?versioning", KEEPING, 200);
+    vec![match operation {
+        "PutObjectLockConfiguration" => keeping,
+        "GetObjectRetention" | "PutObjectRetention" | "GetObjectLegalHold" | "PutObjectLegalHold" => {
+            return vec![keeping, ("?object-lock", LOCK, 200)];
+        }
         "GetBucketTagging" | "DeleteBucketTagging" => ("?tagging", TAGGING, 204),
         "GetBucketCors" | "DeleteBucketCors" => ("?cors", CORS, 200),
         "GetPublicAccessBlock" | "DeletePublicAccessBlock" => ("?publicAccessBlock", BLOCK, 200),
-        _ => return None,
-    })
+        _ => return Vec::new(),
+    }]
 }
 
 fn stored(operation: &str) -> Option<Configuring> {
@@ -79,6 +88,7 @@ fn stored(operation: &str) -> Option<Configuring> {
         "PutBucketEncryption" => (put, "?encryption", ENCRYPTION, A::PutEncryptionConfiguration, 200),
         "DeleteBucketEncryption" => (delete, "?encryption", "", A::PutEncryptionConfiguration, 204),
         "GetBucketVersioning" => (get, "?versioning", "", A::GetBucketVersioning, 200),
+        "PutObjectLockConfiguration" => (put, "?object-lock", LOCK, A::PutBucketObjectLockConfiguration, 200),
         "PutBucketVersioning" => (put, "?versioning", VERSIONING, A::PutBucketVersioning, 200),
         _ => return None,
     })
@@ -136,8 +146,19 @@ fn never_configured(operation: &str) -> Option<Configuring> {
 fn of_objects(id: &str, operation: &str, fixture: &Fixture) -> Option<Case> {
     let (ask, action) = match operation {
         "GetObjectAcl" => (fixture.ask(Method::GET, "/key?acl"), Action::GetObjectAcl),
+        "GetObjectRetention" => (fixture.ask(Method::GET, "/key?retention"), Action::GetObjectRetention),
+        "PutObjectRetention" => {
+            (fixture.ask(Method::PUT, "/key?retention").body("<Retention/>"), Action::PutObjectRetention)
+        }
+        "GetObjectLegalHold" => (fixture.ask(Method::GET, "/key?legal-hold"), Action::GetObjectLegalHold),
+        "PutObjectLegalHold" => {
+            let document = "<LegalHold><Status>OFF</Status></LegalHold>";
+            (fixture.ask(Method::PUT, "/key?legal-hold").body(document), Action::PutObjectLegalHold)
+        }
         "PutObjectAcl" => (fixture.ask(Method::PUT, "/key?acl").header("x-amz-acl", "private"), Action::PutObjectAcl),
         _ => return None,
     };
-    Some(Case::new(Door::S3, id, operation, ask, &fixture.on(action, "key"), 200))
+    // An object that nobody has locked has no retention to tell of.
+    let success = if operation == "GetObjectRetention" { 404 } else { 200 };
+    Some(Case::new(Door::S3, id, operation, ask, &fixture.on(action, "key"), success))
 }

@@ -109,6 +109,7 @@ async fn of_buckets(sidecar: &Sidecar, id: &str, operation: &str, fixture: &Fixt
         "GetBucketLocation" => case(fixture.ask(Method::GET, "?location"), Action::GetBucketLocation, 200),
         "ListObjects" => case(fixture.ask(Method::GET, ""), Action::ListBucket, 200),
         "ListObjectsV2" => case(fixture.ask(Method::GET, "?list-type=2"), Action::ListBucket, 200),
+        "ListObjectVersions" => case(fixture.ask(Method::GET, "?versions"), Action::ListBucketVersions, 200),
         "ListMultipartUploads" => case(fixture.ask(Method::GET, "?uploads"), Action::ListBucketMultipartUploads, 200),
         "GetBucketPolicy" => case(fixture.ask(Method::GET, "?policy"), Action::GetBucketPolicy, 200),
         "GetBucketPolicyStatus" => case(fixture.ask(Method::GET, "?policyStatus"), Action::GetBucketPolicyStatus, 200),
@@ -190,7 +191,21 @@ fn with_more_rights(id: &str, operation: &str, fixture: &Fixture) -> Vec<Case> {
         "DeleteObject" => {
             let etag = format!("\"{}\"", hex::encode(Md5::digest("source")));
             let needs = [fixture.on(Action::DeleteObject, "source"), fixture.on(Action::GetObject, "source")].concat();
-            vec![case("if", fixture.ask(Method::DELETE, "/source").header("if-match", etag), &needs, 204)]
+            let version = fixture.ask(Method::DELETE, "/key?versionId=null");
+            let on_version = fixture.on(Action::DeleteObjectVersion, "key");
+            vec![
+                case("if", fixture.ask(Method::DELETE, "/source").header("if-match", etag), &needs, 204),
+                case("version", version, &on_version, 204),
+            ]
+        }
+        "GetObject" | "HeadObject" => {
+            let method = if operation == "GetObject" { Method::GET } else { Method::HEAD };
+            let needs = fixture.on(Action::GetObjectVersion, "key");
+            vec![case("version", fixture.ask(method, "/key?versionId=null"), &needs, 200)]
+        }
+        "GetObjectTagging" => {
+            let needs = fixture.on(Action::GetObjectVersionTagging, "key");
+            vec![case("version", fixture.ask(Method::GET, "/key?tagging&versionId=null"), &needs, 200)]
         }
         "PutObject" | "CreateMultipartUpload" => {
             let (method, rest) = if operation == "PutObject" { (Method::PUT, "") } else { (Method::POST, "?uploads") };

@@ -247,19 +247,3 @@ async fn what_is_so_already_may_be_asked_for_and_nothing_else() {
         world.put(&format!("/bucket?{query}")).body(document).send().await.expect(status);
     }
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_keeps_no_versions_and_may_say_so() {
-    let world = World::with_bucket().await;
-    assert_eq!(world.get("/bucket?versioning").send().await.expect(200).element("Status"), "");
-    let put = |status: &str| {
-        let document = format!("<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>");
-        world.put("/bucket?versioning").body(document)
-    };
-    put("Enabled").send().await.expect_error(501, "NotImplemented");
-    put("Off").send().await.expect_error(400, "MalformedXML");
-    let empty = world.put("/bucket?versioning").body("<VersioningConfiguration/>").send().await;
-    empty.expect_error(400, "IllegalVersioningConfigurationException");
-    put("Suspended").send().await.expect(200);
-    assert_eq!(world.get("/bucket?versioning").send().await.expect(200).element("Status"), "Suspended");
-}

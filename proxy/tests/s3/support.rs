@@ -16,6 +16,8 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use zas_proxy::app::App;
 use zas_proxy::config::{AccessKey, Config, RingKey, Secret};
 use zas_proxy::gateway::{Body, BoxError};
+use zas_proxy::identity::{Issued, NewKey, ServiceAccount};
+use zas_proxy::index::{Attachment, DocumentKind, NewDocument};
 use zas_proxy::postgres::testing::TestDatabase;
 use zas_proxy::{s3, sts};
 use zas_registry::{Faults, Options, Registry, Server};
@@ -430,4 +432,32 @@ pub(crate) fn bytes(length: usize) -> Bytes {
 pub(crate) fn md5_hex(bytes: &[u8]) -> String {
     use md5::Digest;
     hex::encode(md5::Md5::digest(bytes))
+}
+
+/// A service account that may do what a policy says, and nothing else.
+pub(crate) async fn account(world: &World, document: &str) -> Issued {
+    let new = NewKey {
+        owner: "root/test".into(),
+        service_account: Some(ServiceAccount::New),
+        name: "service/ci".into(),
+        groups: vec!["/build".into()],
+        created_by: "root/test".into(),
+        ..NewKey::default()
+    };
+    let policy = NewDocument {
+        kind: DocumentKind::Policy,
+        name: "account",
+        document,
+        description: "",
+        max_session: None,
+        expected: None,
+        by: "test",
+        audit: &[],
+    };
+    let index = &world.app.index;
+    index.put_policy_document(policy).await.unwrap();
+    let attachment = Attachment { policy: "account".into(), target_kind: "group".into(), target: "/build".into() };
+    index.attach_policy(&attachment, "test", &[]).await.unwrap();
+    world.app.authority.policies().refresh(index).await.unwrap();
+    world.app.identity.stored().unwrap().create(new, |_| None).await.unwrap()
 }

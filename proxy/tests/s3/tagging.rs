@@ -1,9 +1,11 @@
 //! Tags of objects, and policies that ask for them.
 
-use zas_proxy::identity::{Issued, NewKey, ServiceAccount};
-use zas_proxy::index::{Attachment, DocumentKind, NewDocument};
+use crate::support::{World, account};
 
-use crate::support::World;
+/// A policy of these statements.
+fn allowing(statements: &str) -> String {
+    format!(r#"{{"Version": "2012-10-17", "Statement": {statements}}}"#)
+}
 
 fn document(tags: &[(&str, &str)]) -> String {
     let tags: Vec<String> =
@@ -96,35 +98,6 @@ async fn tags_come_with_writes_and_go_with_copies() {
     assert_eq!(tags_of(&world, "key").await, []);
 }
 
-/// A service account that may do what these statements say.
-async fn account(world: &World, statements: &str) -> Issued {
-    let new = NewKey {
-        owner: "root/test".into(),
-        service_account: Some(ServiceAccount::New),
-        name: "service/ci".into(),
-        groups: vec!["/build".into()],
-        created_by: "root/test".into(),
-        ..NewKey::default()
-    };
-    let document = format!(r#"{{"Version": "2012-10-17", "Statement": {statements}}}"#);
-    let policy = NewDocument {
-        kind: DocumentKind::Policy,
-        name: "tags",
-        document: &document,
-        description: "",
-        max_session: None,
-        expected: None,
-        by: "test",
-        audit: &[],
-    };
-    let index = &world.app.index;
-    index.put_policy_document(policy).await.unwrap();
-    let attachment = Attachment { policy: "tags".into(), target_kind: "group".into(), target: "/build".into() };
-    index.attach_policy(&attachment, "test", &[]).await.unwrap();
-    world.app.authority.policies().refresh(index).await.unwrap();
-    world.app.identity.stored().unwrap().create(new, |_| None).await.unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn policies_may_ask_for_the_tags_that_an_object_has() {
     let world = World::with_bucket().await;
@@ -138,7 +111,7 @@ async fn policies_may_ask_for_the_tags_that_an_object_has() {
     let statements = r#"[
         {"Effect": "Allow", "Action": "s3:*", "Resource": "bucket/*"},
         {"Effect": "Deny", "Action": "s3:*", "Resource": "bucket/*", "Condition": {"StringEquals": {"s3:ExistingObjectTag/class": "secret"}}}]"#;
-    let key = account(&world, statements).await;
+    let key = account(&world, &allowing(statements)).await;
     let (id, secret) = (key.key.id.as_str(), key.secret.expose());
     for (key, status) in [("open", 200), ("bare", 200), ("secret", 403), ("none", 404)] {
         for uri in [format!("/bucket/{key}"), format!("/bucket/{key}?tagging")] {
@@ -175,7 +148,7 @@ async fn policies_may_ask_for_the_tags_that_a_request_gives() {
         {"Effect": "Allow", "Action": ["s3:PutObject", "s3:GetObject"], "Resource": "bucket/*"},
         {"Effect": "Allow", "Action": "s3:PutObjectTagging", "Resource": "bucket/*", "Condition": {
             "StringEquals": {"s3:RequestObjectTag/team": "a"}, "ForAllValues:StringEquals": {"s3:RequestObjectTagKeys": ["team", "stage"]}}}]"#;
-    let key = account(&world, statements).await;
+    let key = account(&world, &allowing(statements)).await;
     let (id, secret) = (key.key.id.as_str(), key.secret.expose());
     let put = |tags: &str| world.put("/bucket/key").header("x-amz-tagging", tags).body("x").key(id, secret);
     let tag = |tags: &[(&str, &str)]| world.put("/bucket/key?tagging").body(document(tags)).key(id, secret);

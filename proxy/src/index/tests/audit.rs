@@ -79,7 +79,7 @@ async fn every_change_commits_with_its_record_exactly_once() {
     let deleted = expect("delete");
     index.delete_object("b", "k", NOW, &deleted).await.unwrap();
     let tagged = expect("tag");
-    index.put_object_tags("b", "k2", none, &tagged).await.unwrap();
+    index.put_object_tags(("b", "k2", None), none, &tagged).await.unwrap();
     let batch = [expect("batch-1"), expect("batch-2")].concat();
     index.delete_objects("b", &["k2".to_owned(), "nothing".to_owned()], NOW, &batch).await.unwrap();
     // The records of what is found are made when it is.
@@ -123,8 +123,8 @@ async fn of_a_delete_only_what_is_deleted_is_recorded() {
     }
     let audit = [record("a"), record("b"), record("c")].concat();
     let wanted = [("a", Some("another")), ("b", Some("b")), ("c", Some("*"))];
-    let wanted = wanted.map(|(key, etag)| Deletion { key, etag });
-    world.index.delete_objects_if("b", &wanted, NOW, &audit).await.unwrap();
+    let wanted = wanted.map(|(key, etag)| Deletion { etag, ..Deletion::of(key) });
+    world.index.delete_versions("b", &wanted, BY, &audit).await.unwrap();
     let recorded: Vec<String> = world.recorded().await.into_iter().map(|(_, reference)| reference).collect();
     assert_eq!(recorded, ["b"]);
 }

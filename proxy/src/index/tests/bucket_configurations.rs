@@ -122,12 +122,3 @@ async fn a_public_policy_waits_for_a_block_that_is_being_set_and_is_refused_by_i
     assert_code(putting.await.unwrap(), Code::AccessDenied);
     assert_eq!(world.count("SELECT count(*) FROM policy_documents").await, 0);
 }
-
-#[tokio::test]
-async fn a_bucket_that_never_kept_versions_may_be_said_to_keep_none() {
-    let world = World::new().await;
-    assert_eq!(world.index.bucket_versioning("b").await.unwrap(), "off");
-    world.index.suspend_versioning("b", &[]).await.unwrap();
-    assert_eq!(world.index.bucket_versioning("b").await.unwrap(), "suspended");
-    assert_code(world.index.bucket_versioning("none").await, Code::NoSuchBucket);
-}

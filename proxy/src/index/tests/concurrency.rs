@@ -53,12 +53,13 @@ async fn of_many_who_delete_or_replace_one_version_exactly_one_does() {
     let world = World::new().await;
     for round in 0..10 {
         world.put("k", "old").await;
-        let (deletion, batch) = (Deletion { key: "k", etag: Some("old") }, Deletion { key: "k", etag: Some("old") });
+        let deletion = Deletion { etag: Some("old"), ..Deletion::of("k") };
+        let batch = deletion;
         let deletes =
-            join_all((0..8).map(|_| world.index.delete_objects_if("b", std::slice::from_ref(&deletion), NOW, &[])));
-        let other = Deletion { key: "a", etag: None };
+            join_all((0..8).map(|_| world.index.delete_versions("b", std::slice::from_ref(&deletion), BY, &[])));
+        let other = Deletion::of("a");
         let batches = [[batch, other], [other, batch]];
-        let batched = join_all(batches.iter().map(|batch| world.index.delete_objects_if("b", batch, NOW, &[])));
+        let batched = join_all(batches.iter().map(|batch| world.index.delete_versions("b", batch, BY, &[])));
         let writes = join_all((0..8).map(|_| {
             let conditions = WriteConditions { absent: false, etag: Some("old") };
             world.index.commit_object(NewObject { etag: "new", conditions, ..world.new_object("k", None) })

@@ -126,7 +126,7 @@ async fn deletes_say_what_was_there() {
     let keys: Vec<String> = ["b", "missing", "a", "b"].map(str::to_owned).into();
     let deleted = world.index.delete_objects("b", &keys, NOW, &[]).await.unwrap();
     assert_eq!(deleted.iter().map(|deleted| deleted.existed).collect::<Vec<_>>(), [true, false, true, true]);
-    assert_eq!(world.index.delete_object("b", "a", NOW, &[]).await.unwrap(), Deleted { existed: false });
+    assert_eq!(world.index.delete_object("b", "a", NOW, &[]).await.unwrap(), Deleted::default());
     assert!(world.index.delete_objects("b", &[], NOW, &[]).await.unwrap().is_empty());
     assert_eq!(world.sweep().await.len(), 2);
 }
@@ -189,21 +189,22 @@ async fn a_delete_goes_by_what_each_key_must_be() {
         world.put(key, &format!("etag of {key}")).await;
     }
     let wanted = [
-        Deletion { key: "d", etag: Some("etag of d") },
-        Deletion { key: "a", etag: Some("another") },
-        Deletion { key: "none", etag: Some("*") },
-        Deletion { key: "b", etag: Some("*") },
-        Deletion { key: "nothing", etag: None },
-        Deletion { key: "c", etag: None },
+        Deletion { etag: Some("etag of d"), ..Deletion::of("d") },
+        Deletion { etag: Some("another"), ..Deletion::of("a") },
+        Deletion { etag: Some("*"), ..Deletion::of("none") },
+        Deletion { etag: Some("*"), ..Deletion::of("b") },
+        Deletion::of("nothing"),
+        Deletion::of("c"),
     ];
-    let outcomes = world.index.delete_objects_if("b", &wanted, NOW, &[]).await.unwrap();
+    let outcomes = world.index.delete_versions("b", &wanted, BY, &[]).await.unwrap();
     let outcomes: Vec<_> = outcomes.into_iter().map(|one| one.map_err(|error| error.code())).collect();
-    let (gone, nothing) = (Ok(Deleted { existed: true }), Ok(Deleted { existed: false }));
-    let expected = [gone, Err(Code::PreconditionFailed), Err(Code::NoSuchKey), gone, nothing, gone];
+    let gone = || Ok(Deleted { existed: true, ..Deleted::default() });
+    let nothing = Ok(Deleted::default());
+    let expected = [gone(), Err(Code::PreconditionFailed), Err(Code::NoSuchKey), gone(), nothing, gone()];
     assert_eq!(outcomes, expected);
     assert_eq!(world.count("SELECT count(*) FROM objects").await, 1);
     world.index.object("b", "a").await.unwrap();
-    assert_code(world.index.delete_objects_if("c", &wanted, NOW, &[]).await, Code::NoSuchBucket);
+    assert_code(world.index.delete_versions("c", &wanted, BY, &[]).await, Code::NoSuchBucket);
 }
 
 #[tokio::test]
@@ -219,13 +220,13 @@ async fn tags_are_written_with_an_object_go_with_its_copies_and_are_replaced_by_
     assert_eq!((tags_of("kept").await, tags_of("replaced").await), (tags, other.clone()));
     assert!(tags_of("none").await.is_empty());
     let before = world.index.object("b", "k").await.unwrap().head.last_modified;
-    world.index.put_object_tags("b", "k", &other, &[]).await.unwrap();
+    world.index.put_object_tags(("b", "k", None), &other, &[]).await.unwrap();
     let after = world.index.object("b", "k").await.unwrap().head;
     assert_eq!((after.tags, after.last_modified, after.id), (other.clone(), before, put.id));
     world.put("k", "new").await;
     assert!(tags_of("k").await.is_empty(), "a new version has tags of its own");
-    assert_code(world.index.put_object_tags("b", "nothing", &other, &[]).await, Code::NoSuchKey);
-    assert_code(world.index.put_object_tags("c", "k", &other, &[]).await, Code::NoSuchBucket);
+    assert_code(world.index.put_object_tags(("b", "nothing", None), &other, &[]).await, Code::NoSuchKey);
+    assert_code(world.index.put_object_tags(("c", "k", None), &other, &[]).await, Code::NoSuchBucket);
 }
 
 #[tokio::test]
@@ -241,6 +242,7 @@ async fn an_object_that_came_in_parts_has_the_tags_of_its_upload() {
         metadata: &world.none,
         tags: &tags,
         storage_class: "STANDARD",
+        lock: NewLock::default(),
         owner: "root",
         audit: &[],
     };
@@ -256,7 +258,8 @@ async fn tags_land_on_the_version_that_stands() {
     let tags = map(&[("team", "a")]);
     for round in 0..20 {
         world.put("k", "old").await;
-        let (put, tagged) = tokio::join!(world.put("k", "new"), world.index.put_object_tags("b", "k", &tags, &[]));
+        let (put, tagged) =
+            tokio::join!(world.put("k", "new"), world.index.put_object_tags(("b", "k", None), &tags, &[]));
         tagged.unwrap();
         let object = world.index.object("b", "k").await.unwrap();
         assert_eq!(object.head.id, put.id, "round {round}");

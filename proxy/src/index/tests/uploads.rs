@@ -108,7 +108,7 @@ async fn a_repeated_completion_gets_the_same_answer() {
     let first = world.complete(&upload, &[(1, "one")], "e-1").await.unwrap();
     let again = world.complete(&upload, &[(1, "one")], "e-1").await.unwrap();
     assert_eq!((first.id, first.last_modified), (again.id, again.last_modified));
-    assert_eq!(world.index.completed_upload("b", "k", &upload.id).await.unwrap(), "e-1");
+    assert_eq!(world.index.completed_upload("b", "k", &upload.id).await.unwrap().etag, "e-1");
     assert_code(world.complete(&upload, &[(1, "one")], "other-1").await, Code::NoSuchUpload);
     assert_code(world.index.completed_upload("b", "other", &upload.id).await, Code::NoSuchUpload);
     assert_code(world.put_part(&upload, 1, "late").await, Code::NoSuchUpload);
@@ -121,7 +121,7 @@ async fn answers_of_completions_are_forgotten_after_a_day() {
     world.put_part(&upload, 1, "one").await.unwrap();
     world.complete(&upload, &[(1, "one")], "e-1").await.unwrap();
     world.index.abort_stale_uploads(LATER, 10, NOW).await.unwrap();
-    assert_eq!(world.index.completed_upload("b", "k", &upload.id).await.unwrap(), "e-1");
+    assert_eq!(world.index.completed_upload("b", "k", &upload.id).await.unwrap().etag, "e-1");
     sqlx::query("UPDATE completed_uploads SET completed_at = now() - interval '25 hours'")
         .execute(&world.database.pool().unwrap())
         .await

@@ -98,7 +98,7 @@ impl<'a> Visit<'a> {
     /// # Errors
     /// As [`Self::permit`]; `GateNotMet`.
     pub(super) async fn permit_key(&self, key: &str) -> Result<Permit> {
-        let object = KeyedObject { app: self.app, bucket: self.folder.bucket(), key };
+        let object = KeyedObject { app: self.app, bucket: self.folder.bucket(), key, version: None };
         self.permit_artifact(key, &object).await
     }
 

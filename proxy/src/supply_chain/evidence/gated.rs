@@ -13,7 +13,7 @@ use crate::supply_chain::facts::Facts;
 /// How often an object is looked at whose digest has to be found first: it may be replaced meanwhile.
 const ATTEMPTS: u32 = 3;
 
-/// The object that a key has now.
+/// An object by its key.
 pub struct KeyedObject<'a> {
     /// Everything that requests share.
     pub app: &'a App,
@@ -21,6 +21,8 @@ pub struct KeyedObject<'a> {
     pub bucket: &'a str,
     /// The key.
     pub key: &'a str,
+    /// Its version; none for the current one.
+    pub version: Option<&'a str>,
 }
 
 /// The artifact of a digest.
@@ -55,8 +57,11 @@ impl KeyedObject<'_> {
     /// for that.
     async fn digest(&self, look: LookUp) -> Result<Option<Digest>> {
         for _ in 0..ATTEMPTS {
-            let object = match self.app.index.object(self.bucket, self.key).await {
-                Err(error) if matches!(error.code(), Code::NoSuchKey | Code::NoSuchBucket) => return Ok(None),
+            let object = match self.app.index.version(self.bucket, self.key, self.version).await {
+                // Of a delete marker there is nothing to read.
+                Err(error) if error.code().is_nothing_there() || error.code() == Code::MethodNotAllowed => {
+                    return Ok(None);
+                }
                 object => object?,
             };
             match object.oci_digest {
