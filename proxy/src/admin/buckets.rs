@@ -136,6 +136,7 @@ pub(super) async fn create_bucket(
         prefix: &app.config.store.prefix,
         shards: app.config.store.shards,
         quota: app.config.s3.default_quota.into(),
+        object_lock: false,
         audit: record.as_slice(),
     };
     once.carry_out(&app, &permit, async |index| {
