@@ -264,6 +264,7 @@ mod tests {
             prefix: "s3",
             shards: 4,
             quota: Quota::default(),
+            object_lock: false,
             audit: &[],
         }
     }

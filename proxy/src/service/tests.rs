@@ -29,6 +29,7 @@ async fn an_upload_that_is_given_up_at_the_end_is_cancelled_before_the_service_e
         prefix: "s3",
         shards: 4,
         quota: Quota::default(),
+        object_lock: false,
         audit: &[],
     };
     app.index.create_bucket(bucket).await.unwrap();

@@ -233,6 +233,7 @@ async fn what_was_attached_is_found_where_it_is_seen() {
         prefix: "s3",
         shards: 1,
         quota: Quota::default(),
+        object_lock: false,
         audit: &[],
     };
     world.index.create_bucket(bucket).await.unwrap();

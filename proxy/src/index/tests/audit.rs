@@ -48,6 +48,7 @@ async fn every_change_commits_with_its_record_exactly_once() {
             metadata: none,
             tags: none,
             storage_class: "STANDARD",
+            lock: NewLock::default(),
             owner: "root",
             audit: &begun,
         })

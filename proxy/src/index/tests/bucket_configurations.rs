@@ -35,7 +35,6 @@ async fn a_bucket_that_there_is_not_has_no_configuration() {
     assert_code(world.index.put_bucket_configuration(put).await, Code::NoSuchBucket);
     assert_code(world.index.bucket_configuration("none", kind).await, Code::NoSuchBucket);
     assert_code(world.index.delete_bucket_configuration("none", kind, &[]).await, Code::NoSuchBucket);
-    assert_code(world.index.suspend_versioning("none", &[]).await, Code::NoSuchBucket);
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ async fn put(index: &Index, bucket: &str, key: &str, size: u64) -> Result<Commit
         storage_class: "STANDARD",
         owner: "root",
         conditions: WriteConditions::default(),
+        lock: NewLock::default(),
+        by: CreatedBy::Put,
         grace: NOW,
         audit: &[],
     };
