@@ -44,6 +44,19 @@ const ONE: &str = "
     LEFT JOIN objects o ON o.bucket_id = b.id AND o.key = $2 AND o.is_latest AND NOT o.is_delete_marker
     WHERE b.name = $1";
 
+/// As [`ONE`], of a version: the latest one and the older ones have an index each.
+const NAMED: &str = "
+    SELECT o.id, CASE WHEN o.id IS NOT NULL THEN artifact_manifest_of(o.version) END
+    FROM buckets b
+    LEFT JOIN LATERAL (
+        SELECT id, version FROM objects AS version
+        WHERE bucket_id = b.id AND key = $2 AND is_latest AND version_id = $3 AND NOT is_delete_marker
+        UNION ALL
+        SELECT id, version FROM objects AS version
+        WHERE bucket_id = b.id AND key = $2 AND NOT is_latest AND version_id = $3 AND NOT is_delete_marker
+    ) o ON true
+    WHERE b.name = $1";
+
 /// All of them have one manifest, so that it is sent once.
 const BY_MANIFEST: &str = "
     SELECT o.key, CASE WHEN row_number() OVER () = 1 THEN artifact_manifest_of(o) END
@@ -83,6 +96,17 @@ impl Index {
             self.fetch_optional(|| sqlx::query_as(ONE).bind(bucket).bind(key)).await?;
         let (id, manifest) = row.ok_or(Code::NoSuchBucket)?;
         let object_id = id.ok_or(Code::NoSuchKey)?;
+        Ok(Artifact { object_id, manifest })
+    }
+
+    /// As [`Self::artifact`], of a version by its id.
+    /// # Errors
+    /// `NoSuchBucket`; `NoSuchVersion`, also for a delete marker.
+    pub async fn artifact_version(&self, bucket: &str, key: &str, version: &str) -> Result<Artifact> {
+        let row: Option<(Option<i64>, Option<String>)> =
+            self.fetch_optional(|| sqlx::query_as(NAMED).bind(bucket).bind(key).bind(version)).await?;
+        let (id, manifest) = row.ok_or(Code::NoSuchBucket)?;
+        let object_id = id.ok_or(Code::NoSuchVersion)?;
         Ok(Artifact { object_id, manifest })
     }
 

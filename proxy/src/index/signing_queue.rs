@@ -25,6 +25,8 @@ pub struct SigningTask {
     pub bucket: String,
     /// The key.
     pub key: String,
+    /// Its version.
+    pub version_id: String,
     /// The rule that wants it.
     pub rule: String,
     /// The signing key.
@@ -86,7 +88,7 @@ const CLAIM: &str = "
         FROM due WHERE q.id = due.id
         RETURNING q.id, q.attempts, q.object_id, q.rule_id
     )
-    SELECT c.id, c.attempts, c.object_id, b.name AS bucket, o.key, r.name AS rule, r.key_name, r.legacy
+    SELECT c.id, c.attempts, c.object_id, b.name AS bucket, o.key, o.version_id, r.name AS rule, r.key_name, r.legacy
     FROM claimed AS c
     JOIN objects AS o ON o.id = c.object_id JOIN signing_rules AS r ON r.id = c.rule_id JOIN buckets AS b ON b.id = r.bucket_id";
 

@@ -138,6 +138,7 @@ async fn one_at_a_time_has_an_object_and_whoever_ends_without_a_word_leaves_it_t
         object_id: put,
         bucket: "b".into(),
         key: "k".into(),
+        version_id: "null".into(),
         rule: "all".into(),
         key_name: "release".into(),
         legacy: true,

@@ -11,9 +11,6 @@ use crate::supply_chain::manifest::{MANIFEST, layers};
 /// How often an object is looked at whose digest has to be found first: it may be replaced meanwhile.
 const ATTEMPTS: u32 = 3;
 
-/// The one version that keys have: buckets keep no others.
-const NULL: &str = "null";
-
 /// What a name stands for now. The permit must be for what it names ([`ArtifactRef::resource`]); which right it is, is the caller's
 /// concern. An object that came in parts is read to its end first, and waited for as long as a client of the registry waits.
 ///
@@ -25,16 +22,18 @@ pub async fn resolve(app: &App, permit: &Permit, reference: &ArtifactRef) -> Res
         return Err(Error::internal(format!("{} is permitted, and {resource} is asked for", permit.resource())));
     }
     match reference {
-        ArtifactRef::Object { version: Some(version), .. } if version != NULL => Err(Code::NoSuchVersion.into()),
-        ArtifactRef::Object { bucket, key, .. } => object(app, bucket, key).await,
+        ArtifactRef::Object { bucket, key, version } => object(app, bucket, key, version.as_deref()).await,
         ArtifactRef::Manifest { repository, reference } => manifest(app, repository, reference).await,
     }
 }
 
-async fn object(app: &App, bucket: &str, key: &str) -> Result<Artifact> {
+async fn object(app: &App, bucket: &str, key: &str, version: Option<&str>) -> Result<Artifact> {
     let repository = app.index.referrer_repository(bucket).await?;
     for _ in 0..ATTEMPTS {
-        let found = app.index.artifact(bucket, key).await?;
+        let found = match version {
+            Some(version) => app.index.artifact_version(bucket, key, version).await?,
+            None => app.index.artifact(bucket, key).await?,
+        };
         let Some(manifest) = found.manifest else {
             app.digester.find(found.object_id).await?;
             continue;

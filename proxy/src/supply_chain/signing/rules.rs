@@ -95,15 +95,20 @@ impl RuleSigner {
         Ok(true)
     }
 
-    /// Signs an object, unless the rule has done so before; whether it has signed. By the name there may be another object by now, which
-    /// no rule need be about.
+    /// Signs an object, unless the rule has done so before; whether it has signed. A null version may be another object by now, which no
+    /// rule need be about.
     async fn sign(&self, task: &SigningTask) -> Result<bool> {
         let app = &self.0;
-        let name = ArtifactRef::Object { bucket: task.bucket.clone(), key: task.key.clone(), version: None };
+        let name = ArtifactRef::Object {
+            bucket: task.bucket.clone(),
+            key: task.key.clone(),
+            version: Some(task.version_id.clone()),
+        };
         let permit = app.authority.itself(TASK, Action::Sign, name.resource());
         let artifact = resolve(app, &permit, &name).await?;
         // Asked behind the look-up: where it is still that object now, it was that object then.
-        if app.index.artifact(&task.bucket, &task.key).await?.object_id != task.object_id {
+        let found = app.index.artifact_version(&task.bucket, &task.key, &task.version_id).await?;
+        if found.object_id != task.object_id {
             return Err(Error::from(Code::NoSuchKey).detail("the object was replaced before it was signed"));
         }
         let key = app.signing_keys()?.active(&task.key_name).await?;
@@ -148,7 +153,7 @@ impl RuleSigner {
         let (bucket, key, rule) = (&task.bucket, &task.key, &task.rule);
         match error.code() {
             // Deleted or replaced, and its row is gone with it; what has replaced it has its own, where a rule is about it.
-            Code::NoSuchKey | Code::NoSuchBucket => (SigningEnd::Done, "gone"),
+            code if code.is_nothing_there() => (SigningEnd::Done, "gone"),
             Code::DigestPending => (SigningEnd::PutOff(DIGEST_PAUSE), "digest_pending"),
             _ if u32::try_from(task.attempts).unwrap_or(0) >= self.0.config.supply_chain.rule_attempts => {
                 tracing::error!(bucket, key, rule, "an object is not signed, and given up: {}", error.for_log());
