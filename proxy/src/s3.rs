@@ -13,6 +13,7 @@ mod body;
 mod budget;
 mod call;
 mod checksum;
+pub mod compatibility;
 mod complete_multipart_upload;
 mod conditions;
 mod configuration;
