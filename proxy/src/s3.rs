@@ -37,6 +37,8 @@ mod delete_objects;
 mod delete_public_access_block;
 mod dispatch;
 mod encryption;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod gate;
 mod get_bucket_accelerate_configuration;
 mod get_bucket_acl;

@@ -58,7 +58,9 @@ impl Status {
 
     const fn meaning(self) -> &'static str {
         match self {
-            Self::Implemented => "does what AWS does, but for what is said beside it and in [S3](s3.md#where-it-differs-from-aws)",
+            Self::Implemented => {
+                "does what AWS does, but for what is said beside it and in [S3](s3.md#where-it-differs-from-aws)"
+            }
             Self::NotConfigured => {
                 "answers what AWS answers where nothing was configured, takes what changes nothing, and refuses the rest with 501 NotImplemented"
             }
@@ -84,7 +86,9 @@ impl Row {
     /// What differs, what the one answer is, or why it is not here.
     fn remark(&self) -> &'static str {
         match (self.status(), self.note) {
-            (Status::Implemented, Note::Here(differs) | Note::HereOrNot(differs, _) | Note::With(_, differs, _)) => differs,
+            (Status::Implemented, Note::Here(differs) | Note::HereOrNot(differs, _) | Note::With(_, differs, _)) => {
+                differs
+            }
             (Status::NotConfigured, Note::With(_, _, answer) | Note::NotConfigured(answer)) => answer,
             (Status::NotImplemented, Note::HereOrNot(_, why) | Note::Never(why)) => why,
             (Status::NotImplemented, _) => "not written",
@@ -122,7 +126,9 @@ pub fn markdown() -> String {
         let count = rows.iter().filter(|row| row.status() == status).count();
         let _ = writeln!(page, "| {} | {count} | {} |", status.text(), status.meaning());
     }
-    page.push_str("\n| operation | request | status | what differs from AWS, or why | permission |\n|---|---|---|---|---|\n");
+    page.push_str(
+        "\n| operation | request | status | what differs from AWS, or why | permission |\n|---|---|---|---|---|\n",
+    );
     for row in &rows {
         let request = if row.request.is_empty() { String::new() } else { format!("`{}`", row.request) };
         let permission = row.operation().map(|operation| format!("`{}`", operation.action().as_str()));

@@ -5,7 +5,8 @@ use super::Row;
 
 const NO_LOCK: &str = "object lock is not implemented";
 const NO_ANNOTATIONS: &str = "annotations are not kept; what is attached to an object is a referrer of its manifest";
-const REFUSED: &str = "no storage classes, customers' keys, keys of a KMS, website redirects or appending: asking is 501";
+const REFUSED: &str =
+    "no storage classes, customers' keys, keys of a KMS, website redirects or appending: asking is 501";
 
 macro_rules! rows {
     ($($name:ident $request:literal $note:expr;)+) => {
