@@ -6,6 +6,7 @@ mod configuration;
 mod dev;
 mod migrate;
 mod openapi;
+mod s3_compatibility;
 mod serve;
 mod zot_config;
 
@@ -43,6 +44,9 @@ enum Command {
     Configuration,
     /// Print the OpenAPI description of the management API, in JSON.
     Openapi,
+    /// Print what becomes of every operation of S3, in Markdown.
+    #[command(name = "s3-compatibility")]
+    S3Compatibility,
 }
 
 /// Where the configuration comes from.
@@ -71,6 +75,7 @@ impl Arguments {
             Command::ZotConfig(options) => zot_config::run(&options),
             Command::Configuration => configuration::run(),
             Command::Openapi => openapi::run(),
+            Command::S3Compatibility => s3_compatibility::run(),
         }
     }
 }

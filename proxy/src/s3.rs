@@ -13,6 +13,7 @@ mod body;
 mod budget;
 mod call;
 mod checksum;
+pub mod compatibility;
 mod complete_multipart_upload;
 mod conditions;
 mod configuration;
@@ -36,6 +37,8 @@ mod delete_objects;
 mod delete_public_access_block;
 mod dispatch;
 mod encryption;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod gate;
 mod get_bucket_accelerate_configuration;
 mod get_bucket_acl;

@@ -27,6 +27,9 @@ const HEADERS: [(&str, &[&str]); 11] = [
     ("x-amz-bucket-namespace", &["global"]),
 ];
 
+/// Sub-resources that `s3s` does not know: a read of one would be answered with the object, or with a listing of the bucket.
+const NOT_READ: [&str; 3] = ["abac", "annotation", "metadataConfiguration"];
+
 /// Parameters that every operation takes: those of a presigned URL, and the operation's name as SDKs add it.
 fn is_common(name: &str) -> bool {
     name == "x-id" || name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-amz-"))
@@ -50,6 +53,9 @@ pub(super) fn check(
     }
     for (name, _) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         if operation.writes() && !is_common(&name) && !operation.parameters().contains(&&*name) {
+            return Err(refused("parameter", &name));
+        }
+        if NOT_READ.contains(&&*name) {
             return Err(refused("parameter", &name));
         }
     }
@@ -174,6 +180,13 @@ mod tests {
         assert!(!refuses(Operation::UploadPart, &[], "uploadId=x&partNumber=1&x-id=UploadPart"));
         assert!(refuses(Operation::DeleteObject, &[], "acl"));
         assert!(!refuses(Operation::ListObjects, &[], "unheard-of=1"));
+    }
+
+    #[test]
+    fn a_read_of_a_sub_resource_that_is_not_here_is_no_read_of_the_object() {
+        assert!(refuses(Operation::GetObject, &[], "annotation&annotationName=a"));
+        assert!(refuses(Operation::ListObjects, &[], "abac"));
+        assert!(refuses(Operation::ListObjects, &[], "metadataConfiguration"));
     }
 
     #[test]

@@ -1,0 +1,9 @@
+//! Fuzzes `If-*` headers: `proxy/src/s3/fuzz.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    if let Err(broken) = zas_proxy::s3::fuzz::check("conditions", input) {
+        panic!("{broken}");
+    }
+});
