@@ -8,12 +8,19 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use aws_lc_rs::digest;
 
 /// Longest wait for another process that is installing: it may build all tools one after the other.
 const LOCK_DEADLINE: Duration = Duration::from_secs(45 * 60);
 
 /// Written last into a finished entry: an entry without it is half an installation.
 const FINISHED: &str = ".finished";
+
+/// A name for an entry that is made of these texts: of others there is another entry.
+pub(super) fn content_name(kind: &str, texts: &[&str]) -> String {
+    let digest = hex::encode(digest::digest(&digest::SHA256, texts.concat().as_bytes()));
+    format!("{kind}-{}", digest.get(..12).unwrap_or(&digest))
+}
 
 /// A folder of finished entries.
 #[derive(Debug)]
@@ -30,6 +37,11 @@ impl Cache {
     fn at(root: PathBuf) -> Result<Self> {
         fs::create_dir_all(&root).with_context(|| format!("cannot create {}", root.display()))?;
         Ok(Self { root })
+    }
+
+    /// A folder beside the entries, which its user keeps in order.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.root.join(name)
     }
 
     /// The folder of the entry `name`, made by `install` where it is not there yet. `install` gets an empty folder, and
@@ -129,6 +141,13 @@ mod tests {
             }
         });
         assert_eq!(runs.into_inner(), 1);
+    }
+
+    #[test]
+    fn a_name_is_that_of_its_content() {
+        let name = content_name("python", &["a==1\n"]);
+        assert!(name.starts_with("python-") && name.len() == "python-".len() + 12, "{name}");
+        assert_ne!(name, content_name("python", &["a==2\n"]));
     }
 
     #[test]
