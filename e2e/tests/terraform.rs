@@ -66,7 +66,7 @@ impl<'a> Tofu<'a> {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.room.command(self.program, arguments);
-        command.current_dir(&self.folder).env("TF_IN_AUTOMATION", "1").env("TF_INPUT", "0").env("TF_CLI_ARGS", "-no-color");
+        command.current_dir(&self.folder).env("TF_IN_AUTOMATION", "1").env("TF_INPUT", "0");
         command
     }
 
@@ -106,9 +106,8 @@ fn opentofu_keeps_and_locks_its_state(server: &Endpoint) -> Result<()> {
     let Some(program) = require(Tool::Tofu, "opentofu_keeps_and_locks_its_state")? else { return Ok(()) };
     let (room, s3) = (Room::new(server)?, S3::new(server));
     ensure!(s3.put("/tofu-state", bytes::Bytes::new()), "no bucket");
-    let names = ["anna", "ben", "cleo"];
-    let tofus = names.map(|name| Tofu::begin(&room, &program, name));
-    let [Ok(anna), Ok(ben), Ok(cleo)] = &tofus else { bail!("{:?}", tofus.map(|tofu| tofu.err())) };
+    let begin = |name| Tofu::begin(&room, &program, name);
+    let (anna, ben, cleo) = (&begin("anna")?, &begin("ben")?, &begin("cleo")?);
     let anywhere = Path::new("/");
     let mut tour = Tour::new("OpenTofu");
 
@@ -152,7 +151,8 @@ fn opentofu_keeps_and_locks_its_state(server: &Endpoint) -> Result<()> {
         thread::scope(|scope| {
             let holder = scope.spawn(|| anna.apply("third", &go));
             let held = lock_of_another(&s3);
-            let waiter = scope.spawn(|| ben.run(&["plan", "-lock-timeout=100s", "-detailed-exitcode", "-var=text=third"]));
+            let waiter =
+                scope.spawn(|| ben.run(&["plan", "-lock-timeout=100s", "-detailed-exitcode", "-var=text=third"]));
             thread::sleep(Duration::from_secs(1));
             fs::write(&go, "")?;
             let (Ok(applied), Ok(planned)) = (holder.join(), waiter.join()) else { bail!("a thread panicked") };
@@ -205,10 +205,14 @@ fn requests(server: &Endpoint, which: &str) -> Result<()> {
 
 #[test]
 fn an_aws_s3_bucket_is_applied_refreshed_and_destroyed() -> Result<(), Failure> {
-    run_on(Backend::Embedded, "an_aws_s3_bucket_is_applied_refreshed_and_destroyed", |server| requests(server, "resources"))
+    run_on(Backend::Embedded, "an_aws_s3_bucket_is_applied_refreshed_and_destroyed", |server| {
+        requests(server, "resources")
+    })
 }
 
 #[test]
 fn an_aws_s3_bucket_with_objects_is_destroyed_by_force() -> Result<(), Failure> {
-    run_on(Backend::Embedded, "an_aws_s3_bucket_with_objects_is_destroyed_by_force", |server| requests(server, "versions"))
+    run_on(Backend::Embedded, "an_aws_s3_bucket_with_objects_is_destroyed_by_force", |server| {
+        requests(server, "versions")
+    })
 }

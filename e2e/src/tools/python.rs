@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn every_python_package_is_pinned_to_one_version() {
-        for line in [CLIENTS, TABLES, NODE].iter().flat_map(|list| list.0.lines()).filter(|line| !line.starts_with('#')) {
+        for line in [CLIENTS, TABLES, NODE].iter().flat_map(|list| list.0.lines()).filter(|line| !line.starts_with('#'))
+        {
             assert!(
                 line.split_once("==").is_some_and(|(name, version)| !name.is_empty() && !version.is_empty()),
                 "{line}"
