@@ -54,8 +54,9 @@ export async function run() {
       console.log(`ok   ${sentence}`);
     } catch (error) {
       failed += 1;
-      const line = String(error.stack).match(/tour\.mjs:\d+(?!.*\btour\.mjs)/g)?.pop() ?? "";
-      console.log(`FAIL ${sentence} (${line}): ${error.name}: ${error.message}`);
+      // An error of the SDK has no frame of the step.
+      const line = String(error.stack).match(/_tour\.mjs:(\d+)/)?.[1] ?? "?";
+      console.log(`FAIL ${sentence} (line ${line}): ${error.name}: ${error.message}`);
     }
   }
   console.log(`${steps.length - failed} steps hold, ${failed} do not`);
