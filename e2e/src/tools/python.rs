@@ -13,7 +13,7 @@ use crate::process::{run, run_ok};
 
 /// The packages of an environment, each in one version, with all that they need: installed without resolving.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Environment(&'static str);
+pub(super) struct Environment(pub(super) &'static str);
 
 /// The AWS SDK and command line, and the tester of HTTP APIs.
 pub(super) const CLIENTS: Environment = Environment(include_str!("requirements.txt"));

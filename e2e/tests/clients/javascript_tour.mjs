@@ -1,9 +1,12 @@
 // Drives an S3 server with the AWS SDK for JavaScript (v3) as an application would, at the SDK's default settings.
 //
-// Usage: javascript_tour.mjs [objects|versions]; endpoint, region and access key are those of the environment.
+// Usage: javascript_tour.mjs [objects|versions]; endpoint, region and access key are those of the environment. An endpoint that has a name is
+// that of this machine, as are the names of its buckets: no name server knows them.
 // Each step has a bucket of its own, and runs whatever happened to the others. Exits with 1 when one failed.
 
 import { createHash, randomUUID } from "node:crypto";
+import dns from "node:dns";
+import { isIP } from "node:net";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 
@@ -15,6 +18,14 @@ import { check, pattern, refused, run, same, step } from "./tour.mjs";
 
 const PART = 5 * 1024 * 1024;
 const KEYS = ["plain", "a b", "a+b", "100%", "ü/€/😀", "q?x=1&y=2#z", "<tag attr='x\"'>&amp;", "~._-!*'()", "folder/", "a//b"];
+
+const endpoint = new URL(process.env.AWS_ENDPOINT_URL).hostname;
+const hosts = new Set();
+const lookup = dns.lookup;
+dns.lookup = (host, options, done) => {
+  hosts.add(host);
+  return lookup(host === endpoint || host.endsWith(`.${endpoint}`) ? "127.0.0.1" : host, options, done);
+};
 
 const client = new s3.S3Client({});
 
@@ -38,6 +49,8 @@ function objects() {
   step("a bucket is made, found, listed and deleted", async () => {
     const Bucket = await newBucket();
     await send("HeadBucket", { Bucket });
+    // The SDK writes the bucket into the host wherever the endpoint has a name.
+    check(isIP(endpoint) || hosts.has(`${Bucket}.${endpoint}`), `asked for ${[...hosts]}`);
     check((await send("ListBuckets", {})).Buckets.some((found) => found.Name === Bucket));
     await put(Bucket, "key");
     await refused("BucketNotEmpty", 409, () => send("DeleteBucket", { Bucket }));
