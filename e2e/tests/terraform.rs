@@ -121,21 +121,20 @@ fn opentofu_keeps_and_locks_its_state(server: &Endpoint) -> Result<()> {
         Ok(())
     });
     tour.step("of those who apply at once one does, and the others are told who holds the lock", || {
-        let go = room.path("go");
-        let outcomes = thread::scope(|scope| {
-            let tofus = [anna, ben, cleo];
-            let running = tofus.map(|tofu| scope.spawn(|| tofu.apply("second", &go)));
+        let go = &room.path("go");
+        let (outcomes, wrote) = thread::scope(|scope| {
+            let running = [anna, ben, cleo].map(|tofu| scope.spawn(move || tofu.apply("second", go)));
             // The one who holds the lock waits for the file until the others have ended.
             let until = Instant::now() + DEADLINE;
             while running.iter().filter(|thread| thread.is_finished()).count() < 2 && Instant::now() < until {
                 thread::sleep(Duration::from_millis(50));
             }
-            let wrote = fs::write(&go, "");
-            (running.map(|thread| thread.join()), wrote)
+            let wrote = fs::write(go, "");
+            (running.map(thread::ScopedJoinHandle::join), wrote)
         });
-        outcomes.1?;
+        wrote?;
         let mut won = 0;
-        for outcome in outcomes.0 {
+        for outcome in outcomes {
             let Ok(finished) = outcome else { bail!("a thread panicked") };
             let finished = finished?;
             won += usize::from(finished.status.success());
