@@ -1,7 +1,8 @@
 // Drives an S3 server with the AWS SDK for Java (v2) as an application would, at the SDK's default settings.
 //
 // Usage: java -cp JARS JavaTour.java [objects|versions]; endpoint, region and access key are those of the environment.
-// Each step has a bucket of its own, and runs whatever happened to the others. Exits with 1 when one failed.
+// Each step has a bucket of its own, and runs whatever happened to the others. Exits with 1 when one failed. Files are left in the folder
+// that it works in.
 
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -11,6 +12,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -219,7 +221,7 @@ public final class JavaTour {
         step("the transfer manager moves a file in parts, up and down, and copies it", () -> {
             String bucket = newBucket();
             byte[] body = pattern(2 * 8 * 1024 * 1024 + 4321, 5);
-            var folder = Files.createTempDirectory("java-tour");
+            var folder = Files.createDirectories(Path.of(bucket));
             var source = Files.write(folder.resolve("source"), body);
             try (S3AsyncClient async = S3AsyncClient.builder().multipartEnabled(true).build();
                     S3TransferManager transfers = S3TransferManager.builder().s3Client(async).build()) {
