@@ -21,6 +21,9 @@ use crate::{
 /// Longest run of one command.
 const DEADLINE: Duration = Duration::from_secs(180);
 
+/// Longest run of a whole tour.
+const TOUR_DEADLINE: Duration = Duration::from_secs(300);
+
 /// A folder to work in, and one server to talk to.
 #[derive(Debug)]
 pub struct Room<'a> {
@@ -86,7 +89,9 @@ impl<'a> Room<'a> {
             }
         }
         command.env("HOME", self.home.path()).env("DOCKER_CONFIG", self.path(".docker"));
-        command.env("AWS_ENDPOINT_URL", &self.server.url).env("AWS_DEFAULT_REGION", "us-east-1");
+        command.env("AWS_ENDPOINT_URL", &self.server.url);
+        // The command line and boto3 read the first of them, the other SDKs the second.
+        command.env("AWS_DEFAULT_REGION", "us-east-1").env("AWS_REGION", "us-east-1");
         command.env("AWS_ACCESS_KEY_ID", &self.server.access_key).env("AWS_SECRET_ACCESS_KEY", &self.server.secret_key);
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         if let Some(authority) = &self.authority {
@@ -134,6 +139,18 @@ impl<'a> Room<'a> {
         ensure!(said.contains(told), "`{}` failed without saying {told:?}: {said}", arguments.join(" "));
         Ok(())
     }
+}
+
+/// Runs a tour that is a program of its own: it prints a line a step, and last how many hold.
+///
+/// # Errors
+/// When a step does not hold, or there was none; the error shows all that the tour printed.
+pub fn run_tour(command: &mut Command) -> Result<()> {
+    // Python would write its cache beside the script, into the source tree.
+    let told = run_ok(command.env("PYTHONDONTWRITEBYTECODE", "1"), TOUR_DEADLINE)?.stdout;
+    let held = told.lines().last().and_then(|line| line.strip_suffix(" steps hold, 0 do not")?.parse::<usize>().ok());
+    ensure!(held.is_some_and(|held| held > 0), "{told}");
+    Ok(())
 }
 
 /// Answers "I am here" to podman's remote client at a socket, for as long as this process runs, and gives what the client's
@@ -214,6 +231,16 @@ mod tests {
         room.refused(shell, &["-c", "echo no such bucket >&2; exit 1"], "no such bucket").unwrap();
         assert!(room.refused(shell, &["-c", "echo something else; exit 1"], "no such bucket").is_err());
         assert!(room.refused(shell, &["-c", "echo no such bucket"], "no such bucket").is_err());
+    }
+
+    #[test]
+    fn a_tour_must_have_steps_and_each_must_hold() {
+        let tour = |script: &str| run_tour(Command::new("sh").args(["-c", script]));
+        tour("echo ok one; echo 1 steps hold, 0 do not").unwrap();
+        assert!(tour("echo 0 steps hold, 0 do not").is_err());
+        assert!(tour("echo ok one").is_err());
+        let error = tour("echo FAIL two; echo 1 steps hold, 1 do not; exit 1").unwrap_err().to_string();
+        assert!(error.contains("FAIL two"), "{error}");
     }
 
     #[test]

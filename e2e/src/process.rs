@@ -242,6 +242,16 @@ impl Guardian {
     }
 }
 
+/// Takes from a command of cargo what cargo has told this test of its package: it would make build scripts run again that look at such
+/// variables.
+pub(crate) fn without_this_package(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+}
+
 /// Sends SIGINT to a process that was not started here, such as a database that a crashed server left behind.
 pub(crate) fn interrupt(pid: i32) {
     if let Some(pid) = Pid::from_raw(pid) {

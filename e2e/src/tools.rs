@@ -1,5 +1,5 @@
 //! The programs that the tests drive, each in one pinned version: found in a cache folder, or installed there on first use
-//! with the toolchains of this machine (`go install`, `pip install` into a virtual environment, Debian's packages unpacked).
+//! with the toolchains of this machine (`go install`, `pip install` into a virtual environment, Maven, cargo, Debian's packages unpacked).
 //!
 //! The cache is `zas-tools` in cargo's target folder, so it goes with `cargo clean`. One lock file over it makes test
 //! processes that start together install each thing once, and one at a time.
@@ -8,7 +8,10 @@
 mod cache;
 mod debian;
 mod go;
+mod java;
+mod javascript;
 mod python;
+mod rust;
 
 use std::{io::Write as _, path::PathBuf};
 
@@ -51,11 +54,21 @@ pub enum Tool {
     AwsCli,
     /// The tester of HTTP APIs `schemathesis`.
     Schemathesis,
+    /// The interpreter `python` of an environment with s3fs, pandas, pyarrow and DuckDB.
+    Tables,
+    /// `node`, with the AWS SDK for JavaScript in the `node_modules` beside it.
+    JavaScriptSdk,
+    /// The folder of the jars of the AWS SDK for Java.
+    JavaSdk,
+    /// The tour of the AWS SDK for Rust, `zas-e2e-rust`.
+    RustSdk,
+    /// `tofu`, which keeps its state where Terraform does.
+    Tofu,
 }
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::Registry,
         Self::Conformance,
         Self::Oras,
@@ -72,9 +85,14 @@ impl Tool {
         Self::Python,
         Self::AwsCli,
         Self::Schemathesis,
+        Self::Tables,
+        Self::JavaScriptSdk,
+        Self::JavaSdk,
+        Self::RustSdk,
+        Self::Tofu,
     ];
 
-    /// Its name here, which is that of its executable file; but a second version of a program has a name of its own.
+    /// Its name here, which is that of its executable file; but a library, and a second version of a program, has a name of its own.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -94,6 +112,11 @@ impl Tool {
             Self::Python => "python",
             Self::AwsCli => "aws",
             Self::Schemathesis => "schemathesis",
+            Self::Tables => "tables",
+            Self::JavaScriptSdk => "javascript-sdk",
+            Self::JavaSdk => "java-sdk",
+            Self::RustSdk => "rust-sdk",
+            Self::Tofu => "tofu",
         }
     }
 }
@@ -119,7 +142,7 @@ pub enum ToolError {
     },
 }
 
-/// The path of the executable of `tool`, installed first where the cache has none. May take minutes the first time.
+/// The path of the executable of `tool`, or of the folder that it is, installed first where the cache has none. May take minutes the first time.
 ///
 /// # Errors
 /// See [`ToolError`].
@@ -139,7 +162,14 @@ pub fn provide(tool: Tool) -> Result<PathBuf, ToolError> {
         Tool::Syft => go::provide(&cache, &go::SYFT),
         Tool::Rclone => go::provide(&cache, &go::RCLONE),
         Tool::Minio => go::provide(&cache, &go::MINIO),
-        Tool::Python | Tool::AwsCli | Tool::Schemathesis => python::provide(&cache, tool.name()),
+        Tool::Python | Tool::AwsCli | Tool::Schemathesis => {
+            python::provide(&cache, python::CLIENTS, tool.name(), tool.name())
+        }
+        Tool::Tables => python::provide(&cache, python::TABLES, "python", tool.name()),
+        Tool::JavaScriptSdk => javascript::provide(&cache, tool.name()),
+        Tool::JavaSdk => java::provide(&cache, tool.name()),
+        Tool::RustSdk => rust::provide(&cache, tool.name()),
+        Tool::Tofu => go::provide(&cache, &go::TOFU),
     }
 }
 

@@ -42,12 +42,7 @@ fn build(package: &str) -> Result<PathBuf> {
     let profile = if profile == "debug" { "dev".into() } else { profile.to_owned() };
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
-    // What cargo has told this test of its package would make build scripts run again that look at such variables.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
-            command.env_remove(name);
-        }
-    }
+    process::without_this_package(&mut command);
     // The whole workspace and a test beside the binary: dependencies then have the same features as in `cargo test
     // --workspace`, which has built them already.
     command.args(["build", "--workspace", "--bin", package, "--test", "conformance"]);

@@ -8,12 +8,19 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use aws_lc_rs::digest;
 
 /// Longest wait for another process that is installing: it may build all tools one after the other.
 const LOCK_DEADLINE: Duration = Duration::from_secs(45 * 60);
 
 /// Written last into a finished entry: an entry without it is half an installation.
 const FINISHED: &str = ".finished";
+
+/// A name for an entry that is made of these texts: of others there is another entry.
+pub(super) fn content_name(kind: &str, texts: &[&str]) -> String {
+    let digest = hex::encode(digest::digest(&digest::SHA256, texts.concat().as_bytes()));
+    format!("{kind}-{}", digest.get(..12).unwrap_or(&digest))
+}
 
 /// A folder of finished entries.
 #[derive(Debug)]
@@ -129,6 +136,13 @@ mod tests {
             }
         });
         assert_eq!(runs.into_inner(), 1);
+    }
+
+    #[test]
+    fn a_name_is_that_of_its_content() {
+        let name = content_name("python", &["a==1\n"]);
+        assert!(name.starts_with("python-") && name.len() == "python-".len() + 12, "{name}");
+        assert_ne!(name, content_name("python", &["a==2\n"]));
     }
 
     #[test]

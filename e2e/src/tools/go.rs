@@ -75,6 +75,12 @@ pub(super) const PODMAN: GoTool = GoTool {
     ..GoTool::new("podman", "github.com/containers/podman/v5/cmd/podman", "v5.8.0")
 };
 
+// Built in a module of ours: it replaces a module, which `go install` refuses.
+pub(super) const TOFU: GoTool = GoTool {
+    requirements: Some(include_str!("tofu.mod")),
+    ..GoTool::new("tofu", "github.com/opentofu/opentofu/cmd/tofu", "v1.10.10")
+};
+
 // The module's last release tags are older than its module path allows: this is its newest commit.
 pub(super) const MINIO: GoTool = GoTool::new("minio", "github.com/minio/minio", "v0.0.0-20260212201848-7aac2a2c5b7c");
 
@@ -126,7 +132,9 @@ mod tests {
 
     #[test]
     fn every_version_is_a_concrete_one_and_every_name_is_what_go_install_makes() {
-        for tool in [REGISTRY, CONFORMANCE, ORAS, CRANE, RCLONE, HELM, COSIGN, COSIGN_2, SYFT, DOCKER, PODMAN, MINIO] {
+        for tool in
+            [REGISTRY, CONFORMANCE, ORAS, CRANE, RCLONE, HELM, COSIGN, COSIGN_2, SYFT, DOCKER, PODMAN, TOFU, MINIO]
+        {
             assert!(tool.version.starts_with('v') && tool.version.contains('.'), "{tool:?}");
             assert!(tool.package.ends_with(&format!("/{}", tool.name)), "{tool:?}");
         }
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_module_of_ours_requires_the_tool_in_its_version() {
-        for tool in [DOCKER, PODMAN] {
+        for tool in [DOCKER, PODMAN, TOFU] {
             let module = tool.package.rsplit_once("/cmd/").unwrap().0;
             let requirement = format!("require {module} {}\n", tool.version);
             assert!(tool.requirements.unwrap().contains(&requirement), "{requirement}");

@@ -241,6 +241,12 @@ fn stated(headers: &HeaderMap) -> Result<Option<Stated>> {
     Ok(first)
 }
 
+/// Whether a header, or the query parameter that stands for one, says the checksum of no bytes at all.
+pub(super) fn is_of_nothing(name: &str, value: &str) -> bool {
+    let algorithm = Algorithm::ALL.into_iter().find(|algorithm| name.eq_ignore_ascii_case(algorithm.header()));
+    algorithm.is_some_and(|algorithm| Hasher::new(algorithm).finish() == value)
+}
+
 /// Whether a value can be one of the algorithm.
 ///
 /// # Errors

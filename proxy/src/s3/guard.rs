@@ -10,6 +10,7 @@ mod credentials;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
+use super::checksum;
 use crate::config;
 use crate::error::{Code, Error, Result};
 use credentials::{Signed, Source};
@@ -170,10 +171,17 @@ fn check_signed_headers(parts: &Parts, signed: &Signed) -> Result<()> {
 
 /// SDKs put headers into the query of a presigned URL (`x-amz-meta-a=1`), where they are signed with it. S3 reads them
 /// as headers; without this they would be lost in silence.
+///
+/// The SDK for JavaScript knows no body when it presigns, and writes the checksum of no bytes: that says nothing about the body
+/// that will be sent. AWS verifies no checksum of a query; here one that was made of bytes is.
 fn hoist(headers: &mut HeaderMap, query: &[(String, String)]) -> Result<()> {
+    let of_nothing = query.iter().any(|(name, value)| checksum::is_of_nothing(name, value));
     for (name, value) in query {
+        let says_nothing = checksum::is_of_nothing(name, value)
+            || (of_nothing && name.eq_ignore_ascii_case("x-amz-sdk-checksum-algorithm"));
         let name = name.to_ascii_lowercase();
-        if !name.starts_with("x-amz-") || credentials::PARAMETERS.iter().any(|own| own.eq_ignore_ascii_case(&name)) {
+        let is_own = credentials::PARAMETERS.iter().any(|own| own.eq_ignore_ascii_case(&name));
+        if !name.starts_with("x-amz-") || is_own || says_nothing {
             continue;
         }
         let invalid = || Error::new(Code::InvalidArgument, "A query parameter that stands for a header is no header.");

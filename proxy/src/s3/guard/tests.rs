@@ -184,6 +184,18 @@ fn signed_query_parameters_become_headers() {
 }
 
 #[test]
+fn a_checksum_in_a_query_that_was_made_of_no_bytes_says_nothing() {
+    let of = |more: &str| verdict(&presigned("host", "60", more), &[("host", "h")]).unwrap().headers;
+    for (algorithm, value) in [("crc32", "AAAAAA%3D%3D"), ("sha1", "2jmj7l5rSw0yVb%2FvlWAYkK%2FYBwk%3D")] {
+        let headers = of(&format!("&x-amz-checksum-{algorithm}={value}&x-amz-sdk-checksum-algorithm={algorithm}"));
+        assert!(!headers.keys().any(|name| name.as_str().contains("checksum")), "{headers:?}");
+    }
+    let headers = of("&x-amz-checksum-crc32=y%2FQ5Jg%3D%3D&x-amz-sdk-checksum-algorithm=CRC32");
+    assert_eq!(headers["x-amz-checksum-crc32"], "y/Q5Jg==");
+    assert_eq!(headers["x-amz-sdk-checksum-algorithm"], "CRC32");
+}
+
+#[test]
 fn a_list_that_is_sent_value_by_value_becomes_one_header() {
     let mut headers = HeaderMap::new();
     for value in ["ETag", "ObjectSize"] {
