@@ -14,7 +14,7 @@ use zas_e2e::tools::{Tool, provide};
 #[derive(Parser)]
 struct Arguments {
     /// Names of tools: registry, conformance, oras, crane, docker, podman, skopeo, helm,
-    /// cosign, cosign2, syft, rclone, minio, python, aws, schemathesis. All but minio where none is given.
+    /// cosign, cosign2, syft, rclone, restic, mc, aws-sdk-go, minio-go, minio, python, aws, s3cmd, schemathesis. All but minio where none is given.
     names: Vec<String>,
 }
 

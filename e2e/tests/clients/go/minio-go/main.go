@@ -30,10 +30,8 @@ func main() {
 	var cancel context.CancelFunc
 	ctx, cancel = context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
-	endpoint, err := url.Parse(os.Getenv("AWS_ENDPOINT_URL"))
-	if err == nil {
-		client, err = minio.New(endpoint.Host, &minio.Options{Creds: credentials.NewEnvAWS(), Secure: endpoint.Scheme == "https"})
-	}
+	var err error
+	client, err = connect(false)
 	if err != nil || len(os.Args) != 2 {
 		fmt.Fprintln(os.Stderr, "usage: minio-go objects|versions;", err)
 		os.Exit(2)
@@ -44,6 +42,16 @@ func main() {
 		steps = append(steps, group...)
 	}
 	Run(steps)
+}
+
+// connect makes a client; one that may send trailers is asked for, and then signs chunks by plain HTTP.
+func connect(trailers bool) (*minio.Client, error) {
+	endpoint, err := url.Parse(os.Getenv("AWS_ENDPOINT_URL"))
+	if err != nil {
+		return nil, err
+	}
+	options := minio.Options{Creds: credentials.NewEnvAWS(), Secure: endpoint.Scheme == "https", TrailingHeaders: trailers}
+	return minio.New(endpoint.Host, &options)
 }
 
 // refused: the call must have failed with this code and status.
