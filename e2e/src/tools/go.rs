@@ -132,7 +132,20 @@ mod tests {
     #[test]
     fn every_version_is_a_concrete_one_and_every_name_is_what_go_install_makes() {
         for tool in [
-            REGISTRY, CONFORMANCE, ORAS, CRANE, RCLONE, RESTIC, MC, HELM, COSIGN, COSIGN_2, SYFT, DOCKER, PODMAN, MINIO,
+            REGISTRY,
+            CONFORMANCE,
+            ORAS,
+            CRANE,
+            RCLONE,
+            RESTIC,
+            MC,
+            HELM,
+            COSIGN,
+            COSIGN_2,
+            SYFT,
+            DOCKER,
+            PODMAN,
+            MINIO,
         ] {
             assert!(tool.version.starts_with('v') && tool.version.contains('.'), "{tool:?}");
             assert!(tool.package.ends_with(&format!("/{}", tool.name)), "{tool:?}");
