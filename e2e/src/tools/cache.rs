@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 /// Longest wait for another process that is installing: it may build all tools one after the other.
-const LOCK_DEADLINE: Duration = Duration::from_secs(45 * 60);
+const LOCK_DEADLINE: Duration = Duration::from_secs(60 * 60);
 
 /// Written last into a finished entry: an entry without it is half an installation.
 const FINISHED: &str = ".finished";
