@@ -8,6 +8,7 @@
 mod cache;
 mod debian;
 mod go;
+mod go_tours;
 mod java;
 mod javascript;
 mod python;
@@ -46,12 +47,22 @@ pub enum Tool {
     Syft,
     /// The S3 client `rclone`.
     Rclone,
+    /// The client of backups `restic`.
+    Restic,
+    /// MinIO's S3 client, `mc`.
+    Mc,
+    /// The tour of the AWS SDK for Go, `aws-sdk-go`: a program of `tests/clients/go`.
+    AwsSdkGo,
+    /// The tour of MinIO's library for Go, `minio-go`, likewise.
+    MinioGo,
     /// The S3 server `minio`, for comparing speed; no test needs it.
     Minio,
     /// The interpreter `python` of an environment with boto3.
     Python,
     /// The AWS command line, version 1: `aws`.
     AwsCli,
+    /// The S3 client `s3cmd`.
+    S3cmd,
     /// The tester of HTTP APIs `schemathesis`.
     Schemathesis,
     /// The interpreter `python` of an environment with s3fs, pandas, pyarrow and DuckDB.
@@ -81,9 +92,14 @@ impl Tool {
         Self::Cosign2,
         Self::Syft,
         Self::Rclone,
+        Self::Restic,
+        Self::Mc,
+        Self::AwsSdkGo,
+        Self::MinioGo,
         Self::Minio,
         Self::Python,
         Self::AwsCli,
+        Self::S3cmd,
         Self::Schemathesis,
         Self::Tables,
         Self::JavaScriptSdk,
@@ -108,9 +124,14 @@ impl Tool {
             Self::Cosign2 => "cosign2",
             Self::Syft => "syft",
             Self::Rclone => "rclone",
+            Self::Restic => "restic",
+            Self::Mc => "mc",
+            Self::AwsSdkGo => "aws-sdk-go",
+            Self::MinioGo => "minio-go",
             Self::Minio => "minio",
             Self::Python => "python",
             Self::AwsCli => "aws",
+            Self::S3cmd => "s3cmd",
             Self::Schemathesis => "schemathesis",
             Self::Tables => "tables",
             Self::JavaScriptSdk => "javascript-sdk",
@@ -161,8 +182,11 @@ pub fn provide(tool: Tool) -> Result<PathBuf, ToolError> {
         Tool::Cosign2 => go::provide(&cache, &go::COSIGN_2),
         Tool::Syft => go::provide(&cache, &go::SYFT),
         Tool::Rclone => go::provide(&cache, &go::RCLONE),
+        Tool::Restic => go::provide(&cache, &go::RESTIC),
+        Tool::Mc => go::provide(&cache, &go::MC),
+        Tool::AwsSdkGo | Tool::MinioGo => go_tours::provide(&cache, tool.name()),
         Tool::Minio => go::provide(&cache, &go::MINIO),
-        Tool::Python | Tool::AwsCli | Tool::Schemathesis => {
+        Tool::Python | Tool::AwsCli | Tool::S3cmd | Tool::Schemathesis => {
             python::provide(&cache, python::CLIENTS, tool.name(), tool.name())
         }
         Tool::Tables => python::provide(&cache, python::TABLES, "python", tool.name()),

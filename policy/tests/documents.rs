@@ -116,6 +116,13 @@ fn a_sid_that_stands_twice_and_a_document_that_is_too_long_are_refused() {
 }
 
 #[test]
+fn an_empty_sid_names_nothing_and_may_stand_often() {
+    let statement = r#"{"Sid": "", "Effect": "Allow", "Action": "*", "Resource": "*"}"#;
+    let policy = Policy::parse(Kind::Identity, "test", &identity(&format!("{statement}, {statement}"))).unwrap();
+    assert_eq!(policy.len(), 2);
+}
+
+#[test]
 fn a_trust_policy_never_trusts_a_whole_issuer() {
     let trust = |condition: &str| {
         let statement = format!(

@@ -14,8 +14,8 @@ use zas_e2e::tools::{Tool, provide};
 #[derive(Parser)]
 struct Arguments {
     /// Names of tools: registry, conformance, oras, crane, docker, podman, skopeo, helm,
-    /// cosign, cosign2, syft, rclone, minio, python, aws, schemathesis, tables, javascript-sdk, java-sdk,
-    /// rust-sdk, tofu. All but minio where none is given.
+    /// cosign, cosign2, syft, rclone, restic, mc, aws-sdk-go, minio-go, minio, python, aws, s3cmd, schemathesis, tables,
+    /// javascript-sdk, java-sdk, rust-sdk, tofu. All but minio where none is given.
     names: Vec<String>,
 }
 

@@ -1,8 +1,10 @@
-//! The reference implementation of the OCI distribution API, on a folder: what other upstreams are compared with.
+//! The reference implementation of the OCI distribution API: on a folder, as what other upstreams are compared with; on S3, as one of
+//! our clients.
 
 use std::{process::Command, time::Duration};
 
 use anyhow::Result;
+use serde_json::{Value, json};
 
 use super::{Endpoint, Folder, free_port, probe::Probe};
 use crate::{
@@ -26,13 +28,27 @@ impl ReferenceRegistry {
     /// # Errors
     /// When it cannot be installed or does not start.
     pub fn start(test: &str) -> Result<Option<Self>> {
+        Self::start_in(test, None)
+    }
+
+    /// As [`ReferenceRegistry::start`], and what it stores is objects of a bucket of this server, by its S3 driver.
+    ///
+    /// # Errors
+    /// As [`ReferenceRegistry::start`]; it does not start where there is no such bucket.
+    pub fn start_on_s3(test: &str, server: &Endpoint, bucket: &str) -> Result<Option<Self>> {
+        Self::start_in(test, Some(s3_storage(server, bucket)))
+    }
+
+    fn start_in(test: &str, storage: Option<Value>) -> Result<Option<Self>> {
         let Some(registry) = tools::require(Tool::Registry, test)? else {
             return Ok(None);
         };
         let folder = Folder::temporary()?;
+        let storage =
+            storage.unwrap_or_else(|| json!({"filesystem": {"rootdirectory": folder.path().join("storage")}}));
         let address = format!("127.0.0.1:{}", free_port()?);
         let config = folder.path().join("config.yml");
-        std::fs::write(&config, configuration(&folder, &address))?;
+        std::fs::write(&config, configuration(storage, &address))?;
         let mut command = Command::new(registry);
         // It would look for a trace collector otherwise.
         command.arg("serve").arg(&config).env("OTEL_TRACES_EXPORTER", "none");
@@ -65,12 +81,29 @@ impl ReferenceRegistry {
     }
 }
 
-fn configuration(folder: &Folder, address: &str) -> String {
+/// What the driver must be told of any server, and of one whose name is an address, below which no bucket has a name; everything else
+/// has its default.
+fn s3_storage(server: &Endpoint, bucket: &str) -> Value {
+    json!({"s3": {
+        "accesskey": server.access_key,
+        "secretkey": server.secret_key,
+        "region": "us-east-1",
+        "regionendpoint": server.url,
+        "forcepathstyle": true,
+        "bucket": bucket,
+        "rootdirectory": "/registry",
+    }})
+}
+
+fn configuration(mut storage: Value, address: &str) -> String {
+    if let Some(storage) = storage.as_object_mut() {
+        storage.insert("delete".to_owned(), json!({"enabled": true}));
+    }
     // JSON is YAML too, and quotes a path rightly.
-    serde_json::json!({
+    json!({
         "version": "0.1",
         "log": {"level": "warn", "accesslog": {"disabled": true}},
-        "storage": {"filesystem": {"rootdirectory": folder.path().join("storage")}, "delete": {"enabled": true}},
+        "storage": storage,
         "http": {"addr": address, "secret": "not used by one process"},
     })
     .to_string()

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use aws_lc_rs::digest;
 
 /// Longest wait for another process that is installing: it may build all tools one after the other.
-const LOCK_DEADLINE: Duration = Duration::from_secs(45 * 60);
+const LOCK_DEADLINE: Duration = Duration::from_secs(60 * 60);
 
 /// Written last into a finished entry: an entry without it is half an installation.
 const FINISHED: &str = ".finished";

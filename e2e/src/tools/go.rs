@@ -52,6 +52,11 @@ pub(super) const CRANE: GoTool = GoTool::new("crane", "github.com/google/go-cont
 
 pub(super) const RCLONE: GoTool = GoTool::new("rclone", "github.com/rclone/rclone", "v1.76.0");
 
+pub(super) const RESTIC: GoTool = GoTool::new("restic", "github.com/restic/restic/cmd/restic", "v0.19.1");
+
+// The module has no release tags that its path allows: this is its newest commit.
+pub(super) const MC: GoTool = GoTool::new("mc", "github.com/minio/mc", "v0.0.0-20250313080218-cf909e1063a9");
+
 pub(super) const HELM: GoTool = GoTool::new("helm", "helm.sh/helm/v3/cmd/helm", "v3.22.0");
 
 pub(super) const COSIGN: GoTool = GoTool::new("cosign", "github.com/sigstore/cosign/v3/cmd/cosign", "v3.1.3");
@@ -132,9 +137,23 @@ mod tests {
 
     #[test]
     fn every_version_is_a_concrete_one_and_every_name_is_what_go_install_makes() {
-        for tool in
-            [REGISTRY, CONFORMANCE, ORAS, CRANE, RCLONE, HELM, COSIGN, COSIGN_2, SYFT, DOCKER, PODMAN, TOFU, MINIO]
-        {
+        for tool in [
+            REGISTRY,
+            CONFORMANCE,
+            ORAS,
+            CRANE,
+            RCLONE,
+            RESTIC,
+            MC,
+            HELM,
+            COSIGN,
+            COSIGN_2,
+            SYFT,
+            DOCKER,
+            PODMAN,
+            TOFU,
+            MINIO,
+        ] {
             assert!(tool.version.starts_with('v') && tool.version.contains('.'), "{tool:?}");
             assert!(tool.package.ends_with(&format!("/{}", tool.name)), "{tool:?}");
         }

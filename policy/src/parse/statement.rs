@@ -64,7 +64,8 @@ impl Grammar {
         value: &Element<'a>,
     ) -> Result<(), ParseError> {
         match member.name.as_str() {
-            "Sid" => parts.sid = Some(value.text()?),
+            // An empty one names nothing: libraries write it into every statement, and AWS takes it.
+            "Sid" => parts.sid = Some(value.text()?).filter(|sid| !sid.is_empty()),
             "Effect" => parts.effect = Some(effect(value)?),
             "Action" => once(element, &mut parts.actions, self.named(value)?, "Action", "NotAction")?,
             "NotAction" => once(element, &mut parts.actions, actions(value)?.complement(), "Action", "NotAction")?,

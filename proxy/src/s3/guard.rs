@@ -19,8 +19,14 @@ use credentials::{Signed, Source};
 /// what is signed; browsers' SDKs add `x-amz-user-agent`, which means nothing.
 const EXEMPT: [&str; 2] = ["x-amz-content-sha256", "x-amz-user-agent"];
 
-/// Headers that are lists.
-const LISTS: [&str; 2] = ["x-amz-object-attributes", "x-amz-optional-object-attributes"];
+/// Headers that are lists. The AWS SDK for Go sends `aws-chunked` beside the application's `content-encoding`.
+const LISTS: [&str; 5] = [
+    "cache-control",
+    "content-encoding",
+    "content-language",
+    "x-amz-object-attributes",
+    "x-amz-optional-object-attributes",
+];
 
 /// What a signature is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -202,7 +202,11 @@ fn a_list_that_is_sent_value_by_value_becomes_one_header() {
         headers.append("x-amz-object-attributes", value.parse().unwrap());
         headers.append("x-amz-acl", value.parse().unwrap());
     }
+    for value in ["gzip", "aws-chunked"] {
+        headers.append("content-encoding", value.parse().unwrap());
+    }
     join_lists(&mut headers);
     assert_eq!(headers.get_all("x-amz-object-attributes").iter().collect::<Vec<_>>(), ["ETag,ObjectSize"]);
+    assert_eq!(headers.get_all("content-encoding").iter().collect::<Vec<_>>(), ["gzip,aws-chunked"]);
     assert_eq!(headers.get_all("x-amz-acl").iter().count(), 2);
 }
