@@ -27,8 +27,7 @@ const BOUND: &str = "
 /// unique index. The digests are those that the triggers of migration 0016 give.
 const BAD: &str = "
     SELECT o.id, COALESCE(b.name, '') AS bucket, o.key, o.version_id, wrong.problems
-    FROM (SELECT * FROM objects WHERE id > $1 AND id <= $2 ORDER BY id) AS page
-    JOIN objects AS o ON o.id = page.id
+    FROM objects AS o
     LEFT JOIN buckets AS b ON b.id = o.bucket_id
     LEFT JOIN blobs AS own ON own.repository_id = o.repository_id AND own.digest = o.digest
     CROSS JOIN LATERAL (
@@ -84,7 +83,7 @@ const BAD: &str = "
         ]::text[], NULL) AS problems
         OFFSET 0
     ) AS wrong
-    WHERE cardinality(wrong.problems) > 0
+    WHERE o.id > $1 AND o.id <= $2 AND cardinality(wrong.problems) > 0
     ORDER BY o.id";
 
 impl Index {
