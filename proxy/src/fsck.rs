@@ -103,7 +103,8 @@ impl Fsck {
     pub async fn resume(config: &Config, run: i64, effort: Effort, listener: Listener) -> Result<Self> {
         let index = index(config, &effort)?;
         let (held, saved) = index.hold_fsck(run).await?;
-        let unreadable = |error| Error::internal(format!("run {run} was saved by another version of fsck")).source(error);
+        let unreadable =
+            |error| Error::internal(format!("run {run} was saved by another version of fsck")).source(error);
         let options = serde_json::from_value(saved.options).map_err(unreadable)?;
         let tally = serde_json::from_value(saved.tally).map_err(unreadable)?;
         let phase = Phase::parse(&saved.phase)

@@ -85,7 +85,9 @@ impl Options {
             let text = "blobs at the registry that the index does not know: no API lists blobs (--registry-root)";
             lines.push(text.to_owned());
         }
-        lines.push("manifests without a tag whose subject nothing in the index refers to: no API lists manifests".to_owned());
+        lines.push(
+            "manifests without a tag whose subject nothing in the index refers to: no API lists manifests".to_owned(),
+        );
         lines.push("repositories that OCI clients push to: the registry alone knows what belongs there".to_owned());
         lines.extend(tally.passed_over.iter().map(|(reason, number)| format!("{reason}: {number}")));
         lines

@@ -81,7 +81,10 @@ mod tests {
         other.found(&Finding::new(Kind::WrongCounter, "x").mended(Mended::Failed("y".to_owned())));
         other.looked_at(Phase::Blobs, 2);
         tally.add(&other);
-        assert_eq!((tally.left(), tally.found["wrong_counter"], tally.looked_at["blobs"], tally.bytes_read), (1, 2, 2, 3));
+        assert_eq!(
+            (tally.left(), tally.found["wrong_counter"], tally.looked_at["blobs"], tally.bytes_read),
+            (1, 2, 2, 3)
+        );
         let saved = serde_json::to_value(&tally).unwrap();
         assert_eq!(serde_json::from_value::<Tally>(saved).unwrap(), tally);
         assert_eq!(serde_json::from_str::<Tally>("{}").unwrap(), Tally::default());

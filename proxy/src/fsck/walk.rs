@@ -78,7 +78,8 @@ impl<'a> Walk<'a> {
 
     /// The last thing of this phase that was passed.
     pub(super) fn place<T: DeserializeOwned>(&self) -> Result<Option<T>> {
-        let unreadable = |error| Error::internal("the place of a run was saved by another version of fsck").source(error);
+        let unreadable =
+            |error| Error::internal("the place of a run was saved by another version of fsck").source(error);
         self.place.clone().map(serde_json::from_value).transpose().map_err(unreadable)
     }
 

@@ -70,9 +70,8 @@ macro_rules! checked {
     };
 }
 
-const PAGE: &str = checked!(
-    "(SELECT * FROM blobs WHERE (repository_id, digest) > ($1, $2) ORDER BY repository_id, digest LIMIT $3)"
-);
+const PAGE: &str =
+    checked!("(SELECT * FROM blobs WHERE (repository_id, digest) > ($1, $2) ORDER BY repository_id, digest LIMIT $3)");
 
 const ONE: &str = checked!("(SELECT * FROM blobs WHERE repository_id = $1 AND digest = $2)");
 
@@ -157,9 +156,8 @@ impl Index {
     pub async fn fsck_blobs(&self, after: Option<BlobRef>, limit: u32) -> Result<Vec<CheckedBlob>> {
         let repository = after.map_or(0, |blob| blob.repository_id);
         let digest = after.map(|blob| blob.digest.as_bytes().to_vec()).unwrap_or_default();
-        let rows: Vec<BlobRow> = self
-            .fetch_all(|| sqlx::query_as(PAGE).bind(repository).bind(&digest).bind(i64::from(limit)))
-            .await?;
+        let rows: Vec<BlobRow> =
+            self.fetch_all(|| sqlx::query_as(PAGE).bind(repository).bind(&digest).bind(i64::from(limit))).await?;
         rows.into_iter().map(BlobRow::into_checked).collect()
     }
 
@@ -168,9 +166,7 @@ impl Index {
     /// `IndexUnavailable`.
     pub async fn fsck_blob(&self, blob: BlobRef) -> Result<Option<CheckedBlob>> {
         let row: Option<BlobRow> = self
-            .fetch_optional(|| {
-                sqlx::query_as(ONE).bind(blob.repository_id).bind(blob.digest.as_bytes().as_slice())
-            })
+            .fetch_optional(|| sqlx::query_as(ONE).bind(blob.repository_id).bind(blob.digest.as_bytes().as_slice()))
             .await?;
         row.map(BlobRow::into_checked).transpose()
     }
@@ -231,8 +227,7 @@ impl Index {
     pub async fn fsck_known_blobs(&self, repository_id: i64, digests: &[Digest]) -> Result<Vec<Digest>> {
         const KNOWN: &str = "SELECT digest FROM blobs WHERE repository_id = $1 AND digest = ANY ($2)";
         let digests: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
-        let rows: Vec<(Vec<u8>,)> =
-            self.fetch_all(|| sqlx::query_as(KNOWN).bind(repository_id).bind(&digests)).await?;
+        let rows: Vec<(Vec<u8>,)> = self.fetch_all(|| sqlx::query_as(KNOWN).bind(repository_id).bind(&digests)).await?;
         rows.iter().map(|(digest,)| to_digest(digest)).collect()
     }
 }

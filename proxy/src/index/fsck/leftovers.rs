@@ -95,9 +95,7 @@ impl Index {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn fsck_sessions(&self, after: i64, limit: u32, stale: Duration) -> Result<Vec<CheckedSession>> {
-        Ok(self
-            .fetch_all(|| sqlx::query_as(SESSIONS).bind(after).bind(i64::from(limit)).bind(seconds(stale)))
-            .await?)
+        Ok(self.fetch_all(|| sqlx::query_as(SESSIONS).bind(after).bind(i64::from(limit)).bind(seconds(stale))).await?)
     }
 
     /// Whether a session is there and stale.

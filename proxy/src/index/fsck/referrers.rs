@@ -62,8 +62,7 @@ impl Index {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn fsck_referrers(&self, after: i64, limit: u32) -> Result<Vec<CheckedReferrer>> {
-        let rows: Vec<ReferrerRow> =
-            self.fetch_all(|| sqlx::query_as(PAGE).bind(after).bind(i64::from(limit))).await?;
+        let rows: Vec<ReferrerRow> = self.fetch_all(|| sqlx::query_as(PAGE).bind(after).bind(i64::from(limit))).await?;
         rows.into_iter()
             .map(|row| {
                 Ok(CheckedReferrer {
@@ -97,9 +96,8 @@ impl Index {
         limit: u32,
     ) -> Result<Vec<(Digest, u64)>> {
         let after = after.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default();
-        let rows: Vec<(Vec<u8>, i64)> = self
-            .fetch_all(|| sqlx::query_as(BLOBS).bind(referrer).bind(&after).bind(i64::from(limit)))
-            .await?;
+        let rows: Vec<(Vec<u8>, i64)> =
+            self.fetch_all(|| sqlx::query_as(BLOBS).bind(referrer).bind(&after).bind(i64::from(limit))).await?;
         rows.iter().map(|(digest, size)| Ok((to_digest(digest)?, to_u64(*size)))).collect()
     }
 

@@ -61,9 +61,8 @@ impl Index {
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn fsck_knows_repository(&self, placement: i64, prefix: &str, shard: Option<u8>) -> Result<bool> {
-        let (known,): (bool,) = self
-            .fetch_one(|| sqlx::query_as(KNOWN).bind(placement).bind(prefix).bind(shard.map(i16::from)))
-            .await?;
+        let (known,): (bool,) =
+            self.fetch_one(|| sqlx::query_as(KNOWN).bind(placement).bind(prefix).bind(shard.map(i16::from))).await?;
         Ok(known)
     }
 

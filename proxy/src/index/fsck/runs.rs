@@ -73,9 +73,8 @@ impl Index {
     /// `IndexUnavailable`.
     pub async fn begin_fsck(&self, options: &Value, phase: &str) -> Result<(HeldRun, SavedRun)> {
         let _: (i64,) = self.fetch_one(|| sqlx::query_as(TIDY)).await?;
-        let (id,): (i64,) = self
-            .fetch_one(|| sqlx::query_as(BEGIN).bind(Json(options)).bind(phase).bind(Uuid::now_v7()))
-            .await?;
+        let (id,): (i64,) =
+            self.fetch_one(|| sqlx::query_as(BEGIN).bind(Json(options)).bind(phase).bind(Uuid::now_v7())).await?;
         self.hold_fsck(id).await
     }
 
