@@ -13,6 +13,7 @@ use super::finding::Mended;
 use super::walk::{Found, Walk};
 use super::{Context, Finding, Kind, Phase, Repair, Tally};
 use crate::audit::{Api, Kind as RecordKind, Record};
+use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::index::BlobRef;
 use crate::index::fsck::CheckedBlob;
@@ -25,7 +26,8 @@ impl Walk<'_> {
         let context = self.context;
         loop {
             let after = self.place::<(i64, String)>()?.map(|(repository_id, digest)| {
-                let digest = digest.parse().map_err(|error| Error::internal("the place of a run").source(error));
+                let digest =
+                    digest.parse::<Digest>().map_err(|error| Error::internal("the place of a run").source(error));
                 digest.map(|digest| BlobRef { repository_id, digest })
             });
             let page = context.index.fsck_blobs(after.transpose()?, context.effort.page).await?;

@@ -66,7 +66,7 @@ impl Context {
             let names = names?;
             found.tally.looked_at(Phase::Files, names.len() as u64);
             // Whatever has another name is no blob.
-            let digests = names.iter().filter_map(|name| format!("sha256:{name}").parse().ok()).collect();
+            let digests: Vec<Digest> = names.iter().filter_map(|name| format!("sha256:{name}").parse().ok()).collect();
             self.blob_files(&checked, digests, &mut found).await?;
         }
         let old = self.config.session_ttl.max(self.options.stale_after);

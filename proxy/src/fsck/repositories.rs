@@ -86,7 +86,7 @@ impl Context {
                 found.tally.passed_over("lists of referrers that the registry does not give");
                 continue;
             };
-            for digest in listed.iter().filter_map(|descriptor| descriptor.digest.parse().ok()) {
+            for digest in listed.iter().filter_map(|descriptor| descriptor.digest.parse::<Digest>().ok()) {
                 self.manifest(checked, &digest, Some(subject), found).await?;
             }
         }
