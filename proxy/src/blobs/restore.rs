@@ -10,7 +10,7 @@ use super::session::OpenSession;
 use super::write::{Hashed, Hashing};
 use crate::audit::Record;
 use crate::error::{Code, Error, Result};
-use crate::index::{BlobRef, PinnedBlob, Repository};
+use crate::index::{BlobRef, PinnedBlob};
 use crate::store::ByteStream;
 
 impl Blobs {
@@ -20,7 +20,7 @@ impl Blobs {
     /// `BadDigest` where these are other bytes; `OperationAborted` where the blob is to be deleted by now;
     /// the stream's own error, `IndexUnavailable`, `UpstreamUnavailable`.
     pub async fn restore(&self, blob: BlobRef, size: u64, bytes: ByteStream, audit: &[Record]) -> Result<()> {
-        let repository = Repository::clone(&*self.index.repository(blob.repository_id).await?);
+        let repository = self.index.repository(blob.repository_id).await?.as_ref().clone();
         let ttl = self.config.pin_ttl;
         let pin_id = self.index.fsck_pin(blob, ttl, false, &[]).await?;
         let pinned = PinnedBlob { blob, size, pin_id, repository };
