@@ -79,7 +79,7 @@ pub enum Tool {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 26] = [
         Self::Registry,
         Self::Conformance,
         Self::Oras,

@@ -10,6 +10,7 @@
 
 mod pins;
 mod read;
+mod restore;
 mod session;
 mod sweep;
 mod write;

@@ -4,6 +4,7 @@ mod audit;
 mod check_config;
 mod configuration;
 mod dev;
+mod fsck;
 mod migrate;
 mod openapi;
 mod s3_compatibility;
@@ -12,6 +13,7 @@ mod zot_config;
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use zas_proxy::config::{self, Config};
@@ -38,6 +40,8 @@ enum Command {
     /// Check the audit log, or make the key that signs its checkpoints.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Compare the index with the registry: what is missing, broken, left over or miscounted; mends what is safe to mend where asked.
+    Fsck(Box<fsck::Options>),
     /// Print a configuration for Zot that is safe for S3 writes.
     ZotConfig(zot_config::Options),
     /// Print the reference of all configuration keys, in Markdown.
@@ -64,19 +68,21 @@ impl ConfigFile {
 }
 
 impl Arguments {
-    /// Runs the command.
-    pub(crate) fn run(self) -> anyhow::Result<()> {
-        match self.command {
+    /// Runs the command; what the process ends with where it has not failed.
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let done = match self.command {
             Command::Serve(file) => runtime()?.block_on(serve::run(file.load()?)),
             Command::Dev(options) => runtime()?.block_on(dev::run(options)),
             Command::Migrate(file) => runtime()?.block_on(migrate::run(&file.load()?)),
             Command::CheckConfig(file) => runtime()?.block_on(async { check_config::run(&file.load()?) }),
             Command::Audit(command) => runtime()?.block_on(audit::run(command)),
+            Command::Fsck(options) => return Ok(runtime()?.block_on(fsck::run(*options))),
             Command::ZotConfig(options) => zot_config::run(&options),
             Command::Configuration => configuration::run(),
             Command::Openapi => openapi::run(),
             Command::S3Compatibility => s3_compatibility::run(),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 

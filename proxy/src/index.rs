@@ -23,6 +23,7 @@ mod empty;
 mod evidence;
 mod evidence_row;
 mod failure;
+pub mod fsck;
 mod idempotency;
 mod list;
 mod list_uploads;

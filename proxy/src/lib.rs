@@ -16,6 +16,7 @@ pub mod digest;
 pub mod error;
 pub mod failpoint;
 pub mod free_port;
+pub mod fsck;
 pub mod gateway;
 pub mod identity;
 pub mod index;

@@ -100,15 +100,15 @@ fn too_slow() -> Error {
 
 /// What a stream came to.
 #[derive(Default)]
-struct Hashed {
-    hasher: Hasher,
-    size: u64,
+pub(super) struct Hashed {
+    pub(super) hasher: Hasher,
+    pub(super) size: u64,
 }
 
 /// Passes a stream on and hashes it on the way.
-struct Hashing {
-    body: ByteStream,
-    hash: Arc<Mutex<Hashed>>,
+pub(super) struct Hashing {
+    pub(super) body: ByteStream,
+    pub(super) hash: Arc<Mutex<Hashed>>,
 }
 
 impl Stream for Hashing {

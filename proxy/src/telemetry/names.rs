@@ -74,6 +74,7 @@ metrics! {
     SWEEP_SESSIONS: Counter "zas_sweep_sessions_total" ["outcome"] "Abandoned upload sessions at the upstream, by outcome.";
     SWEEP_UPLOADS: Counter "zas_sweep_uploads_total" [] "Abandoned multipart uploads that were given up.";
     SWEEP_SECONDS: Histogram "zas_sweep_duration_seconds" [] "Seconds that one round of the sweeper took.";
+    FSCK_FINDINGS: Counter "zas_fsck_findings_total" ["kind", "outcome"] "What `fsck` found, by kind and outcome (left, repaired).";
 
     // --- artifacts
     DIGEST_BYTES: Counter "zas_digest_read_bytes_total" [] "Bytes of objects that were read once more to learn their digest.";
