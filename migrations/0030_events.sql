@@ -116,7 +116,7 @@ END
 $$;
 COMMENT ON FUNCTION tell_event IS 'Writes down what has happened to a key, for those who are to hear of it, in the transaction in which it happens. The caller holds the key''s latest version, as all do who change it. p_principal: who has done it; where that is not said, of a creation it is the owner of what was created.';
 
-CREATE FUNCTION tell_object_event(p_bucket text, p_event text, p_key text, p_principal text DEFAULT NULL) RETURNS void
+CREATE FUNCTION tell_object_event(p_bucket text, p_event text, p_key text, p_principal text DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tell_event(
@@ -125,9 +125,10 @@ BEGIN
     FROM buckets AS b JOIN objects AS o ON o.bucket_id = b.id
     WHERE b.name = p_bucket AND o.key = p_key AND o.is_latest AND NOT o.is_delete_marker
       AND EXISTS (SELECT FROM event_rules AS r WHERE r.bucket_id = b.id);
+    RETURN FOUND;
 END
 $$;
-COMMENT ON FUNCTION tell_object_event IS 'As tell_event, of the current version of a key: for what changes nothing of it but what is said of it, as tags are.';
+COMMENT ON FUNCTION tell_object_event IS 'As tell_event, of the current version of a key: for what changes nothing of it but what is said of it, as tags are. The caller holds its row. False where the bucket tells nobody.';
 
 -- --- telling
 

@@ -80,6 +80,7 @@ mod list_parts;
 mod listing;
 mod multipart;
 mod names;
+mod notification;
 pub(crate) mod object_bytes;
 mod operation;
 mod owner;
