@@ -259,7 +259,8 @@ pub(super) async fn put_event_target(
     let sealed = app.event_targets.seal(&name, &new.url, new.secret.as_ref())?;
     let (expected, by) = (expected_target(&app, &name, &headers).await?, permit.principal().to_string());
     let url = shown(&new.url);
-    let record = permit.record().map(|record| record.note(format!("{url}, {}", EventFormat::from(new.format).as_str())));
+    let record =
+        permit.record().map(|record| record.note(format!("{url}, {}", EventFormat::from(new.format).as_str())));
     let row = NewEventTarget {
         name: &name,
         format: EventFormat::from(new.format).as_str(),
@@ -296,9 +297,13 @@ pub(super) async fn delete_event_target(
 }
 
 fn check(app: &App, name: &str, new: &NewEventTargetRequest) -> Result<()> {
-    let wrong = |field: &'static str, text: &'static str| Err(Error::new(Code::InvalidArgument, text).with("field", field));
+    let wrong =
+        |field: &'static str, text: &'static str| Err(Error::new(Code::InvalidArgument, text).with("field", field));
     if !is_target_name(name) {
-        return wrong("event_target", "A name has 1 to 64 letters, digits, ., _ and -, and begins with a letter or a digit.");
+        return wrong(
+            "event_target",
+            "A name has 1 to 64 letters, digits, ., _ and -, and begins with a letter or a digit.",
+        );
     }
     if new.url.expose().chars().count() > URL {
         return wrong("url", "url must have at most 2,048 characters.");

@@ -132,7 +132,8 @@ impl Notification {
             return Err(not_validated(&unknown));
         }
         let rules = self.rules();
-        let pairs = rules.iter().enumerate().flat_map(|(at, one)| rules.iter().skip(at + 1).map(move |other| (one, other)));
+        let pairs =
+            rules.iter().enumerate().flat_map(|(at, one)| rules.iter().skip(at + 1).map(move |other| (one, other)));
         pairs.map(|(one, other)| one.clash(other)).find(Result::is_err).unwrap_or(Ok(()))
     }
 

@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn targets_have_names_of_their_own_that_can_stand_in_an_arn() {
-        let with = |targets: Vec<EventTarget>| check(&Events { targets, ..Events::default() }).map_err(|(field, _)| field);
+        let with =
+            |targets: Vec<EventTarget>| check(&Events { targets, ..Events::default() }).map_err(|(field, _)| field);
         assert_eq!(with(vec![target("ci"), target("A.b_c-1")]), Ok(()));
         for name in ["", "a:b", "a/b", ".a", "-", "ä", "a b", &"a".repeat(65)] {
             assert_eq!(with(vec![target("ci"), target(name)]), Err("targets[1].name".to_owned()), "{name}");

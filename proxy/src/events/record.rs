@@ -34,7 +34,10 @@ pub(super) fn message(event: &Event, format: EventFormat) -> Result<Message> {
             let source = format!("aws:s3.{}.{}", event.region, event.bucket);
             let subject = url_encoded(&event.key);
             let id = sequencer(event);
-            (CLOUD_EVENT, cloud_event(&id, &source, &event.event, Some(&subject), &written(event.occurred_at)?, &record))
+            (
+                CLOUD_EVENT,
+                cloud_event(&id, &source, &event.event, Some(&subject), &written(event.occurred_at)?, &record),
+            )
         }
     })
 }

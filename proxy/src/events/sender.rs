@@ -148,7 +148,9 @@ impl Sender {
             Ok(true) => {}
             Ok(false) => tracing::warn!(webhook = target.name, event = event.id, "an event took longer than its lease"),
             // It is told again when its lease is over.
-            Err(error) => tracing::warn!(webhook = target.name, "what became of an event is not kept: {}", error.for_log()),
+            Err(error) => {
+                tracing::warn!(webhook = target.name, "what became of an event is not kept: {}", error.for_log())
+            }
         }
     }
 

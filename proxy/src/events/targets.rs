@@ -70,12 +70,7 @@ impl Targets {
         let ring = &config.identity.key_ring;
         let ring = if ring.is_empty() { None } else { Some(Arc::new(KeyRing::new(ring, Purpose::EventTarget)?)) };
         let (configured, allowed) = (&config.events.targets, &config.events.allowed_networks);
-        Ok(Self {
-            index: index.clone(),
-            ring,
-            configured: configured.clone().into(),
-            allowed: allowed.clone().into(),
-        })
+        Ok(Self { index: index.clone(), ring, configured: configured.clone().into(), allowed: allowed.clone().into() })
     }
 
     /// The names of those of the configuration.
@@ -129,8 +124,7 @@ impl Targets {
         check_url(url).map_err(|text| wrong(format!("url: {text}")))?;
         let text = "The address is not public: the operator may list its network in events.allowed_networks.";
         Receiver::within(url, secret, &self.allowed).map_err(|_| wrong(text.to_owned()))?;
-        let private =
-            Private { url: url.expose().to_owned(), secret: secret.map(|secret| secret.expose().to_owned()) };
+        let private = Private { url: url.expose().to_owned(), secret: secret.map(|secret| secret.expose().to_owned()) };
         let bytes = Zeroizing::new(serde_json::to_vec(&private).map_err(Error::internal)?);
         self.ring()?.seal(&sealed_as(name), &bytes)
     }
@@ -169,8 +163,8 @@ impl Targets {
     fn open(&self, row: &StoredEventTarget) -> Result<Target> {
         let opened = Zeroizing::new(self.ring()?.open(&sealed_as(&row.name), &row.sealed)?);
         // What cannot be read is not shown: it is secret.
-        let private: Private =
-            serde_json::from_slice(&opened).map_err(|_| Error::internal("what is sealed of an event target is not JSON"))?;
+        let private: Private = serde_json::from_slice(&opened)
+            .map_err(|_| Error::internal("what is sealed of an event target is not JSON"))?;
         let (url, secret) = (PrivateUrl::new(private.url), private.secret.map(Secret::new));
         let receiver = Receiver::within(&url, secret.as_ref(), &self.allowed)?;
         let format = EventFormat::parse(&row.format)

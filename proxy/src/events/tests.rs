@@ -140,7 +140,8 @@ impl World {
 
     /// Something happens; `etag` tells what from what.
     async fn happens(&self, event: &str, key: &str, etag: &str) {
-        let tell = "SELECT tell_event(b.id, $1, $2, NULL, 1, $3, 'user/alice')::text FROM buckets AS b WHERE b.name = 'b'";
+        let tell =
+            "SELECT tell_event(b.id, $1, $2, NULL, 1, $3, 'user/alice')::text FROM buckets AS b WHERE b.name = 'b'";
         let asked = sqlx::query(tell).bind(event.to_owned()).bind(key.to_owned()).bind(etag.to_owned());
         asked.execute(&self.database.pool().unwrap()).await.unwrap();
     }
@@ -397,7 +398,8 @@ async fn a_target_of_the_index_is_sealed_and_told_while_it_is_enabled() {
     assert!(!String::from_utf8_lossy(&sealed).contains("hunter2"));
     assert_eq!(world.notify("made", "in/").await, [""; 0]);
     world.put("in/a", "1").await;
-    let names = async || world.targets().enabled().await.unwrap().iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    let names =
+        async || world.targets().enabled().await.unwrap().iter().map(|one| one.name.clone()).collect::<Vec<_>>();
     assert_eq!(names().await, ["ci"]);
     put(true).await;
     assert_eq!(names().await, ["ci", "made"]);

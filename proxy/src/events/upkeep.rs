@@ -48,7 +48,11 @@ impl Upkeep {
     /// Once; `shown` are targets of which something was shown before.
     pub(super) async fn round(&self, shown: &mut HashSet<String>) -> Result<()> {
         for (bucket, events) in self.index.bound_events(self.config.waiting_events).await? {
-            tracing::error!(bucket, events, "events are dead, for too many of their bucket wait (events.waiting_events)");
+            tracing::error!(
+                bucket,
+                events,
+                "events are dead, for too many of their bucket wait (events.waiting_events)"
+            );
             counter!(names::EVENTS_OVERFLOWED).increment(events);
         }
         let (retention, most) = (self.config.dead_retention, self.config.dead_events);

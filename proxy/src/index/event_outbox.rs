@@ -168,9 +168,8 @@ impl Index {
     /// `IndexUnavailable`.
     pub async fn redeliver_events(&self, target: &str, limit: u32, audit: &[Record]) -> Result<u64> {
         let records = self.canonical(audit);
-        let (status, redelivered): (String, Option<i64>) = self
-            .fetch_one(|| sqlx::query_as(REDELIVER).bind(target).bind(i64::from(limit)).bind(&records))
-            .await?;
+        let (status, redelivered): (String, Option<i64>) =
+            self.fetch_one(|| sqlx::query_as(REDELIVER).bind(target).bind(i64::from(limit)).bind(&records)).await?;
         check(&status)?;
         Ok(to_u64(redelivered.unwrap_or_default()))
     }
@@ -189,9 +188,7 @@ impl Index {
     /// `IndexUnavailable`.
     pub async fn forget_dead_events(&self, retention: Duration, most: u32, limit: u32) -> Result<Vec<(String, u64)>> {
         let rows: Vec<(String, i64)> = self
-            .fetch_all(|| {
-                sqlx::query_as(FORGET).bind(seconds(retention)).bind(i64::from(most)).bind(i64::from(limit))
-            })
+            .fetch_all(|| sqlx::query_as(FORGET).bind(seconds(retention)).bind(i64::from(most)).bind(i64::from(limit)))
             .await?;
         Ok(rows.into_iter().map(|(target, count)| (target, to_u64(count))).collect())
     }

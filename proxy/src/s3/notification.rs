@@ -49,14 +49,18 @@ pub(super) fn shown(notification: Notification) -> dto::GetBucketNotificationCon
         let (id, events) = (Some(id), events.into_iter().map(dto::Event::from).collect());
         let filter = filter(filters);
         match list {
-            List::Topic => output
-                .topic_configurations
-                .get_or_insert_default()
-                .push(dto::TopicConfiguration { events, filter, id, topic_arn: arn }),
-            List::Queue => output
-                .queue_configurations
-                .get_or_insert_default()
-                .push(dto::QueueConfiguration { events, filter, id, queue_arn: arn }),
+            List::Topic => output.topic_configurations.get_or_insert_default().push(dto::TopicConfiguration {
+                events,
+                filter,
+                id,
+                topic_arn: arn,
+            }),
+            List::Queue => output.queue_configurations.get_or_insert_default().push(dto::QueueConfiguration {
+                events,
+                filter,
+                id,
+                queue_arn: arn,
+            }),
             List::Function => output
                 .lambda_function_configurations
                 .get_or_insert_default()
@@ -126,7 +130,9 @@ mod tests {
 
     #[test]
     fn a_filter_without_a_name_or_a_value_is_no_filter() {
-        for (name, value) in [(None, Some("x".to_owned())), (Some(dto::FilterRuleName::from("prefix".to_owned())), None)] {
+        for (name, value) in
+            [(None, Some("x".to_owned())), (Some(dto::FilterRuleName::from("prefix".to_owned())), None)]
+        {
             let mut document = document();
             for topic in document.topic_configurations.iter_mut().flatten() {
                 topic.filter = Some(filter_of(vec![dto::FilterRule { name: name.clone(), value: value.clone() }]));

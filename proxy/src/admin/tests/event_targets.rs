@@ -30,7 +30,10 @@ async fn a_target_is_made_shown_without_what_is_secret_and_deleted() {
     let (status, made) = world.ask(Method::PUT, CI, Some(target())).await;
     assert_eq!(status, StatusCode::OK, "{made}");
     assert!(!made.to_string().contains("hunter2"), "{made}");
-    assert_eq!((&made["arn"], &made["url"]), (&json!("arn:zas:webhook:::ci"), &json!("https://hooks.example/(hidden)")));
+    assert_eq!(
+        (&made["arn"], &made["url"]),
+        (&json!("arn:zas:webhook:::ci"), &json!("https://hooks.example/(hidden)"))
+    );
     assert_eq!((&made["format"], &made["signed"]), (&json!("cloudevents"), &json!(true)));
     assert_eq!((&made["enabled"], &made["configured"]), (&json!(true), &json!(false)));
     assert_eq!((&made["pending"], &made["failed"], &made["changed_by"]), (&json!(0), &json!(0), &json!("root/AKIA")));
