@@ -75,7 +75,7 @@ impl Receiver {
             request = request.header(SIGNATURE, signature(secret, body.as_bytes()));
         }
         // The URL may hold a token: it does not stand in the error.
-        let sent = request.body(body).send().await.map_err(|error| Error::internal(error.without_url()))?;
+        let sent = request.body(body).send().await.map_err(|error| Error::internal(causes(&error.without_url())))?;
         match sent.status().is_success() {
             true => Ok(()),
             false => Err(Error::internal(format!("the receiver answers {}", sent.status()))),
@@ -85,6 +85,12 @@ impl Receiver {
 
 fn client() -> reqwest::ClientBuilder {
     reqwest::Client::builder().timeout(DEADLINE).redirect(reqwest::redirect::Policy::none())
+}
+
+/// What went wrong stands below the error itself.
+fn causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn signature(secret: &Secret, body: &[u8]) -> String {
@@ -130,6 +136,7 @@ mod tests {
         assert!(Receiver::within(&PrivateUrl::new("http://[::ffff:169.254.169.254]/"), None, &[]).is_err());
         let named = Receiver::within(&PrivateUrl::new("http://localhost:1/"), None, &[]).unwrap();
         let refused = named.post("application/json", "{}".to_owned()).await.unwrap_err();
-        assert!(!refused.for_log().contains("localhost:1"), "{}", refused.for_log());
+        let log = refused.for_log();
+        assert!(log.contains("not public") && !log.contains("localhost:1"), "{log}");
     }
 }

@@ -4,7 +4,6 @@
 //! What the outbox does not know is empty: the address of whoever has asked. The id of an event stands where S3 has the request's.
 
 use serde_json::{Value, json};
-use time::format_description::FormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
@@ -15,10 +14,6 @@ use crate::index::Event;
 /// What bodies are.
 const JSON: &str = "application/json";
 const CLOUD_EVENT: &str = "application/cloudevents+json; charset=utf-8";
-
-/// Milliseconds, as S3 has them.
-const TIME: &[FormatItem<'_>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// What is posted: the type of the body, and the body.
 pub(super) type Message = (&'static str, String);
@@ -123,8 +118,10 @@ fn url_encoded(key: &str) -> String {
     url::form_urlencoded::byte_serialize(key.as_bytes()).collect::<String>().replace("%2F", "/")
 }
 
+/// With milliseconds, as S3 has them.
 fn written(time: OffsetDateTime) -> Result<String> {
-    time.to_offset(UtcOffset::UTC).format(TIME).map_err(Error::internal)
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    time.to_offset(UtcOffset::UTC).format(format).map_err(Error::internal)
 }
 
 #[cfg(test)]
