@@ -93,6 +93,10 @@ DECLARE
     v_rule record;
 BEGIN
     -- Most buckets have no rule: one look at an index then, and nothing else.
+    PERFORM FROM event_rules AS r WHERE r.bucket_id = p_bucket_id LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
     FOR v_rule IN
         SELECT r.name, r.target FROM event_rules AS r
         WHERE r.bucket_id = p_bucket_id
