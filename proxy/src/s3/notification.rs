@@ -32,7 +32,7 @@ fn configuration(
     filter: Option<dto::NotificationConfigurationFilter>,
 ) -> Result<Configuration> {
     let id = id.filter(|id| !id.is_empty()).unwrap_or_else(|| hex::encode(rand::random::<[u8; 16]>()));
-    let events = events.iter().map(|event| event.as_str().to_owned()).collect();
+    let events = events.into_iter().map(String::from).collect();
     let rules = filter.and_then(|filter| filter.key?.filter_rules).unwrap_or_default().into_iter();
     let filters = rules.map(|rule| match (rule.name, rule.value) {
         (Some(name), Some(value)) => Ok(Filter { name: name.as_str().to_owned(), value }),
