@@ -71,7 +71,10 @@ impl Sender {
     async fn tell(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             match self.targets.enabled().await {
-                Ok(targets) => {
+                Ok((targets, broken)) => {
+                    for (name, error) in broken {
+                        tracing::error!(webhook = name, "an event target cannot be told: {}", error.for_log());
+                    }
                     let over = stop.child_token();
                     let telling = targets.iter().map(|target| self.tell_one(Arc::clone(target), over.clone()));
                     tokio::join!(futures::future::join_all(telling), self.watch(&targets, &over));
@@ -92,7 +95,7 @@ impl Sender {
         let before = known(targets);
         while !over.is_cancelled() {
             rest(LOOK, over).await;
-            if self.targets.enabled().await.is_ok_and(|now| known(&now) != before) {
+            if self.targets.enabled().await.is_ok_and(|(now, _)| known(&now) != before) {
                 over.cancel();
             }
         }

@@ -98,22 +98,22 @@ impl Targets {
         }
     }
 
-    /// Those that are to be told. One that cannot be opened is left out, and logged.
+    /// Those that are to be told, and the names of those that cannot be, with why.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn enabled(&self) -> Result<Vec<Arc<Target>>> {
+    pub async fn enabled(&self) -> Result<(Vec<Arc<Target>>, Vec<(String, Error)>)> {
         let (rows, _) = self.index.event_targets("", "", BATCH).await?;
         let rows = rows.iter().filter(|row| row.enabled && self.of_configuration(&row.name).is_none());
         let stored = rows.map(|row| (row.name.as_str(), self.open(row)));
         let all = self.configured.iter().map(|target| (target.name.as_str(), configured(target))).chain(stored);
-        let told = all.filter_map(|(name, target)| match target {
-            Ok(target) => Some(Arc::new(target)),
-            Err(error) => {
-                tracing::error!(webhook = name, "an event target cannot be told: {}", error.for_log());
-                None
+        let (mut told, mut broken) = (Vec::new(), Vec::new());
+        for (name, target) in all {
+            match target {
+                Ok(target) => told.push(Arc::new(target)),
+                Err(error) => broken.push((name.to_owned(), error)),
             }
-        });
-        Ok(told.collect())
+        }
+        Ok((told, broken))
     }
 
     /// Seals an address and a secret, once they are seen to be such as may be used.

@@ -399,7 +399,7 @@ async fn a_target_of_the_index_is_sealed_and_told_while_it_is_enabled() {
     assert_eq!(world.notify("made", "in/").await, [""; 0]);
     world.put("in/a", "1").await;
     let names =
-        async || world.targets().enabled().await.unwrap().iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+        async || world.targets().enabled().await.unwrap().0.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
     assert_eq!(names().await, ["ci"]);
     put(true).await;
     assert_eq!(names().await, ["ci", "made"]);
