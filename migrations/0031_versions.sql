@@ -265,7 +265,7 @@ BEGIN
         PERFORM end_pin(p_pin, ARRAY[p_repository_id], ARRAY[p_digest]);
     END IF;
     version := CASE WHEN v_bucket.versioning <> 'off' THEN v_next.version END;
-    PERFORM tell_event(v_bucket.id, p_event, p_key, version, p_size, p_etag);
+    PERFORM tell_event(v_bucket.id, p_event, p_key, version, p_size, p_etag, p_owner);
     PERFORM count_usage(v_bucket.id, p_size - v_next.freed_bytes, 1 - v_next.freed_objects);
 END
 $$;
@@ -353,7 +353,7 @@ BEGIN
         END IF;
     END IF;
     version := CASE WHEN v_bucket.versioning <> 'off' THEN v_next.version END;
-    PERFORM tell_event(v_bucket.id, 'ObjectCreated:Copy', p_key, version, v_source.size, v_source.etag);
+    PERFORM tell_event(v_bucket.id, 'ObjectCreated:Copy', p_key, version, v_source.size, v_source.etag, p_owner);
     PERFORM count_usage(v_bucket.id, v_source.size - v_next.freed_bytes, 1 - v_next.freed_objects);
 END
 $$;
@@ -451,7 +451,7 @@ BEGIN
     version := CASE WHEN v_bucket.versioning <> 'off' THEN v_next.version END;
     INSERT INTO completed_uploads (id, bucket_id, key, object_id, etag, last_modified, version)
     VALUES (p_upload_id, v_bucket.id, p_key, complete_upload.object_id, p_etag, modified_at, complete_upload.version);
-    PERFORM tell_event(v_bucket.id, 'ObjectCreated:CompleteMultipartUpload', p_key, version, v_size, p_etag);
+    PERFORM tell_event(v_bucket.id, 'ObjectCreated:CompleteMultipartUpload', p_key, version, v_size, p_etag, v_upload.owner);
     PERFORM count_usage(v_bucket.id, v_size - v_counted - v_next.freed_bytes, 1 - v_next.freed_objects);
 END
 $$;
@@ -542,7 +542,7 @@ BEGIN
             -- Another writer was faster, of a key that had no version.
             CONTINUE WHEN NOT FOUND;
             is_marker := true;
-            PERFORM tell_event(p_bucket.id, p_cause || ':DeleteMarkerCreated', p_key, version, 0, '');
+            PERFORM tell_event(p_bucket.id, p_cause || ':DeleteMarkerCreated', p_key, version, 0, '', p_owner);
         ELSIF existed THEN
             IF is_locked(v_target.retention_mode, v_target.retain_until, v_target.legal_hold, p_bypass) THEN
                 status := 'AccessDenied';
@@ -556,7 +556,7 @@ BEGIN
             is_marker := v_target.is_delete_marker;
             PERFORM tell_event(
                 p_bucket.id, p_cause || ':Delete', p_key, CASE WHEN p_bucket.versioning <> 'off' THEN v_target.version_id END,
-                v_target.size, v_target.etag
+                v_target.size, v_target.etag, p_owner
             );
         END IF;
         status := 'ok';
@@ -612,7 +612,9 @@ END
 $$;
 COMMENT ON FUNCTION delete_versions IS 'As delete_version, of many; what became of each stands at its place.';
 
-CREATE FUNCTION delete_objects(p_bucket text, p_keys text[], p_grace_seconds double precision, OUT status text, OUT deleted text[])
+CREATE FUNCTION delete_objects(
+    p_bucket text, p_keys text[], p_grace_seconds double precision, p_owner text DEFAULT NULL, OUT status text, OUT deleted text[]
+)
 LANGUAGE plpgsql AS $$
 DECLARE
     v_bucket  buckets;
@@ -636,7 +638,8 @@ BEGIN
         FOR UPDATE
     ) AS object;
     IF v_ids IS NOT NULL THEN
-        PERFORM tell_event(v_bucket.id, 'ObjectRemoved:Delete', o.key, NULL, o.size, o.etag) FROM objects AS o WHERE o.id = ANY (v_ids);
+        PERFORM tell_event(v_bucket.id, 'ObjectRemoved:Delete', o.key, NULL, o.size, o.etag, p_owner)
+        FROM objects AS o WHERE o.id = ANY (v_ids);
         v_removed := remove_objects(v_ids, p_grace_seconds);
         PERFORM count_usage(v_bucket.id, -v_removed.freed_bytes, -v_removed.freed_objects);
     END IF;

@@ -18,7 +18,8 @@ const ROLE: &str = "arn:aws:iam:::role/";
 const ADMIN: &str = "arn:zas:admin:::";
 
 /// The kinds of [`Resource::Managed`].
-const MANAGED: [&str; 6] = ["policy", "access-key", "session", "signing-key", "trusted-key", "trusted-identity"];
+const MANAGED: [&str; 7] =
+    ["policy", "access-key", "session", "signing-key", "trusted-key", "trusted-identity", "event-target"];
 
 /// A text that names no resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub enum Resource {
     },
     /// What the management API manages besides: a policy, an access key, a session, a signing key.
     Managed {
-        /// Which: `policy`, `access-key`, `session`, `signing-key`, `trusted-key`, `trusted-identity`.
+        /// Which: `policy`, `access-key`, `session`, `signing-key`, `trusted-key`, `trusted-identity`, `event-target`.
         kind: &'static str,
         /// Its name.
         name: String,

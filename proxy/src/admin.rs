@@ -11,7 +11,9 @@ mod bucket_policy;
 mod buckets;
 mod caller;
 mod configuration;
+mod dead_events;
 mod etag;
+mod event_targets;
 mod explain;
 mod explain_token;
 mod idempotency;
@@ -224,6 +226,14 @@ fn described(artifact_bytes: usize) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::get_session, sessions::revoke_session))
         .routes(routes!(sessions::list_revocations, sessions::revoke))
+        .routes(routes!(event_targets::list_event_targets))
+        .routes(routes!(
+            event_targets::get_event_target,
+            event_targets::put_event_target,
+            event_targets::delete_event_target
+        ))
+        .routes(routes!(dead_events::list_dead_events))
+        .routes(routes!(dead_events::redeliver_events))
         .routes(routes!(explain::explain))
         .routes(routes!(explain::effective))
         .routes(routes!(explain_token::explain_token))

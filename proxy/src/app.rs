@@ -11,6 +11,7 @@ use crate::authz::{Authority, Policies};
 use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
+use crate::events::Targets;
 use crate::identity::{
     AccessKeys, Authenticator, Issuers, KeyRing, Purpose, RegistryTokens, Revocations, Sessions, StoredKeys,
 };
@@ -51,6 +52,8 @@ pub struct App {
     pub digester: Digester,
     /// The end of what refers to objects.
     pub referrers: Referrers,
+    /// Who may be told of events.
+    pub event_targets: Targets,
     /// Keys that sign; none without a key ring.
     signing_keys: Option<SigningKeys>,
     /// Whose signatures are believed.
@@ -102,6 +105,7 @@ impl App {
         let answers = Answers::new(&config)?;
         let trust = TrustStore::new(&config.supply_chain)?;
         let signing_keys = signing_keys(&config, &index)?.map(|keys| keys.following(trust.clone()));
+        let event_targets = Targets::new(&config, &index)?;
         let evidence = EvidenceIndex::new(&config.supply_chain);
         let documents = Budget::new(config.supply_chain.memory.as_u64());
         let turns = usize::try_from(config.supply_chain.verifications_at_once.max(1)).unwrap_or(1);
@@ -125,6 +129,7 @@ impl App {
             blobs,
             digester,
             referrers,
+            event_targets,
             signing_keys,
             trust,
             evidence,

@@ -4,12 +4,14 @@
 
 pub mod cors;
 mod encryption;
+pub mod notification;
 mod ownership;
 mod public_access_block;
 mod tags;
 
 pub use cors::Cors;
 pub use encryption::Encryption;
+pub use notification::Notification;
 pub use ownership::OwnershipControls;
 pub use public_access_block::PublicAccessBlock;
 pub use tags::{Limits, Tag, TagSet};
@@ -31,6 +33,10 @@ impl Document for Cors {
 
 impl Document for Encryption {
     const KIND: ConfigurationKind = ConfigurationKind::Encryption;
+}
+
+impl Document for Notification {
+    const KIND: ConfigurationKind = ConfigurationKind::Notification;
 }
 
 impl Document for OwnershipControls {

@@ -14,6 +14,7 @@ mod database;
 mod directory;
 pub mod document;
 mod drain;
+mod events;
 mod idempotency;
 mod identity;
 mod issuer;
@@ -35,6 +36,7 @@ pub use blobs::Blobs;
 pub use database::Database;
 pub use directory::{Directory, Introspection, IssuerClient};
 pub use drain::Drain;
+pub use events::{EventFormat, EventTarget, Events, is_target_name};
 pub use idempotency::Idempotency;
 pub use identity::{Identity, RingKey};
 pub use issuer::{Issuer, RoleRule, TokenAlgorithm};
@@ -83,6 +85,8 @@ pub struct Config {
     pub authorization: Authorization,
     /// The audit log.
     pub audit: Audit,
+    /// Events of objects.
+    pub events: Events,
     /// Logs, traces and metrics.
     pub telemetry: Telemetry,
     /// The keys that open the service. With none, nothing is served but the probes.

@@ -22,6 +22,7 @@ pub use access_keys::AccessKeys;
 pub use authenticator::{Authenticator, Shown, Signer};
 pub(crate) use authorization::{Authorization, authorization};
 pub use directory::{Directory, Round};
+pub(crate) use guarded::{PublicNames, may_connect};
 pub use issuers::{Bearer, Issuers, Logout};
 pub use key_ring::{KeyRing, Purpose, generate_ring_key};
 pub use registry_tokens::{Access, Holder, OpenToken, RegistryTokens};

@@ -86,6 +86,7 @@ mod list_parts;
 mod listing;
 mod multipart;
 mod names;
+mod notification;
 pub(crate) mod object_bytes;
 mod object_lock;
 mod operation;

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::audit::{Keeper, Reconciler, Webhook};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::events::Sender;
 use crate::gateway::Gate;
 use crate::identity::Directory;
 use crate::index;
@@ -100,6 +101,7 @@ impl Service {
         work.spawn(sweep(self.app.clone(), stop.clone()));
         work.spawn(look_after_artifacts(self.app.clone(), stop.clone()));
         work.spawn(verify_artifacts(self.app.clone(), stop.clone()));
+        work.spawn(tell_events(self.app.clone(), stop.clone()));
         work.spawn(follow_changes(self.app.clone(), stop.clone()));
         work.spawn(watch_directories(self.app.clone(), self.directories, stop.clone()));
         // Audit goes on until the last request is answered, and then writes what is left.
@@ -231,6 +233,16 @@ async fn verify_artifacts(app: Arc<App>, stop: CancellationToken) {
     }
     let upkeep = Upkeep::new(Arc::clone(&app));
     tokio::join!(admin::carry_out_verifications(&app, stop.clone()), upkeep.run(stop));
+}
+
+/// Tells webhooks of events, once the index is there.
+async fn tell_events(app: Arc<App>, stop: CancellationToken) {
+    tokio::select! {
+        () = app.readiness.wait_for_index() => {}
+        () = stop.cancelled() => return,
+    }
+    let sender = Sender::new(app.index.clone(), app.event_targets.clone(), app.config.events.clone());
+    sender.run(stop).await;
 }
 
 /// Hears what other replicas change, once the index is there.

@@ -10,11 +10,17 @@ import datetime
 import hashlib
 import io
 import json
+import os
+import ssl
 import sys
+import threading
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
 import uuid
 import zlib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import boto3
 from awscrt import checksums as crt
@@ -50,6 +56,20 @@ def put(bucket, key, body=b"x", **options):
 
 def get(bucket, key, **options):
     return s3.get_object(Bucket=bucket, Key=key, **options)["Body"].read()
+
+
+def manage(method, path, body=None):
+    """The status of a request to the management API, as the holder of the access key."""
+    pair = f"{os.environ['AWS_ACCESS_KEY_ID']}:{os.environ['AWS_SECRET_ACCESS_KEY']}"
+    headers = {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode(), "Content-Type": "application/json"}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{ENDPOINT}/-/api/v1/{path}", data, headers, method=method)
+    context = ssl._create_unverified_context() if ENDPOINT.startswith("https") else None
+    try:
+        with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 # --- buckets ---------------------------------------------------------------------------------------------------------
@@ -134,6 +154,44 @@ def a_public_policy_is_refused_where_public_access_is_blocked():
     s3.delete_public_access_block(Bucket=bucket)
     refused("NoSuchPublicAccessBlockConfiguration", 404, s3.get_public_access_block, Bucket=bucket)
     s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+
+
+@step
+def a_bucket_tells_a_webhook_what_happens_to_its_objects():
+    got = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self):
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    receiver = HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
+    bucket, target = new_bucket(), f"tour-{uuid.uuid4().hex[:12]}"
+    events = [{"Id": "all", "Events": ["s3:ObjectCreated:*"], "QueueArn": f"arn:zas:webhook:::{target}",
+               "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "in/"}]}}}]
+    configuration = {"QueueConfigurations": events}
+    notify = dict(Bucket=bucket, NotificationConfiguration=configuration)
+    refused("InvalidArgument", 400, s3.put_bucket_notification_configuration, **notify)
+    url = f"http://127.0.0.1:{receiver.server_port}/"
+    same(manage("PUT", f"event-targets/{target}", {"url": url}), 200)
+    s3.put_bucket_notification_configuration(**notify)
+    same(got.pop()["Event"], "s3:TestEvent")
+    same(s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"], events)
+    put(bucket, "out/key")
+    put(bucket, "in/key", b"abc")
+    deadline = time.monotonic() + 30
+    while not got and time.monotonic() < deadline:
+        time.sleep(0.1)
+    records = [record for body in got for record in body["Records"]]
+    same([(r["eventName"], r["s3"]["object"]["key"]) for r in records], [("ObjectCreated:Put", "in/key")])
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    same(manage("DELETE", f"event-targets/{target}"), 204)
+    receiver.shutdown()
 
 
 @step

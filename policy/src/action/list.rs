@@ -320,6 +320,16 @@ actions! {
     PutSigningRules => Admin, "admin:PutSigningRules",
     /// Sign nothing in a bucket by itself any more.
     DeleteSigningRules => Admin, "admin:DeleteSigningRules",
+    /// List who may be told of events.
+    ListEventTargets => Admin, "admin:ListEventTargets",
+    /// Read where a target of events is, without its secret, and what waits for it.
+    GetEventTarget => Admin, "admin:GetEventTarget",
+    /// Make or replace a target of events.
+    PutEventTarget => Admin, "admin:PutEventTarget",
+    /// Delete a target of events.
+    DeleteEventTarget => Admin, "admin:DeleteEventTarget",
+    /// Have events told again that were given up.
+    RedeliverEvents => Admin, "admin:RedeliverEvents",
     /// List verification policies.
     ListVerificationPolicies => Admin, "admin:ListVerificationPolicies",
     /// Read a verification policy and its history.

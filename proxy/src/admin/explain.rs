@@ -149,7 +149,7 @@ pub(super) struct Question {
     #[schema(
         example = "arn:aws:s3:::releases/app.tar.gz",
         max_length = 2048,
-        pattern = r"^(\*|(arn:aws:s3:::|arn:zas:oci:::|arn:aws:iam:::role/|arn:zas:admin:::(policy|access-key|session|signing-key|trusted-key|trusted-identity)/)[^\x00-\x1f\x7f-\x9f]{1,2000})$"
+        pattern = r"^(\*|(arn:aws:s3:::|arn:zas:oci:::|arn:aws:iam:::role/|arn:zas:admin:::(policy|access-key|session|signing-key|trusted-key|trusted-identity|event-target)/)[^\x00-\x1f\x7f-\x9f]{1,2000})$"
     )]
     resource: String,
     /// Condition keys of the request and of the artifact, by name. A key of the request that is not given is missing; one that tells what is

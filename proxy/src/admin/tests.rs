@@ -3,6 +3,7 @@
 mod access_keys;
 mod audit;
 mod buckets;
+mod event_targets;
 mod idempotency;
 mod policies;
 mod quotas;

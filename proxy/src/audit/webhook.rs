@@ -4,13 +4,10 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::hmac;
-use http::header::CONTENT_TYPE;
 use metrics::counter;
 use time::OffsetDateTime;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 use uuid::Uuid;
 
 use super::render;
@@ -18,9 +15,10 @@ use crate::config::AuditWebhook;
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::telemetry::names;
+use crate::webhook::{Receiver, check_url};
 
-/// How long a receiver may take to answer.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// What the lines of a body are.
+const LINES: &str = "application/x-ndjson";
 
 /// How long a process keeps a webhook to itself; longer than one delivery takes.
 const LEASE: Duration = Duration::from_secs(60);
@@ -32,15 +30,12 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 const CHAINS: u32 = 100;
 const SEALS: u32 = 10;
 
-/// Signs the body: `sha256=` and the HMAC in hex.
-const SIGNATURE: &str = "x-zas-signature";
-
 /// Tells one receiver.
 #[derive(Debug)]
 pub struct Webhook {
     index: Index,
     config: AuditWebhook,
-    client: reqwest::Client,
+    receiver: Receiver,
 }
 
 /// Whether a receiver can be told.
@@ -50,11 +45,7 @@ pub fn check(config: &AuditWebhook) -> std::result::Result<(), String> {
     if config.name.is_empty() {
         return Err("name: must not be empty".to_owned());
     }
-    let url = Url::parse(config.url.expose()).map_err(|error| format!("url: {error}"))?;
-    match url.scheme() {
-        "http" | "https" if url.host().is_some() => Ok(()),
-        _ => Err("url: must be an http or https URL with a host".to_owned()),
-    }
+    check_url(&config.url).map_err(|wrong| format!("url: {wrong}"))
 }
 
 impl Webhook {
@@ -63,12 +54,8 @@ impl Webhook {
     /// `InternalError` where the configuration cannot be used.
     pub fn new(index: Index, config: &AuditWebhook) -> Result<Self> {
         check(config).map_err(|wrong| Error::internal(format!("audit.webhooks {}: {wrong}", config.name)))?;
-        let client = reqwest::Client::builder()
-            .timeout(DEADLINE)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(Error::internal)?;
-        Ok(Self { index, config: config.clone(), client })
+        let receiver = Receiver::new(&config.url, config.secret.as_ref())?;
+        Ok(Self { index, config: config.clone(), receiver })
     }
 
     /// Tells until `stop`.
@@ -135,7 +122,7 @@ impl Webhook {
                 body.push('\n');
             }
             if !body.is_empty() {
-                let outcome = self.post(body).await;
+                let outcome = self.receiver.post(LINES, body).await;
                 let label = if outcome.is_ok() { "ok" } else { "error" };
                 counter!(names::AUDIT_WEBHOOK, "webhook" => self.config.name.clone(), "outcome" => label).increment(1);
                 outcome?;
@@ -146,20 +133,5 @@ impl Webhook {
             }
         }
         Ok(())
-    }
-
-    async fn post(&self, body: String) -> Result<()> {
-        let mut request = self.client.post(self.config.url.expose()).header(CONTENT_TYPE, "application/x-ndjson");
-        if let Some(secret) = &self.config.secret {
-            let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
-            let tag = hmac::sign(&key, body.as_bytes());
-            request = request.header(SIGNATURE, format!("sha256={}", hex::encode(tag.as_ref())));
-        }
-        // The URL may hold a token: it does not stand in the error.
-        let sent = request.body(body).send().await.map_err(|error| Error::internal(error.without_url()))?;
-        match sent.status().is_success() {
-            true => Ok(()),
-            false => Err(Error::internal(format!("the receiver answers {}", sent.status()))),
-        }
     }
 }

@@ -199,7 +199,10 @@ fn configured(
                     builder = builder.restrict(bucket);
                 }
             }
-            ConfigurationKind::Tagging | ConfigurationKind::OwnershipControls | ConfigurationKind::Encryption => {}
+            ConfigurationKind::Tagging
+            | ConfigurationKind::OwnershipControls
+            | ConfigurationKind::Encryption
+            | ConfigurationKind::Notification => {}
         }
     }
     (builder, cors)

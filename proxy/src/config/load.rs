@@ -142,6 +142,12 @@ fn read_secret_files(config: &mut Config) -> Result<(), ConfigError> {
             read_secret_file(&mut webhook.secret, webhook.secret_file.as_deref(), &key)?;
         }
     }
+    for (i, target) in config.events.targets.iter_mut().enumerate() {
+        if target.secret.is_some() || target.secret_file.is_some() {
+            let key = format!("events.targets[{i}]");
+            read_secret_file(&mut target.secret, target.secret_file.as_deref(), &key)?;
+        }
+    }
     Ok(())
 }
 
@@ -199,6 +205,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     check_external_url(config.listen.external_url.as_deref())?;
     check_identity(&config.identity)?;
     check_audit(&config.audit)?;
+    super::events::check(&config.events)
+        .map_err(|(field, text)| ConfigError::invalid(format!("events.{field}"), text))?;
     super::issuer::check(&config.identity.issuers)
         .map_err(|(field, text)| ConfigError::invalid(format!("identity.issuers{field}"), text))?;
     super::supply_chain::check(&config.supply_chain)

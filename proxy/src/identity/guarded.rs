@@ -196,7 +196,14 @@ fn not_allowed(what: &str, addresses: &[IpAddr]) -> FetchError {
 
 /// Resolves names to addresses that may be connected to: at the moment of connecting, so that a name cannot change in between.
 #[derive(Debug)]
-struct PublicNames(Arc<[IpNet]>);
+pub(crate) struct PublicNames(Arc<[IpNet]>);
+
+impl PublicNames {
+    /// Public ones, and those of these networks.
+    pub(crate) const fn new(allowed: Arc<[IpNet]>) -> Self {
+        Self(allowed)
+    }
+}
 
 impl Resolve for PublicNames {
     fn resolve(&self, name: Name) -> Resolving {
@@ -213,7 +220,8 @@ impl Resolve for PublicNames {
     }
 }
 
-fn may_connect(ip: IpAddr, allowed: &[IpNet]) -> bool {
+/// Whether an address is public, or of a network that was listed.
+pub(crate) fn may_connect(ip: IpAddr, allowed: &[IpNet]) -> bool {
     let ip = ip.to_canonical();
     is_public(ip) || allowed.iter().any(|network| network.contains(&ip))
 }

@@ -31,6 +31,8 @@ pub enum Purpose {
     KeptAnswer,
     /// Private keys that sign artifacts.
     SigningKey,
+    /// Addresses and secrets of those who are told of events.
+    EventTarget,
 }
 
 impl Purpose {
@@ -41,6 +43,7 @@ impl Purpose {
             Self::RegistryToken => b"registry token",
             Self::KeptAnswer => b"kept answer",
             Self::SigningKey => b"signing key",
+            Self::EventTarget => b"event target",
         }
     }
 }

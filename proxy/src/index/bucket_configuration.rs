@@ -26,12 +26,20 @@ pub enum ConfigurationKind {
     OwnershipControls,
     /// How objects are encrypted unless their writer says otherwise.
     Encryption,
+    /// Who is told what happens to objects. Set by `put_bucket_notification` alone, with the rules that it stands for.
+    Notification,
 }
 
 impl ConfigurationKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Tagging, Self::Cors, Self::PublicAccessBlock, Self::OwnershipControls, Self::Encryption];
+    pub const ALL: [Self; 6] = [
+        Self::Tagging,
+        Self::Cors,
+        Self::PublicAccessBlock,
+        Self::OwnershipControls,
+        Self::Encryption,
+        Self::Notification,
+    ];
 
     /// The name in the index.
     #[must_use]
@@ -42,6 +50,7 @@ impl ConfigurationKind {
             Self::PublicAccessBlock => "public-access-block",
             Self::OwnershipControls => "ownership-controls",
             Self::Encryption => "encryption",
+            Self::Notification => "notification",
         }
     }
 

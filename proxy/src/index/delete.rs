@@ -76,7 +76,7 @@ pub struct DeleteBy<'a> {
     pub grace: Duration,
 }
 
-const DELETE: &str = audited!(4, "SELECT status, deleted FROM delete_objects($1, $2, $3)");
+const DELETE: &str = audited!(5, "SELECT status, deleted FROM delete_objects($1, $2, $3, $4)");
 
 /// Only what is deleted is recorded: there is one record for each, in their order.
 const DELETE_VERSIONS: &str = "
@@ -152,7 +152,7 @@ impl Index {
         audit: &[Record],
     ) -> Result<Vec<Result<Deleted>>> {
         let is_plain = by.cause == DeleteCause::Request && wanted.iter().all(Deletion::is_plain);
-        if is_plain && let Some(deleted) = self.delete_plainly(bucket, wanted, by.grace, audit).await? {
+        if is_plain && let Some(deleted) = self.delete_plainly(bucket, wanted, by, audit).await? {
             return Ok(deleted.into_iter().map(Ok).collect());
         }
         let keys: Vec<&str> = wanted.iter().map(|deletion| deletion.key).collect();
@@ -185,13 +185,15 @@ impl Index {
         &self,
         bucket: &str,
         wanted: &[Deletion<'_>],
-        grace: Duration,
+        by: DeleteBy<'_>,
         audit: &[Record],
     ) -> Result<Option<Vec<Deleted>>> {
         let keys: Vec<&str> = wanted.iter().map(|deletion| deletion.key).collect();
         let records = self.texts(audit);
         let (status, deleted): (String, Option<Vec<String>>) = self
-            .fetch_one(|| sqlx::query_as(DELETE).bind(bucket).bind(&keys).bind(seconds(grace)).bind(&records))
+            .fetch_one(|| {
+                sqlx::query_as(DELETE).bind(bucket).bind(&keys).bind(seconds(by.grace)).bind(by.owner).bind(&records)
+            })
             .await?;
         if status == "KeepsVersions" {
             return Ok(None);

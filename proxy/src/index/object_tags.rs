@@ -8,7 +8,13 @@ use super::{Index, Tags};
 use crate::audit::Record;
 use crate::error::Result;
 
-const PUT: &str = audited!(5, "SELECT status, version FROM put_object_tags($1, $2, $3, $4)");
+/// The event is told by the same statement, once the row is locked; who has done it stands in the record.
+const PUT: &str = audited!(
+    5,
+    "SELECT put.status, put.version, CASE WHEN put.status = 'ok'
+         THEN tell_object_event($1, $6, $2, ($5::text[])[1]::json->>'principal', $4) END AS is_told
+     FROM (SELECT status, version FROM put_object_tags($1, $2, $3, $4) OFFSET 0) AS put"
+);
 
 impl Index {
     /// Replaces all tags of a version, or of the current one; its time of change stays. Gives the version as clients are told of it
@@ -22,8 +28,11 @@ impl Index {
         audit: &[Record],
     ) -> Result<Option<String>> {
         let records = self.canonical(audit);
-        let (status, version): (String, Option<String>) = self
-            .fetch_one(|| sqlx::query_as(PUT).bind(bucket).bind(key).bind(Json(tags)).bind(version).bind(&records))
+        let event = if tags.is_empty() { "ObjectTagging:Delete" } else { "ObjectTagging:Put" };
+        let (status, version, _): (String, Option<String>, Option<bool>) = self
+            .fetch_one(|| {
+                sqlx::query_as(PUT).bind(bucket).bind(key).bind(Json(tags)).bind(version).bind(&records).bind(event)
+            })
             .await?;
         check(&status)?;
         Ok(version)

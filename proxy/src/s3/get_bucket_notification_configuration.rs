@@ -1,9 +1,11 @@
-//! GetBucketNotificationConfiguration: nobody is told, which S3 answers with an empty document.
+//! GetBucketNotificationConfiguration: an empty document where nobody is told.
 
 use s3s::{S3Request, S3Response, dto};
 
+use super::{configuration, notification};
 use crate::app::App;
 use crate::authz::Permit;
+use crate::bucket_configuration::Notification;
 use crate::error::Result;
 
 pub(super) async fn get_bucket_notification_configuration(
@@ -11,6 +13,6 @@ pub(super) async fn get_bucket_notification_configuration(
     _permit: &Permit,
     request: S3Request<dto::GetBucketNotificationConfigurationInput>,
 ) -> Result<S3Response<dto::GetBucketNotificationConfigurationOutput>> {
-    app.index.bucket(&request.input.bucket).await?;
-    Ok(S3Response::new(dto::GetBucketNotificationConfigurationOutput::default()))
+    let stored = configuration::stored::<Notification>(app, &request.input.bucket).await?;
+    Ok(S3Response::new(notification::shown(stored.unwrap_or_default())))
 }

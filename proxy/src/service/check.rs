@@ -13,6 +13,7 @@ use crate::index::Index;
 use crate::listener::{Listener, check_certificate};
 use crate::store::Store;
 use crate::telemetry;
+use crate::webhook::check_url;
 
 /// Options of `database.url` that name files.
 const DATABASE_FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
@@ -27,6 +28,7 @@ pub fn problems(config: &Config) -> Vec<String> {
     found.extend(database_files(config.database.url.expose()));
     found.extend(Store::new(&config.store).err().map(|error| error.for_operator()));
     found.extend(audit_problems(config));
+    found.extend(event_problems(config));
     found.extend(telemetry::check(&config.telemetry).err().map(|error| error.to_string()));
     if found.is_empty() {
         found.extend(built_as_a_whole(config).err());
@@ -43,6 +45,12 @@ fn audit_problems(config: &Config) -> Vec<String> {
     let webhooks =
         webhooks.filter_map(|(i, webhook)| Some(format!("audit.webhooks[{i}]: {}", check_webhook(webhook).err()?)));
     key.into_iter().chain(webhooks).collect()
+}
+
+/// Targets that cannot be told.
+fn event_problems(config: &Config) -> impl Iterator<Item = String> {
+    let targets = config.events.targets.iter().enumerate();
+    targets.filter_map(|(i, target)| Some(format!("events.targets[{i}].url: {}", check_url(&target.url).err()?)))
 }
 
 /// Addresses that are none. Whether this machine has them, and whether they are free, is seen by listening only.

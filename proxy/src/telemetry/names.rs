@@ -121,6 +121,13 @@ metrics! {
     AUDIT_WEBHOOK: Counter "zas_audit_webhook_deliveries_total" ["webhook", "outcome"] "Batches of audit records that were posted, by webhook and outcome (ok, error).";
     AUDIT_UNTOLD: Counter "zas_audit_webhook_untold_records_total" ["webhook"] "Audit records that were retired before a webhook was told of them.";
 
+    // --- events of objects
+    EVENT_DELIVERIES: Counter "zas_event_deliveries_total" ["target", "outcome"] "Events that were posted, by target and outcome (ok, failed: it comes again, given_up: it is dead).";
+    EVENT_BACKLOG: Gauge "zas_event_backlog" ["target", "state"] "Events that were not taken, by target and state (pending, dead).";
+    EVENT_AGE: Gauge "zas_event_oldest_pending_age_seconds" ["target"] "Age of the oldest event that waits for a target, in seconds.";
+    EVENTS_OVERFLOWED: Counter "zas_events_overflowed_total" [] "Events that are dead because too many of their bucket waited.";
+    EVENTS_FORGOTTEN: Counter "zas_events_forgotten_total" ["target"] "Dead events that were forgotten, for nobody has asked for them in time.";
+
     // --- the process
     BUILD_INFO: Gauge "zas_build_info" ["version"] "Always 1; the version of this process is in the label.";
 }

@@ -159,6 +159,12 @@ async fn of_management(sidecar: &Sidecar) -> Vec<Change> {
             "77777",
         ),
         Change::makes(put("/policies/made", &document), "admin:PutPolicy", at("/policies/made"), "GetObject"),
+        Change::makes(
+            put("/event-targets/made", &json!({"url": "https://hooks.example"})),
+            "admin:PutEventTarget",
+            at("/event-targets/made"),
+            "hooks.example",
+        ),
         Change::takes(Ask::delete(at("/policies/gone")), "admin:DeletePolicy", at("/policies/gone"), "GetObject"),
         Change::makes(attached, "admin:AttachPolicy", at("/policies/attached/attachments"), "alice"),
         Change::makes(access_key, "admin:CreateAccessKey", at("/access-keys"), "pusher"),

@@ -26,6 +26,7 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
     cases.of_bucket_policies().await;
     cases.of_quotas().await;
     cases.of_policies().await;
+    cases.of_event_targets().await;
     cases.of_roles().await;
     cases.of_sessions().await;
     cases.of_access_keys().await;
@@ -179,6 +180,25 @@ impl Cases<'_> {
             }
             let need = need(action, Resource::managed("policy", &*name));
             self.add_on(method, path, ("policy", &name), query, body, need, success);
+        }
+    }
+
+    async fn of_event_targets(&mut self) {
+        self.add(Method::GET, "/event-targets", "", &Value::Null, Action::ListEventTargets, 200);
+        let target = json!({"url": "https://hooks.example/zas"});
+        let (one, dead) = ("/event-targets/{event_target}", "/event-targets/{event_target}/dead-events");
+        let redeliver = "/event-targets/{event_target}/dead-events/redeliver";
+        for (method, path, body, action, success) in [
+            (Method::GET, one, &Value::Null, Action::GetEventTarget, 200),
+            (Method::PUT, one, &target, Action::PutEventTarget, 200),
+            (Method::DELETE, one, &Value::Null, Action::DeleteEventTarget, 204),
+            (Method::GET, dead, &Value::Null, Action::GetEventTarget, 200),
+            (Method::POST, redeliver, &Value::Null, Action::RedeliverEvents, 200),
+        ] {
+            let name = format!("{}-target", self.id());
+            self.prepare(Method::PUT, &format!("/event-targets/{name}"), &target).await;
+            let need = need(action, Resource::managed("event-target", &*name));
+            self.add_on(method, path, ("event_target", &name), "", body, need, success);
         }
     }
 

@@ -239,8 +239,9 @@ async fn what_is_so_already_may_be_asked_for_and_nothing_else() {
         (
             "notification",
             "<NotificationConfiguration><TopicConfiguration><Topic>t</Topic><Event>s3:ObjectCreated:*</Event></TopicConfiguration></NotificationConfiguration>",
-            501,
+            400,
         ),
+        ("notification", "<NotificationConfiguration><EventBridgeConfiguration/></NotificationConfiguration>", 501),
         ("website", "<WebsiteConfiguration/>", 501),
         ("lifecycle", "<LifecycleConfiguration/>", 501),
     ] {

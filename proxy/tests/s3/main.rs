@@ -24,6 +24,7 @@ mod expected_owner;
 mod listings;
 mod metrics;
 mod multipart;
+mod notifications;
 mod object_lock;
 mod objects;
 mod outages;

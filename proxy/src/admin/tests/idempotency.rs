@@ -93,6 +93,7 @@ async fn every_post_of_the_description_takes_a_key() {
                 (body, &root, 404)
             }
             "attach_sbom" => (json!({}), &root, 404),
+            "redeliver_events" => (Value::Null, &root, 404),
             "validate_sbom" => (json!({"bomFormat": "CycloneDX", "specVersion": "1.6"}), &root, 200),
             "retry_signing" => (Value::Null, &root, 200),
             "create_signing_key" => (json!({"name": "release", "usage": "release"}), &root, 201),
@@ -121,6 +122,7 @@ async fn every_post_of_the_description_takes_a_key() {
             _ => path.replace("{signing_key}", "release").replace("{generation}", "1"),
         };
         let path = path.replace("{trusted_key}", "none").replace("{trusted_identity}", "none");
+        let path = path.replace("{event_target}", "none");
         let path = path.replace("{identity}", ID).replace("{fingerprint}", FINGERPRINT);
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let headers = [("authorization", authorization.as_str()), ("idempotency-key", path.as_str())];

@@ -89,7 +89,9 @@ async fn no_call_that_is_under_way_meanwhile_ends_uncounted() {
                 };
                 match run(&pool, &statement).await {
                     Ok(()) => {}
-                    Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| UNDEFINED_FUNCTION.contains(&&*code)) => {
+                    Err(sqlx::Error::Database(error))
+                        if error.code().is_some_and(|code| UNDEFINED_FUNCTION.contains(&&*code)) =>
+                    {
                         failed += 1;
                     }
                     Err(error) => panic!("{error}"),
