@@ -21,12 +21,15 @@ mod configurations;
 mod copies;
 mod cors;
 mod expected_owner;
+#[path = "../support/form.rs"]
+mod form;
 mod listings;
 mod metrics;
 mod multipart;
 mod objects;
 mod outages;
 mod parts;
+mod post_object;
 mod quotas;
 mod security;
 mod sessions;

@@ -40,11 +40,13 @@ impl Length {
     /// Whether there may be as many as were read, and more.
     ///
     /// # Errors
-    /// `IncompleteBody`, `EntityTooLarge`.
+    /// `IncompleteBody`, `MalformedPostRequest`, `EntityTooLarge`.
     pub(super) fn check_so_far(self, size: u64) -> Result<()> {
         match self {
             Self::Between { max, .. } if size > max => Err(too_large(size, max)),
-            _ if size > self.most() => {
+            // The form has no end.
+            Self::Between { most, .. } if size > most => Err(Code::MalformedPostRequest.into()),
+            Self::Exactly(length) if size > length => {
                 Err(Error::new(Code::IncompleteBody, "The body has more bytes than its length said."))
             }
             _ => Ok(()),
@@ -54,7 +56,7 @@ impl Length {
     /// Whether there may be as many as were read, and no more.
     ///
     /// # Errors
-    /// `IncompleteBody`, `EntityTooLarge`, `EntityTooSmall`.
+    /// As [`Self::check_so_far`], and `EntityTooSmall`.
     pub(super) fn check(self, size: u64) -> Result<()> {
         match self {
             Self::Exactly(length) if size < length => Err(Code::IncompleteBody.into()),
@@ -117,7 +119,7 @@ mod tests {
             assert_eq!((code(length.check_so_far(size)), code(length.check(size))), (so_far, whole), "{size}");
         }
         let longer = Length::Between { least: 2, most: 9, min: 0, max: 20 };
-        assert_eq!(code(longer.check_so_far(10)), Some(Code::IncompleteBody));
+        assert_eq!(code(longer.check_so_far(10)), Some(Code::MalformedPostRequest));
     }
 
     #[test]
