@@ -11,6 +11,8 @@ mod policy;
 mod request;
 mod signature;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Response, header};
@@ -34,6 +36,7 @@ use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
 use crate::error::{Code, Error, Result};
 use crate::gateway::{Body, BoxError, RequestContext};
+use crate::identity::Bearer;
 use crate::oci;
 use answer::Made;
 use form::{Boundary, Fields, File, Form, MAX_BEHIND_FILE, Progress, Reader};
@@ -105,7 +108,7 @@ struct Poster {
 
 impl Poster {
     /// By the form's signature, or by a token in the request's header.
-    async fn of(app: &App, fields: &Fields, bearer: Option<std::sync::Arc<crate::identity::Bearer>>) -> Result<Self> {
+    async fn of(app: &App, fields: &Fields, bearer: Option<Arc<Bearer>>) -> Result<Self> {
         let config = &app.config.s3;
         let (asker, signed_with, policy) = match (Signed::of(fields, config)?, bearer) {
             (Some(_), Some(_)) => {

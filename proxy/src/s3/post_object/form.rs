@@ -28,8 +28,8 @@ const LINE_END: &[u8] = b"\r\n";
 /// The name of the field that is the file.
 const FILE: &str = "file";
 
-/// The fields before the file, names in lower case. No name is there twice.
-#[derive(Debug, Clone, Default)]
+/// The fields before the file, names in lower case. No name is there twice. They may hold the token of a session.
+#[derive(Clone, Default)]
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
@@ -100,7 +100,7 @@ impl Boundary {
         if !is_one {
             return Err(malformed());
         }
-        Ok(Self(memmem::Finder::new(&[b"\r\n--", boundary].concat()).into_owned()))
+        Ok(Self(memmem::Finder::new(&[b"\r\n--".as_slice(), boundary].concat()).into_owned()))
     }
 
     /// The line that stands before a part, with the line end before it.
@@ -148,7 +148,6 @@ fn behind(bytes: &[u8]) -> Result<Behind> {
 }
 
 /// The fields of a form while its bytes come.
-#[derive(Debug)]
 pub(super) struct Reader {
     boundary: Boundary,
     fields: Fields,
@@ -371,5 +370,4 @@ async fn drain(body: &mut Body, held: Bytes) -> Result<()> {
 }
 
 #[cfg(test)]
-#[path = "form_tests.rs"]
 mod tests;

@@ -28,7 +28,6 @@ const SKEW: Duration = Duration::minutes(15);
 const LONGEST: Duration = Duration::days(7);
 
 /// A form that says to be signed.
-#[derive(Debug)]
 pub(super) struct Signed<'a> {
     /// The policy, in base64: what is signed.
     pub(super) policy: &'a str,
@@ -135,7 +134,7 @@ mod tests {
         for (name, value) in changes {
             fields.retain(|(own, _)| own != name);
             if !value.is_empty() {
-                fields.push((name, value));
+                fields.push((*name, *value));
             }
         }
         Fields::of(&fields)
