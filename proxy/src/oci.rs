@@ -54,6 +54,7 @@ use transfer::Transfer;
 
 pub use artifact::{Unnamed, serve};
 pub use challenge::TOKEN_PATH;
+pub(crate) use challenge::base_url;
 pub use name::{ContentDigest, Name, Reference};
 pub use path::{Operation, Route};
 pub use token::call as issue_token;

@@ -2,7 +2,8 @@
 //!
 //! A request passes `guard` (what must hold before a signature is looked at), `s3s` (signature, parsing), `access` (the
 //! policy; makes the permit), `dispatch` (hands permit and input to the operation) and its operation. Whatever goes
-//! wrong on the way is written by `answer`. Bytes are read by `body` alone. Browsers that ask before they ask are answered by `cors`.
+//! wrong on the way is written by `answer`. Bytes are read by `body` alone. Browsers that ask before they ask are answered by `cors`,
+//! and forms by `post_object`, past `s3s`.
 //! What does not live here: names and versions (`index`), the life of bytes (`blobs`), connections (`listener`).
 
 mod abort_multipart_upload;
@@ -91,6 +92,7 @@ pub(crate) mod object_bytes;
 mod object_lock;
 mod operation;
 mod owner;
+mod post_object;
 mod put_bucket_accelerate_configuration;
 mod put_bucket_acl;
 mod put_bucket_cors;
@@ -123,6 +125,7 @@ mod wanted;
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -149,6 +152,7 @@ pub use budget::{Budget, Taken};
 pub(crate) use copy_source::{CopySourceName, copy_source};
 pub(crate) use host::Domains;
 pub(crate) use names::is_bucket_name;
+pub use post_object::{check_post_form, check_post_policy};
 pub(crate) use put_bucket_policy::{check_reach, put_policy, refuse_public};
 pub use room::FullBuckets;
 
@@ -208,9 +212,46 @@ pub async fn call(service: &Service, request: Request<Body>) -> Response<Body> {
     }
     let page = cors::Page::of(policies, &service.domains, &parts);
     parts.extensions.insert(asked.request_id.clone());
+    let (operation, result) = match post_object::bucket(&service.domains, &parts) {
+        Some(bucket) => {
+            let taken = post_object::post_object(&service.app, &service.domains, &bucket, parts, body);
+            let answer = Box::pin(taken).await.map(|mut answer| {
+                answer::add_request_id(answer.headers_mut(), &asked.request_id);
+                answer
+            });
+            (post_object::NAME, answer)
+        }
+        None => {
+            let (call, result) = ask(service, parts, body).await;
+            (call.operation(), result.map(|answer| success(answer, call.operation(), &asked)))
+        }
+    };
+    let mut answer = result.map_or_else(
+        |error| {
+            error.log(asked.request_id.as_str(), operation);
+            let mut answer = answer::failure(&error, &asked);
+            answer.extensions_mut().insert(error.code());
+            answer
+        },
+        |mut answer| {
+            if service.app.config.s3.encryption_at_rest {
+                encryption::tell(operation, answer.headers_mut());
+            }
+            answer
+        },
+    );
+    if let Some(page) = page {
+        page.tell(answer.headers_mut());
+    }
+    answer.extensions_mut().insert(OperationName(operation));
+    answer
+}
+
+/// Asks `s3s` on behalf of whoever has signed the request.
+async fn ask(service: &Service, mut parts: Parts, body: Body) -> (Call, Result<s3s::HttpResponse>) {
     let asker = signer::asker(&service.app, &mut parts, guard::Service::S3).await;
     let body = RawBody::new(body, &parts.headers);
-    let (call, result) = match asker {
+    match asker {
         Ok(asker) => {
             let call = Call::new(body, asker.clone());
             parts.extensions.insert(call.clone());
@@ -220,27 +261,7 @@ pub async fn call(service: &Service, request: Request<Body>) -> Response<Body> {
             (call, answer)
         }
         Err(error) => (Call::new(body, signer::Asker::Nobody), Err(error)),
-    };
-    let mut answer = result.map_or_else(
-        |error| {
-            error.log(asked.request_id.as_str(), call.operation());
-            let mut answer = answer::failure(&error, &asked);
-            answer.extensions_mut().insert(error.code());
-            answer
-        },
-        |answer| {
-            let mut answer = success(answer, call.operation(), &asked);
-            if service.app.config.s3.encryption_at_rest {
-                encryption::tell(call.operation(), answer.headers_mut());
-            }
-            answer
-        },
-    );
-    if let Some(page) = page {
-        page.tell(answer.headers_mut());
     }
-    answer.extensions_mut().insert(OperationName(call.operation()));
-    answer
 }
 
 async fn ask_s3s(service: &Service, request: Request<s3s::Body>, call: &Call) -> Result<s3s::HttpResponse> {

@@ -670,6 +670,33 @@ def a_header_that_was_not_signed_has_no_effect_on_a_presigned_put():
     refused(None, 404, s3.head_object, Bucket=bucket, Key="mine")
 
 
+def post_form(form, body, **changes):
+    boundary, fields = uuid.uuid4().hex, {**form["fields"], **changes}
+    head = "".join(f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items())
+    head += f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="file.bin"\r\n\r\n'
+    data = head.encode() + body + f"\r\n--{boundary}--\r\n".encode()
+    return http("POST", form["url"], data, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+
+
+@step
+def a_form_of_generate_presigned_post_puts_what_its_policy_allows_and_nothing_else():
+    bucket, body = new_bucket(), pattern(300_000)
+    form = s3.generate_presigned_post(
+        bucket, "user/${filename}", Fields={"Content-Type": "image/png", "success_action_status": "201"},
+        Conditions=[{"Content-Type": "image/png"}, {"success_action_status": "201"}, ["content-length-range", 1, len(body)]],
+        ExpiresIn=300)
+    status, headers, told = post_form(form, body)
+    check(status == 201 and b"<Key>user/file.bin</Key>" in told, f"{status} {told}")
+    found = s3.get_object(Bucket=bucket, Key="user/file.bin")
+    same((found["ContentType"], found["ETag"], found["Body"].read()), ("image/png", headers["ETag"], body))
+    for code, content, changes in [("EntityTooLarge", body + b"x", {}), ("EntityTooSmall", b"", {}),
+                                   ("AccessDenied", body, {"key": "other"}), ("AccessDenied", body, {"Content-Type": "text/html"}),
+                                   ("AccessDenied", body, {"x-amz-meta-a": "b"}), ("SignatureDoesNotMatch", body, {"policy": "e30="})]:
+        status, _, told = post_form(form, content, **changes)
+        check(status in (400, 403) and f"<Code>{code}</Code>".encode() in told, f"{code} {changes}: {status} {told}")
+    same([found["Key"] for found in s3.list_objects_v2(Bucket=bucket)["Contents"]], ["user/file.bin"])
+
+
 @step
 def wrong_keys_are_refused():
     bucket = new_bucket()

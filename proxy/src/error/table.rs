@@ -243,6 +243,16 @@ table! {
     EntityTooSmall: Validation, 400, "EntityTooSmall", "SIZE_INVALID", false, "entity_too_small", "Your proposed upload is smaller than the minimum allowed object size.";
     /// A body above its limit.
     EntityTooLarge: Validation, 400, "EntityTooLarge", "SIZE_INVALID", false, "entity_too_large", "Your proposed upload exceeds the maximum allowed object size.";
+    /// A form that cannot be read.
+    MalformedPostRequest: Validation, 400, "MalformedPOSTRequest", "UNSUPPORTED", false, "malformed_post_request", "The body of your POST request is not well-formed multipart/form-data.";
+    /// A form with too much before its file.
+    MaxPostPreDataLengthExceeded: Validation, 400, "MaxPostPreDataLengthExceeded", "SIZE_INVALID", false, "max_post_pre_data_length_exceeded", "Your POST request fields preceding the upload file were too large.";
+    /// A form without a file.
+    IncorrectNumberOfFilesInPostRequest: Validation, 400, "IncorrectNumberOfFilesInPostRequest", "UNSUPPORTED", false, "incorrect_number_of_files_in_post_request", "POST requires exactly one file upload per request.";
+    /// A form without a key.
+    UserKeyMustBeSpecified: Validation, 400, "UserKeyMustBeSpecified", "UNSUPPORTED", false, "user_key_must_be_specified", "The bucket POST must contain a field named 'key'. If it is specified, please check the order of the fields.";
+    /// A form's policy that cannot be read.
+    InvalidPolicyDocument: Validation, 400, "InvalidPolicyDocument", "UNSUPPORTED", false, "invalid_policy_document", "The content of the form does not meet the conditions specified in the policy document.";
     /// A manifest above its limit.
     ManifestTooLarge: Validation, 413, "EntityTooLarge", "SIZE_INVALID", false, "manifest_too_large", "The manifest exceeds the maximum allowed size.";
     /// An OCI blob above its limit.

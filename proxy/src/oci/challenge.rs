@@ -21,7 +21,7 @@ pub(super) fn challenge(config: &Config, parts: &Parts, context: &RequestContext
     if config.identity.key_ring.is_empty() {
         return BASIC;
     }
-    let realm = format!("{}{TOKEN_PATH}", base_url(config, parts, context));
+    let realm = format!("{}{TOKEN_PATH}", base_url(config, parts, context.secure));
     let mut text = format!("Bearer realm=\"{realm}\",service=\"{}\"", config.identity.registry_service);
     let route = Route::parse(parts.uri.path()).ok();
     let operation = route.as_ref().and_then(|route| route.operation(&parts.method));
@@ -43,11 +43,11 @@ pub(super) fn challenge(config: &Config, parts: &Parts, context: &RequestContext
 }
 
 /// The service as the client has addressed it, where the configuration does not say how it is reached.
-fn base_url(config: &Config, parts: &Parts, context: &RequestContext) -> String {
+pub(crate) fn base_url(config: &Config, parts: &Parts, is_secure: bool) -> String {
     if let Some(url) = &config.listen.external_url {
         return url.trim_end_matches('/').to_owned();
     }
-    let scheme = if context.secure { "https" } else { "http" };
+    let scheme = if is_secure { "https" } else { "http" };
     let host = host(&parts.headers).or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
     // The client is told its own word, and only as far as it is a host.
     let host = host.filter(|host| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte)));

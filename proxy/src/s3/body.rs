@@ -5,6 +5,7 @@
 //! What does not live here: which row names the bytes (the operations).
 
 mod framing;
+mod length;
 mod raw;
 
 use std::pin::Pin;
@@ -29,7 +30,8 @@ use crate::error::{Code, Error, Result};
 use crate::gateway::BoxError;
 use crate::index::{Checksums, PinnedBlob};
 
-pub(super) use raw::RawBody;
+pub(super) use length::Length;
+pub(super) use raw::{RawBody, body_error};
 
 /// Bytes as they come from a client.
 type Incoming = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
@@ -37,7 +39,7 @@ type Incoming = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
 /// An upload that has not been read yet.
 pub(super) struct Upload {
     body: Incoming,
-    length: u64,
+    length: Length,
     trailers: Option<TrailingHeaders>,
     expected: Expected,
 }
@@ -56,24 +58,28 @@ pub(super) struct Stored {
 }
 
 impl Upload {
-    /// The body of a PutObject or UploadPart, before its first byte is read.
+    /// The body of a PutObject or UploadPart, before its first byte is read. It is as long as the request's extensions say ([`Length`]),
+    /// or else its header.
     ///
     /// # Errors
     /// `MissingContentLength`, `EntityTooLarge`, and those of [`Expected::of`].
     pub(super) fn of<T>(app: &App, call: &Call, request: &S3Request<T>, blob: Option<StreamingBlob>) -> Result<Self> {
         let expected = Expected::of(&request.headers)?;
-        let length = length(&request.headers)?;
-        let limit = app.config.limits.object_bytes.as_u64();
-        if length > limit {
-            return Err(Error::from(Code::EntityTooLarge).with("ProposedSize", length).with("MaxSizeAllowed", limit));
+        let length = match request.extensions.get::<Length>() {
+            Some(length) => *length,
+            None => Length::Exactly(length(&request.headers)?),
+        };
+        let (least, limit) = (length.least(), app.config.limits.object_bytes.as_u64());
+        if least > limit {
+            return Err(Error::from(Code::EntityTooLarge).with("ProposedSize", least).with("MaxSizeAllowed", limit));
         }
         let body = incoming(call.body().clone(), blob);
         Ok(Self { body, length, trailers: request.trailing_headers.clone(), expected })
     }
 
-    /// How many bytes the client says that there will be; no more are taken.
+    /// How many bytes the client says that there will be; the fewest, where it does not say exactly.
     pub(super) const fn length(&self) -> u64 {
-        self.length
+        self.length.least()
     }
 
     /// The algorithm that the client uses, if any.
@@ -88,7 +94,8 @@ impl Upload {
     /// `BadDigest`, `ContentSha256Mismatch`, `IncompleteBody`; what the body, the index or the store say.
     pub(super) async fn store(self, app: &App, bucket: &str, algorithm: Algorithm) -> Result<Stored> {
         let buffer = app.config.store.buffer.as_u64();
-        let memory = if self.length <= buffer { app.buffers.take(self.length) } else { None };
+        let most = self.length.most();
+        let memory = if most <= buffer { app.buffers.take(most) } else { None };
         match memory {
             Some(memory) => self.store_buffered(app, bucket, algorithm, memory).await,
             None => self.store_streamed(app, bucket, algorithm).await,
@@ -166,27 +173,27 @@ fn length(headers: &HeaderMap) -> Result<u64> {
     })
 }
 
-async fn collect(mut body: Incoming, length: u64, hashes: &mut Hashes) -> Result<Bytes> {
+async fn collect(mut body: Incoming, length: Length, hashes: &mut Hashes) -> Result<Bytes> {
     let mut whole = Bytes::new();
     let mut buffer = BytesMut::new();
     while let Some(piece) = body.next().await {
         let piece = piece?;
         hashes.update_within(&piece, length)?;
-        if hashes.size == length && buffer.is_empty() && whole.is_empty() {
+        if hashes.size == length.most() && buffer.is_empty() && whole.is_empty() {
             // All of it in one piece: no need to copy it.
             whole = piece;
         } else if !piece.is_empty() {
-            buffer.reserve(usize::try_from(length).unwrap_or_default().saturating_sub(buffer.len()));
+            buffer.reserve(usize::try_from(length.most()).unwrap_or_default().saturating_sub(buffer.len()));
             buffer.extend_from_slice(&piece);
         }
     }
-    hashes.check_length(length)?;
+    length.check(hashes.size)?;
     Ok(if whole.is_empty() { buffer.freeze() } else { whole })
 }
 
 fn hashing(
     body: Incoming,
-    length: u64,
+    length: Length,
     hashes: Arc<Mutex<Option<Hashes>>>,
 ) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
     let end = Arc::clone(&hashes);
@@ -197,7 +204,7 @@ fn hashing(
     });
     // The length is checked as the stream's last word, so that a short body is never finished at the store.
     pieces.chain(
-        futures::stream::once(async move { with(&end, |hashes| hashes.check_length(length)) })
+        futures::stream::once(async move { with(&end, |hashes| length.check(hashes.size)) })
             .filter_map(|result| async move { result.err().map(Err) }),
     )
 }
@@ -260,16 +267,9 @@ impl Hashes {
         self.size += bytes.len() as u64;
     }
 
-    fn update_within(&mut self, bytes: &[u8], length: u64) -> Result<()> {
+    fn update_within(&mut self, bytes: &[u8], length: Length) -> Result<()> {
         self.update(bytes);
-        if self.size > length {
-            return Err(Error::new(Code::IncompleteBody, "The body has more bytes than its length said."));
-        }
-        Ok(())
-    }
-
-    fn check_length(&self, length: u64) -> Result<()> {
-        if self.size == length { Ok(()) } else { Err(Code::IncompleteBody.into()) }
+        length.check_so_far(self.size)
     }
 
     /// The hashes, where they are what the client expects.

@@ -43,6 +43,7 @@ pub(super) fn tell(operation: &str, headers: &mut HeaderMap) {
                 operation,
                 Operation::GetObject
                     | Operation::HeadObject
+                    | Operation::PostObject
                     | Operation::UploadPart
                     | Operation::UploadPartCopy
                     | Operation::CompleteMultipartUpload

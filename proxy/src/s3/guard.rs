@@ -39,7 +39,7 @@ pub(crate) enum Service {
 /// access key id that the request says to be signed with.
 ///
 /// # Errors
-/// A code of the authentication family, `InvalidRequest`, or `NotImplemented` for form uploads.
+/// A code of the authentication family, `InvalidRequest`, or `MethodNotAllowed` for forms that are posted to anything but a bucket.
 pub(super) fn check(parts: &mut Parts, config: &config::S3, service: Service) -> Result<Option<String>> {
     refuse_forms(parts)?;
     let query = query(parts);
@@ -75,6 +75,36 @@ pub(super) fn check_proven(parts: &Parts) -> Result<()> {
     }
 }
 
+/// Refuses what has no place in the header of a form, whose fields say everything: they are what its policy is about, and what is signed.
+///
+/// # Errors
+/// `InvalidArgument`: a signature that is not the form's; `InvalidRequest`; `UnsignedHeader`; `NotImplemented`: a condition.
+pub(super) fn check_form(parts: &Parts) -> Result<()> {
+    refuse_ambiguous_headers(&parts.headers)?;
+    if parts.headers.contains_key(header::AUTHORIZATION) {
+        let text = "Only one auth mechanism allowed: a form is signed by its own fields.";
+        return Err(Error::new(Code::InvalidArgument, text));
+    }
+    let mut unsigned = parts.headers.keys().filter(|name| matters(name) && !EXEMPT.contains(&name.as_str()));
+    if let Some(name) = unsigned.next() {
+        return Err(Error::from(Code::UnsignedHeader).with("HeadersNotSigned", name));
+    }
+    match [header::IF_MATCH, header::IF_NONE_MATCH].iter().find(|name| parts.headers.contains_key(*name)) {
+        Some(name) => Err(Error::new(Code::NotImplemented, format!("The header {name} is not implemented for forms."))),
+        None => Ok(()),
+    }
+}
+
+/// The access key that a form says to be signed with, and the day of its signature.
+///
+/// # Errors
+/// `AuthorizationQueryParametersError`: it cannot be read, or is for another region or service.
+pub(super) fn check_form_credential(credential: &str, config: &config::S3) -> Result<(String, String)> {
+    let signed = credentials::of_form(credential)?;
+    signed.check_scope(config, Service::S3)?;
+    Ok((signed.access_key_id, signed.day))
+}
+
 /// Makes one header of each list that some clients send value by value: that is the same list (RFC 9110, section 5.3), and what is
 /// signed is the same too.
 pub(super) fn join_lists(headers: &mut HeaderMap) {
@@ -94,14 +124,18 @@ fn query(parts: &Parts) -> Vec<(String, String)> {
     url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
-/// Browser forms need POST policies, which do not exist here; anywhere else than on a bucket they are an attack.
+/// Forms are posted to a bucket, which `post_object` answers; anywhere else they are an attack.
 fn refuse_forms(parts: &Parts) -> Result<()> {
-    let content_type = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let is_form = content_type.trim_ascii_start().get(..9).is_some_and(|kind| kind.eq_ignore_ascii_case(b"multipart"));
-    if parts.method == Method::POST && is_form {
-        return Err(Error::new(Code::NotImplemented, "Uploads by browser form (POST policy) are not implemented."));
+    if parts.method == Method::POST && is_form(&parts.headers) {
+        return Err(Error::new(Code::MethodNotAllowed, "A form can be posted to a bucket alone, and without a query."));
     }
     Ok(())
+}
+
+/// Whether a body is a form with files, or something like it.
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    content_type.trim_ascii_start().get(..9).is_some_and(|kind| kind.eq_ignore_ascii_case(b"multipart"))
 }
 
 /// A session token means nothing without the signature of its key.

@@ -31,13 +31,15 @@ impl Domains {
         self.bucket(host).is_some()
     }
 
+    /// Whether a request names its bucket by its host.
+    pub(super) fn name_bucket(&self, parts: &Parts) -> bool {
+        host(parts).is_some_and(|host| self.is_bucket(host))
+    }
+
     /// The bucket that a request names, by its host or by its path; for what is decided before `s3s` has read the request.
     pub(super) fn named(&self, parts: &Parts) -> Option<Named> {
-        let header = || parts.headers.get(header::HOST)?.to_str().ok();
-        // HTTP/2 has it in the request target.
-        let host = header().or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
         let path = parts.uri.path().strip_prefix('/')?;
-        if let Some(bucket) = host.and_then(|host| self.bucket(host)) {
+        if let Some(bucket) = host(parts).and_then(|host| self.bucket(host)) {
             return Some(Named { bucket, has_key: !path.is_empty() });
         }
         let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
@@ -62,6 +64,12 @@ impl S3Host for Domains {
             None => found,
         })
     }
+}
+
+fn host(parts: &Parts) -> Option<&str> {
+    let header = || parts.headers.get(header::HOST)?.to_str().ok();
+    // HTTP/2 has it in the request target.
+    header().or_else(|| parts.uri.authority().map(|authority| authority.as_str()))
 }
 
 fn without_port(host: &str) -> &str {

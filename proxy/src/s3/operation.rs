@@ -64,6 +64,7 @@ operations! {
     ListMultipartUploads: ListBucketMultipartUploads, false, [];
     DeleteObjects: DeleteObject, true, ["delete"];
     PutObject: PutObject, true, [];
+    PostObject: PutObject, true, [];
     GetObject: GetObject, false, [];
     HeadObject: GetObject, false, [];
     GetObjectAttributes: GetObjectAttributes, false, [];

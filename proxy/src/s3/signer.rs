@@ -56,6 +56,17 @@ pub(crate) async fn asker(app: &App, parts: &mut Parts, service: guard::Service)
     app.identity.signer(&access_key_id, token).await.map(|signer| Asker::Signer(Box::new(signer)))
 }
 
+/// Whoever a form's bearer token speaks of, where its header has one; it is taken out of it.
+///
+/// # Errors
+/// A code of the authentication family.
+pub(super) async fn bearer_of_form(app: &App, parts: &mut Parts) -> Result<Option<Arc<Bearer>>> {
+    let Some(token) = bearer(parts)? else { return Ok(None) };
+    let bearer = app.identity.token(token.expose()).await?;
+    parts.headers.remove(header::AUTHORIZATION);
+    Ok(Some(bearer))
+}
+
 /// The bearer token, where the header has one.
 fn bearer(parts: &Parts) -> Result<Option<Secret>> {
     let value = parts.headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();

@@ -12,11 +12,6 @@ const OPEN: &[(u32, &str, &str)] = &[
         "400: a credential without a signature is malformed, whatever else the request holds. Nothing is stored",
     ),
     (
-        6,
-        "403 without a policy or a signature, and POST policies held to their conditions",
-        "501 for every form: browser forms (POST policies) are not there yet. Nothing of one is read",
-    ),
-    (
         27,
         "The others' 99th percentile is unchanged within 20 %",
         "That each slow client is closed at its deadline is asserted. What they cost others is measured by hand (below), not asserted: on a machine that is shared it would fail by chance",

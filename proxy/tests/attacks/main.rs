@@ -15,6 +15,9 @@ mod browsers;
 mod confinement;
 mod crash;
 mod end;
+#[path = "../support/form.rs"]
+mod form;
+mod forms;
 mod list;
 mod operators;
 mod outage;

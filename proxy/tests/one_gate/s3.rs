@@ -54,6 +54,14 @@ impl Fixture {
         Ask::new(method, format!("/{}{rest}", self.bucket))
     }
 
+    /// A form with a key, and more fields.
+    fn form(&self, key: &str, more: &str) -> Ask {
+        let field =
+            |head: &str, value: &str| format!("--x\r\nContent-Disposition: form-data; name={head}\r\n\r\n{value}\r\n");
+        let form = field("key", key) + more + &field("file; filename=f", "content") + "--x--\r\n";
+        self.ask(Method::POST, "").header("content-type", "multipart/form-data; boundary=x").body(form)
+    }
+
     fn part(&self, number: u32) -> String {
         format!("/upload?partNumber={number}&uploadId={}", self.upload)
     }
@@ -160,6 +168,7 @@ fn of_objects(id: &str, operation: &str, fixture: &Fixture) -> Option<Case> {
     let source = format!("/{}/source", fixture.bucket);
     Some(match operation {
         "PutObject" => case(fixture.ask(Method::PUT, "/new").body("new"), &fixture.on(Action::PutObject, "new"), 200),
+        "PostObject" => case(fixture.form("new", ""), &fixture.on(Action::PutObject, "new"), 204),
         "GetObject" => case(fixture.ask(Method::GET, "/key"), &fixture.on(Action::GetObject, "key"), 200),
         "HeadObject" => case(fixture.ask(Method::HEAD, "/key"), &fixture.on(Action::GetObject, "key"), 200),
         "DeleteObject" => case(fixture.ask(Method::DELETE, "/key"), &fixture.on(Action::DeleteObject, "key"), 204),
@@ -214,6 +223,13 @@ fn with_more_rights(id: &str, operation: &str, fixture: &Fixture) -> Vec<Case> {
             let needs =
                 [fixture.on(Action::PutObject, "tagged"), fixture.on(Action::PutObjectTagging, "tagged")].concat();
             vec![case("tagged", ask, &needs, 200)]
+        }
+        "PostObject" => {
+            let tags = "--x\r\nContent-Disposition: form-data; name=tagging\r\n\r\n\
+                <Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>\r\n";
+            let needs =
+                [fixture.on(Action::PutObject, "tagged"), fixture.on(Action::PutObjectTagging, "tagged")].concat();
+            vec![case("tagged", fixture.form("tagged", tags), &needs, 204)]
         }
         "GetObjectAttributes" => {
             let ask = fixture.ask(Method::GET, "/key?attributes").header("x-amz-object-attributes", "ObjectSize");

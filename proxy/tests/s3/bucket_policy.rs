@@ -71,6 +71,25 @@ async fn anonymous_requests_may_do_what_the_policy_allows_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn anybody_may_put_where_the_policy_lets_everybody_and_nowhere_else() {
+    let world = world().await;
+    put(
+        &world,
+        r#"{"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": "s3:PutObject", "Resource": "bucket/public/*"}]}"#,
+    )
+    .await;
+    let anonymous = async |uri: &str| world.send(world.put(uri).body("b").anonymous()).await;
+    anonymous("/bucket/public/b").await.expect(200);
+    anonymous("/bucket/private/b").await.expect_error(403, "AccessDenied");
+    anonymous("/bucket/public/../private/b").await.expect_error(400, "InvalidArgument");
+    let tagged = world.put("/bucket/public/c").header("x-amz-tagging", "a=b").body("c");
+    world.send(tagged.anonymous()).await.expect_error(403, "AccessDenied");
+    assert_eq!(world.get("/bucket/public/b").send().await.expect(200).text(), "b");
+    assert_eq!(world.count("objects").await, 3);
+}
+
+#[tokio::test]
 async fn a_copy_needs_the_right_to_read_its_source() {
     let world = world().await;
     put(

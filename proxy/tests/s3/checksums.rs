@@ -1,6 +1,9 @@
 //! Checksums: in headers, in trailers, verified, stored, given back.
 
+use std::time::SystemTime;
+
 use aws_lc_rs::{digest, hmac};
+use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -195,6 +198,53 @@ async fn signed_chunks_are_stored_and_a_wrong_one_leaves_nothing() {
     world.expect_nothing_left().await;
     send(|_| {}).await.expect(200);
     assert_eq!(world.get("/bucket/key").send().await.expect(200).text(), "helloworld");
+}
+
+/// The same with a trailer behind it, which is signed as one more chunk (AWS, *Signature calculations: trailing headers*).
+fn signed_trailer(request: &http::Request<zas_proxy::gateway::Body>, chunks: &[&[u8]], trailer: &str) -> Vec<u8> {
+    let mut body = signed_chunks(request, chunks);
+    // The last chunk has no data, so that the trailer stands behind its first line.
+    body.truncate(body.len() - 2);
+    let text = String::from_utf8(body.clone()).unwrap();
+    let previous = text.rsplit("chunk-signature=").next().unwrap().trim_end();
+    let date = request.headers()["x-amz-date"].to_str().unwrap();
+    let hash = hex::encode(digest::digest(&digest::SHA256, format!("{trailer}\n").as_bytes()));
+    let scope = format!("{}/us-east-1/s3/aws4_request", &date[..8]);
+    let to_sign = format!("AWS4-HMAC-SHA256-TRAILER\n{date}\n{scope}\n{previous}\n{hash}");
+    let key = generate_signing_key(crate::support::SECRET, SystemTime::now(), "us-east-1", "s3");
+    let signature = calculate_signature(key, to_sign.as_bytes());
+    body.extend_from_slice(format!("{trailer}\r\nx-amz-trailer-signature:{signature}\r\n\r\n").as_bytes());
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_trailers_are_verified_and_a_wrong_one_leaves_nothing() {
+    let world = World::with_bucket().await;
+    let (_, header, value) = &of_hello()[0];
+    let send = async |trailer: &str, change: &dyn Fn(String) -> String| {
+        let kind = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER";
+        let ask = world.put("/bucket/key").header("x-amz-content-sha256", kind).header("x-amz-trailer", header);
+        let ask = ask.payload(Payload::Precomputed(kind.into())).header("x-amz-decoded-content-length", 5);
+        let mut request = ask.signed();
+        let body = String::from_utf8(signed_trailer(&request, &[b"he", b"llo"], trailer)).unwrap();
+        *request.body_mut() = crate::support::full(change(body).into());
+        world.send(request).await
+    };
+    let good = format!("{header}:{value}");
+    let other = format!("{header}:AAAAAA==");
+    send(&good, &|body| body.replace(&good, &other)).await.expect_error(403, "SignatureDoesNotMatch");
+    send(&other, &|body| body).await.expect_error(400, "BadDigest");
+    send(&good, &|body| body.replace("llo", "lla")).await.expect_error(403, "SignatureDoesNotMatch");
+    let unsigned = |body: String| {
+        let (before, _) = body.split_once("x-amz-trailer-signature").unwrap();
+        format!("{before}\r\n")
+    };
+    send(&good, &unsigned).await.expect_error(400, "InvalidRequest");
+    let without = |body: String| format!("{}\r\n", body.split_once(header).unwrap().0);
+    send(&good, &without).await.expect_error(400, "MalformedTrailerError");
+    world.expect_nothing_left().await;
+    assert_eq!(send(&good, &|body| body).await.expect(200).header(header), value);
+    assert_eq!(world.get("/bucket/key").send().await.expect(200).text(), "hello");
 }
 
 #[tokio::test(flavor = "multi_thread")]

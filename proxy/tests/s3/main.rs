@@ -21,6 +21,8 @@ mod configurations;
 mod copies;
 mod cors;
 mod expected_owner;
+#[path = "../support/form.rs"]
+mod form;
 mod listings;
 mod metrics;
 mod multipart;
@@ -29,6 +31,7 @@ mod object_lock;
 mod objects;
 mod outages;
 mod parts;
+mod post_object;
 mod quotas;
 mod security;
 mod sessions;

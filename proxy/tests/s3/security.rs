@@ -151,16 +151,6 @@ async fn what_is_not_implemented_is_said_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forms_are_refused() {
-    let world = World::with_bucket().await;
-    for uri in ["/bucket", "/bucket/key"] {
-        let form = world.post(uri).header("content-type", "multipart/form-data; boundary=x").body("--x--");
-        world.send(form.anonymous()).await.expect_error(501, "NotImplemented");
-    }
-    world.expect_nothing_left().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn headers_hoisted_into_a_presigned_url_take_effect() {
     let world = World::with_bucket().await;
     let minute = Duration::from_secs(60);

@@ -29,7 +29,7 @@ async fn role(world: &World, name: &str, trust: &str, max_session: i32) {
 }
 
 /// A role for Alice's tokens, that may read and write.
-async fn world_with_role() -> (World, MockIssuer) {
+pub(crate) async fn world_with_role() -> (World, MockIssuer) {
     let (world, issuer) = world_with_issuer().await;
     let trust = r#"[
         {"Effect": "Allow", "Principal": {"Federated": "kc"}, "Action": "sts:AssumeRoleWithWebIdentity",
@@ -51,7 +51,7 @@ async fn with_token(world: &World, token: &str, more: &[(&str, &str)]) -> Answer
     world.send_to_sts(world.sts(&form).anonymous()).await
 }
 
-async fn session(world: &World, issuer: &MockIssuer, more: &[(&str, &str)]) -> (String, String, String) {
+pub(crate) async fn session(world: &World, issuer: &MockIssuer, more: &[(&str, &str)]) -> (String, String, String) {
     let token = issuer.token("alice", &Value::Null).unwrap();
     let mut form = vec![("RoleArn", ROLE)];
     form.extend(more);

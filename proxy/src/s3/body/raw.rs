@@ -177,7 +177,7 @@ pub(super) fn streaming(headers: &HeaderMap) -> Option<bool> {
 }
 
 /// What a failed body means: the listener says what happened to the connection.
-pub(super) fn body_error(error: BoxError) -> Error {
+pub(in crate::s3) fn body_error(error: BoxError) -> Error {
     match error.downcast::<Error>() {
         Ok(error) => *error,
         Err(error) => Error::from(BodyError::find(&*error).map_or(Code::ClientGone, BodyError::code)).source(error),

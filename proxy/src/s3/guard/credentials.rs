@@ -19,6 +19,8 @@ pub(super) enum Source {
     Header,
     /// In the query, with the lifetime in seconds as it was sent.
     Query { expires: String },
+    /// In the fields of a form.
+    Form,
 }
 
 /// The parts of a Signature Version 4 that are not the signature.
@@ -28,6 +30,8 @@ pub(super) struct Signed {
     /// Names of the signed headers, in lower case.
     pub(super) headers: Vec<String>,
     pub(super) access_key_id: String,
+    /// The day of the scope, as it was sent.
+    pub(super) day: String,
     region: String,
     service: String,
 }
@@ -106,6 +110,15 @@ fn from_query(query: &[(String, String)]) -> Result<Signed> {
         .ok_or_else(|| query_error("Error parsing the X-Amz-Credential parameter."))
 }
 
+/// Of a form: it has no headers that could be signed.
+///
+/// # Errors
+/// `AuthorizationQueryParametersError`, which is what S3 has for it.
+pub(super) fn of_form(credential: &str) -> Result<Signed> {
+    Signed::new(Source::Form, credential, "")
+        .ok_or_else(|| query_error("Error parsing the X-Amz-Credential parameter."))
+}
+
 fn query_error(what: &'static str) -> Error {
     Error::new(Code::AuthorizationQueryParametersError, what)
 }
@@ -115,12 +128,12 @@ impl Signed {
     fn new(source: Source, credential: &str, headers: &str) -> Option<Self> {
         let mut scope = credential.rsplitn(5, '/');
         let (terminator, service, region) = (scope.next()?, scope.next()?, scope.next()?);
-        let (_date, key) = (scope.next()?, scope.next()?.to_owned());
+        let (day, key) = (scope.next()?.to_owned(), scope.next()?.to_owned());
         if terminator != "aws4_request" || key.is_empty() {
             return None;
         }
         let headers = headers.split(';').map(str::to_ascii_lowercase).collect();
-        Some(Self { source, headers, access_key_id: key, region: region.to_owned(), service: service.to_owned() })
+        Some(Self { source, headers, access_key_id: key, day, region: region.to_owned(), service: service.to_owned() })
     }
 
     /// The scope must be ours: a signature for another region or service was not made for this one.
@@ -146,7 +159,7 @@ impl Signed {
                 Code::AuthorizationHeaderMalformed,
                 format!("The authorization header is malformed; {what}."),
             ),
-            Source::Query { .. } => Error::new(
+            Source::Query { .. } | Source::Form => Error::new(
                 Code::AuthorizationQueryParametersError,
                 format!("Error parsing the X-Amz-Credential parameter; {what}."),
             ),

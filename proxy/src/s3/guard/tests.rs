@@ -161,10 +161,42 @@ fn a_header_that_matters_comes_once_and_as_text() {
 }
 
 #[test]
-fn forms_are_refused() {
-    let request = Request::post("/b").header("content-type", "Multipart/form-data; boundary=x");
+fn forms_that_are_posted_to_no_bucket_are_refused() {
+    let request = Request::post("/b/k").header("content-type", "Multipart/form-data; boundary=x");
     let mut parts = request.body(()).unwrap().into_parts().0;
-    assert_eq!(check(&mut parts, &config::S3::default(), Service::S3).unwrap_err().code(), Code::NotImplemented);
+    assert_eq!(check(&mut parts, &config::S3::default(), Service::S3).unwrap_err().code(), Code::MethodNotAllowed);
+    assert_eq!(check_proven(&parts).unwrap_err().code(), Code::MethodNotAllowed);
+}
+
+#[test]
+fn nothing_stands_in_the_header_of_a_form_that_belongs_into_its_fields() {
+    let refusal = |name: &str, value: &str| {
+        let request = Request::post("/b").header("content-type", "multipart/form-data; boundary=x").header(name, value);
+        check_form(&request.body(()).unwrap().into_parts().0).err().map(|error| error.code())
+    };
+    let signed = authorization("host");
+    for (name, value, code) in [
+        ("authorization", signed.as_str(), Some(Code::InvalidArgument)),
+        ("authorization", "AWS AKIA:sig", Some(Code::InvalidArgument)),
+        ("x-amz-acl", "private", Some(Code::UnsignedHeader)),
+        ("x-amz-copy-source", "b/k", Some(Code::UnsignedHeader)),
+        ("x-amz-security-token", "x", Some(Code::UnsignedHeader)),
+        ("x-zas-force-delete", "true", Some(Code::UnsignedHeader)),
+        ("if-none-match", "*", Some(Code::NotImplemented)),
+        ("x-amz-user-agent", "x", None),
+        ("origin", "https://app.example", None),
+    ] {
+        assert_eq!(refusal(name, value), code, "{name}: {value}");
+    }
+}
+
+#[test]
+fn the_credential_of_a_form_is_for_us() {
+    let check = |credential: &str| check_form_credential(credential, &config::S3::default());
+    assert_eq!(check(SCOPE).unwrap(), ("AKIA".to_owned(), "20260101".to_owned()));
+    for wrong in ["", "AKIA", &SCOPE.replace("us-east-1", "eu-west-1"), &SCOPE.replace("s3", "sts")] {
+        assert_eq!(check(wrong).unwrap_err().code(), Code::AuthorizationQueryParametersError, "{wrong}");
+    }
 }
 
 #[test]

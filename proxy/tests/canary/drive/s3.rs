@@ -72,10 +72,21 @@ async fn customers_keys(drive: &mut Drive<'_>, root: &Signer, key: &str) {
 
 async fn forms_and_tokens(drive: &mut Drive<'_>, key: &str) {
     let signature = drive.secret("the signature of a form");
-    let form =
-        format!("--x\r\ncontent-disposition: form-data; name=\"x-amz-signature\"\r\n\r\n{signature}\r\n--x--\r\n");
+    let field =
+        |head: &str, value: &str| format!("--x\r\ncontent-disposition: form-data; name={head}\r\n\r\n{value}\r\n");
+    let form = [
+        field("key", "key"),
+        field("policy", "e30="),
+        field("x-amz-algorithm", "AWS4-HMAC-SHA256"),
+        field("x-amz-credential", &format!("{ROOT}/20260101/us-east-1/s3/aws4_request")),
+        field("x-amz-date", "20260101T000000Z"),
+        field("x-amz-signature", &signature),
+        field("file", "content"),
+        "--x--\r\n".to_owned(),
+    ]
+    .concat();
     let ask = Ask::post(format!("/{MARK}")).header("content-type", "multipart/form-data; boundary=x").body(form);
-    drive.expect(501, ask, None).await;
+    drive.expect(403, ask, None).await;
     let token = drive.installation.issuer.token("bob", &json!({})).unwrap();
     drive.secrets.add("a token at S3", &token);
     drive.expect(403, Ask::get(key), Some(&format!("Bearer {token}"))).await;
