@@ -116,9 +116,9 @@ impl Session {
         let (url, headers) = self.sign(ask).map_err(Lost::NotSent)?;
         let request = self.http.request(ask.method.clone(), url).headers(headers).body(ask.body.clone());
         self.runtime.block_on(async {
-            let answer = request.send().await.map_err(|error| match error.is_connect() || error.is_builder() {
-                true => Lost::NotSent(error.into()),
-                false => Lost::NoAnswer(error.into()),
+            let answer = request.send().await.map_err(|error| {
+                let is_sent = !error.is_connect() && !error.is_builder();
+                if is_sent { Lost::NoAnswer(error.into()) } else { Lost::NotSent(error.into()) }
             })?;
             let (status, headers) = (answer.status(), answer.headers().clone());
             let body = answer.bytes().await.map_err(|error| Lost::NoAnswer(error.into()))?;
