@@ -145,7 +145,9 @@ fn conclude(record: Record, took: Duration, out: &mut dyn Write) -> Result<()> {
 fn fsck(cluster: &Cluster, record: &mut Record, out: &mut dyn Write) -> Result<()> {
     match cluster.run(&["fsck"]) {
         Ok(said) => writeln!(out, "fsck: {}", said.trim())?,
-        Err(error) if error.to_string().contains("unrecognized subcommand") => writeln!(out, "fsck: not in this program")?,
+        Err(error) if error.to_string().contains("unrecognized subcommand") => {
+            writeln!(out, "fsck: not in this program")?
+        }
         Err(error) => record.complain(format!("fsck: {error:#}")),
     }
     Ok(())
@@ -153,10 +155,10 @@ fn fsck(cluster: &Cluster, record: &mut Record, out: &mut dyn Write) -> Result<(
 
 impl World {
     fn new(cluster: &Cluster, arguments: &Arguments) -> Self {
-        let buckets = arguments.buckets.iter().map(|kind| Bucket {
-            name: format!("stress-{}", kind.name()),
-            is_versioned: *kind == Buckets::Versioned,
-        });
+        let buckets = arguments
+            .buckets
+            .iter()
+            .map(|kind| Bucket { name: format!("stress-{}", kind.name()), is_versioned: *kind == Buckets::Versioned });
         Self {
             doors: Doors::new(cluster.endpoints()),
             buckets: buckets.collect(),

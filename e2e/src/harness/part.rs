@@ -62,7 +62,8 @@ impl Part {
             command.envs(environment.iter().copied());
             let mut server = Server::start(&self.name, &mut command, &self.log, None)?;
             let id = server.id();
-            let ready = server.wait_until(until.saturating_duration_since(Instant::now()), || self.program.is_ready(id));
+            let ready =
+                server.wait_until(until.saturating_duration_since(Instant::now()), || self.program.is_ready(id));
             match ready {
                 Ok(()) => {
                     self.server = Some(server);

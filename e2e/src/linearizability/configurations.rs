@@ -102,9 +102,9 @@ impl Configurations {
     }
 
     pub(super) fn into_all(self) -> impl Iterator<Item = Configuration> {
-        self.by_state.into_iter().flat_map(|((state, done), all)| {
-            all.into_iter().map(move |spent| Configuration { state, done, spent })
-        })
+        self.by_state
+            .into_iter()
+            .flat_map(|((state, done), all)| all.into_iter().map(move |spent| Configuration { state, done, spent }))
     }
 }
 

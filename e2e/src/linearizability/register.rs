@@ -71,7 +71,9 @@ impl<'a> Contents<'a> {
     /// The step that an operation is.
     pub(super) fn step(&self, action: &Action) -> Step {
         match action {
-            Action::Write(content, condition) => Step { guard: self.guard(condition), becomes: Some(self.state(content)) },
+            Action::Write(content, condition) => {
+                Step { guard: self.guard(condition), becomes: Some(self.state(content)) }
+            }
             Action::Delete(condition) => Step { guard: self.guard(condition), becomes: Some(State::ABSENT) },
             Action::Observe(observation) => Step { guard: self.look(observation), becomes: None },
         }
@@ -82,7 +84,11 @@ impl<'a> Contents<'a> {
         match state {
             State::ABSENT => "nothing".to_owned(),
             State::UNSEEN => "a content that nobody has seen".to_owned(),
-            _ => self.0.iter().find(|(_, number)| **number == state).map_or_else(String::new, |(name, _)| (*name).to_owned()),
+            _ => self
+                .0
+                .iter()
+                .find(|(_, number)| **number == state)
+                .map_or_else(String::new, |(name, _)| (*name).to_owned()),
         }
     }
 

@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn what_is_killed_is_a_list_and_the_time_is_in_minutes_or_seconds() {
-        let long = Arguments::parse_from(["stress", "--minutes", "30", "--seed", "7", "--kill", "postgres,registry,sidecar"]);
+        let long =
+            Arguments::parse_from(["stress", "--minutes", "30", "--seed", "7", "--kill", "postgres,registry,sidecar"]);
         assert_eq!(long.kill, [Victim::Postgres, Victim::Registry, Victim::Sidecar]);
         assert_eq!((long.duration(), long.seed), (Duration::from_secs(1800), Some(7)));
         let short = Arguments::parse_from(["stress", "--seconds", "20"]);

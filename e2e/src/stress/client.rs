@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// After a request that was not answered as in good times: a server that is away is not asked as fast as it refuses.
-const REST: Duration = Duration::from_millis(30);
+const REST: Duration = Duration::from_millis(100);
 
 /// Contents that all clients write again and again, so that the same bytes are let go and wanted at once.
 const COMMON: u64 = 3;
@@ -306,15 +306,16 @@ impl<'a> Client<'a> {
 
     /// A listing looks at every key between where it begins and where it ends, also at those that it does not show.
     fn keep_listing(&mut self, place: &Place, after: Option<&str>, text: &str, interval: Interval, note: &str) {
-        let entries = elements(text, "Contents").into_iter().filter_map(|entry| {
-            Some((element(entry, "Key")?, unquoted(&element(entry, "ETag")?)))
-        });
+        let entries = elements(text, "Contents")
+            .into_iter()
+            .filter_map(|entry| Some((element(entry, "Key")?, unquoted(&element(entry, "ETag")?))));
         let entries: Vec<(String, String)> = entries.collect();
         let is_truncated = element(text, "IsTruncated").is_some_and(|text| text == "true");
         let last = entries.last().map(|(key, _)| key.clone()).filter(|_| is_truncated);
         let mut shown: HashMap<String, String> = entries.into_iter().collect();
         for key in &self.world.keys {
-            let is_looked_at = after.is_none_or(|after| key.as_str() > after) && last.as_ref().is_none_or(|last| key <= last);
+            let is_looked_at =
+                after.is_none_or(|after| key.as_str() > after) && last.as_ref().is_none_or(|last| key <= last);
             if is_looked_at {
                 let seen = shown.remove(key).map_or(Observation::Absent, Observation::Is);
                 self.record.add(&place.bucket, key, Action::Observe(seen), interval, note);
@@ -357,9 +358,11 @@ impl<'a> Client<'a> {
             Ok(answer) => answer.status.as_u16().to_string(),
             Err(lost) => lost.to_string(),
         };
-        let kind = if ask.headers.iter().any(|(name, _)| *name == "x-amz-copy-source") { "COPY" } else { ask.method.as_str() };
+        let kind =
+            if ask.headers.iter().any(|(name, _)| *name == "x-amz-copy-source") { "COPY" } else { ask.method.as_str() };
         let note = format!("client {} at sidecar {}: {kind} {}: {said}", self.number, door + 1, ask.path);
-        let status = answer.as_ref().map_or_else(|_| "no answer".to_owned(), |answer| answer.status.as_u16().to_string());
+        let status =
+            answer.as_ref().map_or_else(|_| "no answer".to_owned(), |answer| answer.status.as_u16().to_string());
         self.record.count(&format!("{kind} {status}"));
         Ok((answer, Interval { invoked, returned }, note))
     }
@@ -394,7 +397,9 @@ impl<'a> Client<'a> {
 /// The header that says the condition of a change.
 pub(super) fn header_of(action: &Action) -> Option<(&'static str, String)> {
     match action {
-        Action::Write(_, Condition::Absent) | Action::Delete(Condition::Absent) => Some(("if-none-match", "*".to_owned())),
+        Action::Write(_, Condition::Absent) | Action::Delete(Condition::Absent) => {
+            Some(("if-none-match", "*".to_owned()))
+        }
         Action::Write(_, Condition::Is(etag)) | Action::Delete(Condition::Is(etag)) => {
             Some(("if-match", format!("\"{etag}\"")))
         }

@@ -136,7 +136,9 @@ fn document(body: &[u8]) -> String {
         format!("<Part><PartNumber>{number}</PartNumber><ETag>\"{}\"</ETag></Part>", etag(part))
     };
     let parts: String = (1..).zip(body.chunks(PART_BYTES)).map(part).collect();
-    format!("<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{parts}</CompleteMultipartUpload>")
+    format!(
+        "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{parts}</CompleteMultipartUpload>"
+    )
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ pub(super) fn element(text: &str, name: &str) -> Option<String> {
 /// What is between the tags of each element of this name.
 pub(super) fn elements<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
-    text.split(open.as_str()).skip(1).filter_map(|rest| rest.split_once(close.as_str()).map(|(inner, _)| inner)).collect()
+    text.split(open.as_str())
+        .skip(1)
+        .filter_map(|rest| rest.split_once(close.as_str()).map(|(inner, _)| inner))
+        .collect()
 }
 
 /// An `ETag` without its quotes.

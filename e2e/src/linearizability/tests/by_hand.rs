@@ -111,12 +111,7 @@ fn a_write_without_an_answer_may_be_seen_at_any_later_time_but_only_once() {
         (read("b"), 100, Some(101)),
     ]));
     assert!(!passes([(put("b"), 2, None), (read("b"), 4, Some(5)), (nothing(), 6, Some(7))]));
-    assert!(!passes([
-        (put("b"), 2, None),
-        (read("b"), 4, Some(5)),
-        (put("c"), 6, Some(7)),
-        (read("b"), 8, Some(9)),
-    ]));
+    assert!(!passes([(put("b"), 2, None), (read("b"), 4, Some(5)), (put("c"), 6, Some(7)), (read("b"), 8, Some(9)),]));
     assert!(!passes([(read("b"), 0, Some(1)), (put("b"), 2, None)]), "seen before it was begun");
 }
 
@@ -150,7 +145,11 @@ fn a_delete_without_an_answer_explains_one_absence_and_two_explain_two() {
 #[test]
 fn contents_that_nobody_has_seen_still_fill_the_key() {
     assert!(passes([(put("x"), 0, None), (Action::Observe(Observation::Present), 1, Some(2))]));
-    assert!(passes([(put("x"), 0, Some(1)), (put("y"), 2, Some(3)), (Action::Observe(Observation::Present), 4, Some(5))]));
+    assert!(passes([
+        (put("x"), 0, Some(1)),
+        (put("y"), 2, Some(3)),
+        (Action::Observe(Observation::Present), 4, Some(5))
+    ]));
     assert!(!passes([(put("x"), 0, Some(1)), (put("y"), 2, Some(3)), (create("z"), 4, Some(5))]));
 }
 

@@ -92,7 +92,10 @@ fn what_a_real_register_has_answered_always_passes() {
 /// Two unconditional writes of contents that nobody writes again, and a later read, with gaps between all three.
 fn stale(operations: &[Operation], rng: &mut StdRng) -> Option<(usize, String)> {
     let once = |content: &str| {
-        operations.iter().filter(|other| matches!(&other.action, Action::Write(written, _) if written == content)).count()
+        operations
+            .iter()
+            .filter(|other| matches!(&other.action, Action::Write(written, _) if written == content))
+            .count()
             == 1
     };
     let answered_writes: Vec<_> = operations
