@@ -130,7 +130,7 @@ address = "{address}"
 [database]
 url = "{database}"
 acquire_timeout = "2s"
-statement_timeout = "5s"
+statement_timeout = "10s"
 
 [store]
 url = "{registry}"

@@ -288,7 +288,7 @@ impl<'a> Client<'a> {
     fn list_after(&mut self, place: &Place, limit: Option<u32>) -> Result<()> {
         let path = format!("/{}", place.bucket);
         let most = limit.unwrap_or(1000).to_string();
-        let mut query = vec![("list-type", "2"), ("max-keys", &most), ("prefix", "few/")];
+        let mut query = vec![("list-type", "2"), ("max-keys", most.as_str()), ("prefix", "few/")];
         let after = limit.map(|_| place.key.as_str());
         query.extend(after.map(|after| ("start-after", after)));
         let (answer, interval, note) = self.send(&Ask { path: &path, query, ..Ask::default() })?;

@@ -80,7 +80,7 @@ fn read_versions(world: &World, bucket: &str, versions: &[Listed]) -> Result<Vec
     let mut found = Vec::new();
     for (Listed { key, id, etag }, session) in versions.iter().zip(sessions.iter().cycle()) {
         let path = format!("/{bucket}/{key}");
-        let answer = ask(session, &Ask { path: &path, query: vec![("versionId", id)], ..Ask::default() })?;
+        let answer = ask(session, &Ask { path: &path, query: vec![("versionId", id.as_str())], ..Ask::default() })?;
         if answer.status != StatusCode::OK || !is_right(&answer.body, etag) {
             found.push(format!(
                 "{path}?versionId={id} is listed and its bytes are not those of {etag}: {}",

@@ -165,7 +165,7 @@ fn keys_are_told_apart_and_a_violation_names_its_key_and_its_operation() {
 
 #[test]
 fn many_under_way_at_once_are_decided() {
-    // Each of sixteen overlaps all others, and the reads demand one order of them.
+    // All writes overlap, and the reads demand one order of them.
     let names: Vec<String> = (0..8).map(|i| format!("v{i}")).collect();
     let writes = names.iter().map(|name| (put(name), 0, Some(1000)));
     let reads = |order: Vec<&String>| -> Vec<_> {
