@@ -42,6 +42,10 @@ pub use self::arguments::{Arguments, Buckets, Victim};
 /// Longest wait for one answer: longer than any wait that the sidecars of a cluster allow themselves.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long the clients meet on the same keys. Then they go on to others: each answer that never came doubles, at worst, what is
+/// possible of a key from then on.
+const EPOCH: Duration = Duration::from_secs(20);
+
 /// A bucket that the clients meet in.
 #[derive(Debug, Clone)]
 struct Bucket {
@@ -55,6 +59,8 @@ struct World {
     doors: Doors,
     buckets: Vec<Bucket>,
     keys: Vec<String>,
+    /// How many of them are met on at a time.
+    keys_at_a_time: usize,
     clock: Instant,
     stop: AtomicBool,
     multipart: Mutex<Multipart>,
@@ -159,10 +165,14 @@ impl World {
             .buckets
             .iter()
             .map(|kind| Bucket { name: format!("stress-{}", kind.name()), is_versioned: *kind == Buckets::Versioned });
+        let epochs = arguments.duration().as_secs() / EPOCH.as_secs();
         Self {
             doors: Doors::new(cluster.endpoints()),
             buckets: buckets.collect(),
-            keys: (0..arguments.keys).map(|number| format!("few/key-{number:03}")).collect(),
+            keys: (0..=epochs)
+                .flat_map(|epoch| (0..arguments.keys).map(move |number| format!("few/{epoch:06}/key-{number:03}")))
+                .collect(),
+            keys_at_a_time: usize::try_from(arguments.keys).unwrap_or(usize::MAX),
             clock: Instant::now(),
             stop: AtomicBool::new(false),
             multipart: Mutex::default(),
@@ -185,6 +195,15 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The keys that are met on now.
+    fn keys_of_now(&self) -> &[String] {
+        let epoch = usize::try_from(self.clock.elapsed().as_secs() / EPOCH.as_secs()).unwrap_or(usize::MAX);
+        let mut epochs = self.keys.chunks(self.keys_at_a_time.max(1));
+        // Who comes late stays with the last ones.
+        let last = epochs.len().saturating_sub(1);
+        epochs.nth(epoch.min(last)).unwrap_or_default()
     }
 
     fn has_stopped(&self) -> bool {

@@ -23,6 +23,9 @@ use crate::{
 /// After a request that was not answered as in good times: a server that is away is not asked as fast as it refuses.
 const REST: Duration = Duration::from_millis(100);
 
+/// After a change that may yet happen: each of them makes the search harder.
+const LONG_REST: Duration = Duration::from_millis(700);
+
 /// Contents that all clients write again and again, so that the same bytes are let go and wanted at once.
 const COMMON: u64 = 3;
 
@@ -49,6 +52,11 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn path(&self) -> String {
         format!("/{}/{}", self.bucket, self.key)
+    }
+
+    /// What the keys begin with that are met on at the same time.
+    fn folder(&self) -> &str {
+        self.key.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
 }
 
@@ -89,7 +97,7 @@ impl<'a> Client<'a> {
 
     fn place(&mut self) -> Result<Place> {
         let Bucket { name, is_versioned } = any(&mut self.rng, &self.world.buckets)?.clone();
-        let key = any(&mut self.rng, &self.world.keys)?.clone();
+        let key = any(&mut self.rng, self.world.keys_of_now())?.clone();
         Ok(Place { bucket: name, key, is_versioned })
     }
 
@@ -189,7 +197,7 @@ impl<'a> Client<'a> {
                 (Action::Observe(seen), interval)
             }
             Outcome::Unknown => {
-                thread::sleep(REST);
+                thread::sleep(LONG_REST);
                 (action, Interval { returned: None, ..interval })
             }
             Outcome::NotDone => {
@@ -288,7 +296,7 @@ impl<'a> Client<'a> {
     fn list_after(&mut self, place: &Place, limit: Option<u32>) -> Result<()> {
         let path = format!("/{}", place.bucket);
         let most = limit.unwrap_or(1000).to_string();
-        let mut query = vec![("list-type", "2"), ("max-keys", most.as_str()), ("prefix", "few/")];
+        let mut query = vec![("list-type", "2"), ("max-keys", most.as_str()), ("prefix", place.folder())];
         let after = limit.map(|_| place.key.as_str());
         query.extend(after.map(|after| ("start-after", after)));
         let (answer, interval, note) = self.send(&Ask { path: &path, query, ..Ask::default() })?;
@@ -313,7 +321,7 @@ impl<'a> Client<'a> {
         let is_truncated = element(text, "IsTruncated").is_some_and(|text| text == "true");
         let last = entries.last().map(|(key, _)| key.clone()).filter(|_| is_truncated);
         let mut shown: HashMap<String, String> = entries.into_iter().collect();
-        for key in &self.world.keys {
+        for key in self.world.keys.iter().filter(|key| key.starts_with(place.folder())) {
             let is_looked_at =
                 after.is_none_or(|after| key.as_str() > after) && last.as_ref().is_none_or(|last| key <= last);
             if is_looked_at {
@@ -382,13 +390,14 @@ impl<'a> Client<'a> {
         let buckets = self.world.buckets.clone();
         for Bucket { name, is_versioned } in buckets {
             let mut place = Place { bucket: name, key: String::new(), is_versioned };
-            self.list(&place)?;
-            for key in &self.world.keys {
-                place.key.clone_from(key);
-                self.get(&place)?;
-                self.head(&place)?;
+            for keys in self.world.keys.chunks(self.world.keys_at_a_time.max(1)) {
+                for key in keys {
+                    place.key.clone_from(key);
+                    self.get(&place)?;
+                    self.head(&place)?;
+                }
+                self.list(&place)?;
             }
-            self.list(&place)?;
         }
         Ok(())
     }

@@ -128,7 +128,7 @@ fn ask(session: &Session, ask: &Ask<'_>) -> Result<Answer> {
 fn wait_until_it_answers(world: &World, session: &Session) -> Result<()> {
     let until = Instant::now() + RECOVERY;
     for bucket in &world.buckets {
-        for key in &world.keys {
+        for key in world.keys.iter().take(world.keys_at_a_time) {
             let path = format!("/{}/{key}", bucket.name);
             while session.send(&Ask { path: &path, ..Ask::default() }).map_or(true, |got| got.status.is_server_error())
             {
