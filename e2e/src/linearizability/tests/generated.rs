@@ -5,7 +5,7 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use super::*;
 
 /// Histories of each test. One that fails names its seed.
-const HISTORIES: u64 = 200;
+const HISTORIES: u64 = 100;
 
 /// The time between the moments at which two operations take effect, in milliseconds.
 const PACE: u64 = 10;
@@ -89,7 +89,7 @@ impl Play {
 #[test]
 fn what_a_real_register_has_answered_always_passes() {
     for seed in 0..HISTORIES {
-        let operations = 50 + 10 * (seed % 30);
+        let operations = 50 + 10 * (seed % 20);
         let played = Play::play(seed, operations);
         assert!(check(&history(played.operations)).is_ok(), "seed {seed}");
     }
@@ -131,7 +131,7 @@ fn stale(operations: &[Operation], rng: &mut StdRng) -> Option<(usize, String)> 
 fn one_stale_read_in_a_history_is_always_found() {
     let mut injected = 0;
     for seed in 0..HISTORIES {
-        let mut played = Play::play(seed, 50 + 10 * (seed % 30));
+        let mut played = Play::play(seed, 50 + 10 * (seed % 20));
         let Some((index, content)) = stale(&played.operations, &mut played.rng) else { continue };
         played.operations[index].action = read(&content);
         injected += 1;
