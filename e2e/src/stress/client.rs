@@ -290,7 +290,8 @@ impl<'a> Client<'a> {
 
     /// A listing that begins after some key and ends early.
     fn list_a_part(&mut self, place: &Place) -> Result<()> {
-        self.list_after(place, Some(self.rng.random_range(1..4)))
+        let limit = self.rng.random_range(1..4);
+        self.list_after(place, Some(limit))
     }
 
     fn list_after(&mut self, place: &Place, limit: Option<u32>) -> Result<()> {
