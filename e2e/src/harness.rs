@@ -6,8 +6,11 @@
 
 mod backend;
 mod build;
+mod cluster;
 mod dev_server;
 mod embedded_registry;
+mod part;
+mod postgres;
 mod probe;
 mod reference_registry;
 mod tour;
@@ -27,8 +30,10 @@ use tempfile::TempDir;
 pub use self::{
     backend::{Backend, Failure, no_zot, run_on},
     build::proxy_binary,
+    cluster::Cluster,
     dev_server::{DevServer, Options, Upstream},
     embedded_registry::EmbeddedRegistry,
+    part::Part,
     probe::http_get,
     reference_registry::ReferenceRegistry,
     tour::Tour,

@@ -56,9 +56,90 @@ impl S3 {
         exchange(parts.method, &format!("{origin}{target}"), parts.headers, body)
     }
 
+    /// A client for one thread that keeps its connection, and gives up on an answer after `deadline`.
+    ///
+    /// # Errors
+    /// When the system has no room for it.
+    pub fn session(&self, deadline: Duration) -> Result<Session> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let http =
+            reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().timeout(deadline).build()?;
+        Ok(Session { endpoint: self.endpoint.clone(), runtime, http })
+    }
+
     /// Stores an object; whether it was acknowledged.
     pub fn put(&self, path: &str, body: Bytes) -> bool {
         self.send(Method::PUT, path, body).is_ok_and(|answer| answer.status == StatusCode::OK)
+    }
+}
+
+/// A request by its parts, none of them encoded.
+#[derive(Debug, Clone, Default)]
+pub struct Ask<'a> {
+    /// The method.
+    pub method: Method,
+    /// Such as `/bucket/a b`.
+    pub path: &'a str,
+    /// Names and values; a value may be empty, as in `?uploads`.
+    pub query: Vec<(&'a str, &'a str)>,
+    /// Names and values, all of which are signed.
+    pub headers: Vec<(&'a str, &'a str)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Lost {
+    /// The request never left: nothing can have come of it.
+    #[error("not sent: {0:#}")]
+    NotSent(anyhow::Error),
+    /// It may have been carried out, or may yet be.
+    #[error("no answer: {0:#}")]
+    NoAnswer(anyhow::Error),
+}
+
+/// See [`S3::session`].
+#[derive(Debug)]
+pub struct Session {
+    endpoint: Endpoint,
+    runtime: tokio::runtime::Runtime,
+    http: reqwest::Client,
+}
+
+impl Session {
+    /// Sends one signed request and reads the answer whole.
+    ///
+    /// # Errors
+    /// When no whole answer came; which says whether the request was sent.
+    pub fn send(&self, ask: &Ask<'_>) -> Result<Answer, Lost> {
+        let (url, headers) = self.sign(ask).map_err(Lost::NotSent)?;
+        let request = self.http.request(ask.method.clone(), url).headers(headers).body(ask.body.clone());
+        self.runtime.block_on(async {
+            let answer = request.send().await.map_err(|error| {
+                let is_sent = !error.is_connect() && !error.is_builder();
+                if is_sent { Lost::NoAnswer(error.into()) } else { Lost::NotSent(error.into()) }
+            })?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            let body = answer.bytes().await.map_err(|error| Lost::NoAnswer(error.into()))?;
+            Ok(Answer { status, headers, body })
+        })
+    }
+
+    fn sign(&self, ask: &Ask<'_>) -> Result<(String, HeaderMap)> {
+        let pairs = ask.query.iter().map(|(name, value)| format!("{name}={}", signature::in_query(value)));
+        let query = pairs.collect::<Vec<_>>().join("&");
+        let mark = if query.is_empty() { "" } else { "?" };
+        let target = format!("{}{mark}{query}", signature::in_path(ask.path));
+        let mut request = Request::builder().method(&ask.method).uri(&target).header("host", self.endpoint.authority());
+        for (name, value) in &ask.headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(())?;
+        let hash = Hash::Sha256(hex::encode(digest(&SHA256, &ask.body)));
+        let (origin, key, secret) = (&self.endpoint.url, &self.endpoint.access_key, &self.endpoint.secret_key);
+        signature::add(&mut request, origin, key, secret, hash)?;
+        Ok((format!("{origin}{target}"), request.into_parts().0.headers))
     }
 }
 

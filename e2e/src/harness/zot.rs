@@ -86,7 +86,7 @@ impl Zot {
 
 /// What the sidecar asks of a Zot: S3 bytes in a store of their own that nothing is collected from, synchronous writes,
 /// and no limit on how long a transfer may take.
-fn configuration(folder: &Path, port: u16) -> Value {
+pub(super) fn configuration(folder: &Path, port: u16) -> Value {
     json!({
         "distSpecVersion": "1.1.1",
         "storage": {

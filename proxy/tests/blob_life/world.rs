@@ -58,10 +58,6 @@ impl World {
     pub(crate) async fn build(rng: &mut StdRng) -> Arc<Self> {
         let database = testing::database().await.unwrap();
         let registry = RunningRegistry::start().await;
-        let p = database.pool().unwrap();
-        sqlx::query("ALTER SYSTEM SET log_statement='all'").execute(&p).await.unwrap();
-        sqlx::query("ALTER SYSTEM SET log_line_prefix='%m [%p] %a '").execute(&p).await.unwrap();
-        sqlx::query("SELECT pg_reload_conf()").execute(&p).await.unwrap();
         // Few contents, so that the same digest comes from many writers; from one byte to several chunks.
         let contents = [1, 2, 3, 90, 91, 92, 4096, 4097, 4098, 10_000, 10_001, 70_000, 70_001, 200_000, 500_000]
             .map(|size: usize| {
