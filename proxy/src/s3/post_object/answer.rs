@@ -107,9 +107,9 @@ mod tests {
 
     #[test]
     fn a_form_says_how_it_is_answered_and_whatever_else_it_says_means_204() {
-        let place = "https://store.example/b/a%20b/%3C%C3%BC%3E";
+        let object = "https://store.example/b/a%20b/%3C%C3%BC%3E";
         for (wanted, status) in [("200", 200), ("201", 201), ("204", 204), ("404", 204), ("", 204)] {
-            assert_eq!(told(&[("success_action_status", wanted)], true), (status, place.to_owned()), "{wanted}");
+            assert_eq!(told(&[("success_action_status", wanted)], true), (status, object.to_owned()), "{wanted}");
         }
         assert_eq!(told(&[], true).0, 204);
         assert_eq!(place("https://b.store.example", None, "k"), "https://b.store.example/k");
