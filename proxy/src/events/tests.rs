@@ -116,6 +116,7 @@ impl World {
             prefix: "s3",
             shards: 1,
             quota: Quota::default(),
+            object_lock: false,
             audit: &[],
         };
         index.create_bucket(new).await.unwrap();

@@ -108,7 +108,7 @@ impl Repair {
 
 /// What became of a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Mended {
+pub(super) enum Mended {
     /// Nothing was tried.
     #[default]
     Untried,

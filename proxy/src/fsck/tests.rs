@@ -18,7 +18,7 @@ use super::*;
 use crate::config::Secret;
 use crate::digest::Digest;
 use crate::index::{
-    BlobRef, CompleteUpload, CompletedPart, NewBucket, NewObject, NewPart, NewUpload, PinnedBlob, Quota, Segment,
+    BlobRef, CompleteUpload, CompletedPart, CreatedBy, NewBucket, NewLock, NewObject, NewPart, NewUpload, PinnedBlob, Quota, Segment,
     Upload, WriteConditions,
 };
 use crate::postgres::testing;
@@ -86,6 +86,8 @@ impl World {
             storage_class: "STANDARD",
             owner: "o",
             conditions: WriteConditions::default(),
+            lock: NewLock::default(),
+            by: CreatedBy::Put,
             grace: Duration::ZERO,
             audit: &[],
         };
@@ -106,6 +108,7 @@ impl World {
             metadata: &self.none,
             tags: &self.none,
             storage_class: "STANDARD",
+            lock: NewLock::default(),
             owner: "o",
             audit: &[],
         };
@@ -148,6 +151,8 @@ impl World {
             checksums: &self.none,
             checksum_type: None,
             conditions: WriteConditions::default(),
+            lock: NewLock::default(),
+            by: CreatedBy::Put,
             grace: Duration::ZERO,
             audit: &[],
         };
@@ -248,6 +253,7 @@ fn bucket(name: &str) -> NewBucket<'_> {
         prefix: "s3",
         shards: 4,
         quota: Quota::default(),
+        object_lock: false,
         audit: &[],
     }
 }

@@ -30,7 +30,7 @@ use super::host::Domains;
 use super::operation::Operation;
 use super::put_object::put_object;
 use super::signer::{self, Asker};
-use super::{guard, names, owner, tags, unsupported};
+use super::{guard, names, object_lock, owner, tags, unsupported};
 use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
@@ -144,7 +144,7 @@ impl Poster {
     }
 }
 
-/// The right to put the object with the tags that the form gives it, by a form that keeps to its policy.
+/// The right to put the object with the tags and the lock that the form gives it, by a form that keeps to its policy.
 async fn permit(
     app: &App,
     parts: &Parts,
@@ -156,7 +156,8 @@ async fn permit(
     let given = tags::of_header(&wanted.headers)?;
     let mut headers = wanted.headers.clone();
     headers.extend(parts.headers.get(header::REFERER).map(|value| (header::REFERER, value.clone())));
-    let conditions = poster.describe(Conditions::of_s3(&headers, ""));
+    let lock = object_lock::of_headers(&wanted.headers)?;
+    let conditions = object_lock::saying(poster.describe(Conditions::of_s3(&headers, "")), lock);
     let conditions = if given.is_empty() { conditions } else { conditions.giving(given.clone()) };
     let context = parts.extensions.get::<RequestContext>();
     let trail = context.map_or_else(Trail::none, |context| Trail::of(Facts::of(Api::S3, context, &parts.headers)));
@@ -165,6 +166,7 @@ async fn permit(
     let resource = Resource::object(bucket, &*wanted.key);
     let permit = authorize(app, &caller, Action::PutObject, resource).await?;
     let permit = tags::permit_to_give(app, &caller, permit, &given).await?;
+    let permit = object_lock::permit_to_give(app, &caller, permit, lock).await?;
     if let Err(error) = check_policy(bucket, fields, poster) {
         return Err(refusal(app, &permit, error).await);
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use s3s::{S3Request, S3Response, dto};
 
-use super::body::Upload;
+use super::body::{Length, Upload};
 use super::call::Call;
 use super::checksum::Algorithm;
 use super::dispatch::extension;
@@ -21,6 +21,14 @@ pub(super) const DEFAULT_ALGORITHM: Algorithm = Algorithm::Crc64Nvme;
 
 /// The one storage class that there is.
 pub(super) const STORAGE_CLASS: &str = "STANDARD";
+
+/// A form has a length that is not known before it has been read.
+fn created_by(request: &S3Request<dto::PutObjectInput>) -> CreatedBy {
+    match request.extensions.get::<Length>() {
+        Some(Length::Between { .. }) => CreatedBy::Post,
+        Some(Length::Exactly(_)) | None => CreatedBy::Put,
+    }
+}
 
 pub(super) async fn put_object(
     app: &App,
@@ -57,7 +65,7 @@ pub(super) async fn put_object(
         owner: &permit.principal().to_string(),
         conditions,
         lock: object_lock::of_headers(&request.headers)?,
-        by: CreatedBy::Put,
+        by: created_by(&request),
         grace: app.config.blobs.sweep_grace,
         audit: record.as_slice(),
     };

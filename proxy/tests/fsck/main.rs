@@ -19,7 +19,7 @@ use tokio::process::Command;
 use zas_proxy::blobs::Blobs;
 use zas_proxy::config;
 use zas_proxy::digest::Digest;
-use zas_proxy::index::{Index, NewBucket, NewObject, Quota, WriteConditions};
+use zas_proxy::index::{CreatedBy, Index, NewBucket, NewLock, NewObject, Quota, WriteConditions};
 use zas_proxy::postgres::testing;
 use zas_proxy::store::Store;
 use zas_registry::{Registry, Server};
@@ -59,6 +59,7 @@ impl World {
             prefix: "s3",
             shards: 4,
             quota: Quota::default(),
+            object_lock: false,
             audit: &[],
         };
         index.create_bucket(bucket).await.unwrap();
@@ -83,6 +84,8 @@ impl World {
             storage_class: "STANDARD",
             owner: "o",
             conditions: WriteConditions::default(),
+            lock: NewLock::default(),
+            by: CreatedBy::Put,
             grace: Duration::ZERO,
             audit: &[],
         };
