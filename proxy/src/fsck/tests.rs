@@ -18,8 +18,8 @@ use super::*;
 use crate::config::Secret;
 use crate::digest::Digest;
 use crate::index::{
-    BlobRef, CompleteUpload, CompletedPart, CreatedBy, NewBucket, NewLock, NewObject, NewPart, NewUpload, PinnedBlob, Quota, Segment,
-    Upload, WriteConditions,
+    BlobRef, CompleteUpload, CompletedPart, CreatedBy, NewBucket, NewLock, NewObject, NewPart, NewUpload, PinnedBlob,
+    Quota, Segment, Upload, WriteConditions,
 };
 use crate::postgres::testing;
 
@@ -151,8 +151,6 @@ impl World {
             checksums: &self.none,
             checksum_type: None,
             conditions: WriteConditions::default(),
-            lock: NewLock::default(),
-            by: CreatedBy::Put,
             grace: Duration::ZERO,
             audit: &[],
         };

@@ -20,6 +20,8 @@ mod conditions;
 mod copy_sources;
 mod hosts;
 mod object_keys;
+mod post_forms;
+mod post_policies;
 mod ranges;
 mod signatures;
 mod tags;
@@ -60,6 +62,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "copy_sources", check: copy_sources::check },
     Target { name: "hosts", check: hosts::check },
     Target { name: "object_keys", check: object_keys::check },
+    Target { name: "post_forms", check: post_forms::check },
+    Target { name: "post_policies", check: post_policies::check },
     Target { name: "presigned_queries", check: signatures::check_query },
     Target { name: "ranges", check: ranges::check },
     Target { name: "signature_headers", check: signatures::check_header },
