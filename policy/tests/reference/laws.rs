@@ -169,8 +169,21 @@ proptest! {
     }
 
     #[test]
+    fn a_list_never_allows_what_a_statement_denies_nor_what_narrows_does_not_allow(question in question(), added in document(false)) {
+        let bare = Question { lists: None, ..question.clone() };
+        let denied = engine(&with(Question { identity: Vec::new(), bucket: None, session: None, ..bare.clone() }, "Allow", &added));
+        if denied == Effect::Allow {
+            // What allowed it alone denies it now, whatever lists say.
+            prop_assert_eq!(engine(&with(question.clone(), "Deny", &added)), Effect::Deny);
+        }
+        if engine(&bare) == Effect::Allow {
+            prop_assert_eq!(engine(&question), Effect::Allow);
+        }
+    }
+
+    #[test]
     fn without_a_policy_nothing_is_allowed(question in question()) {
-        let bare = Question { identity: Vec::new(), bucket: None, ..question };
+        let bare = Question { identity: Vec::new(), bucket: None, lists: None, ..question };
         prop_assert_eq!(engine(&bare), Effect::Deny);
     }
 
