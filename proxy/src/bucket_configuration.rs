@@ -2,6 +2,7 @@
 //!
 //! What does not live here: XML (`s3`), and the rows (`index`).
 
+pub mod acl;
 pub mod cors;
 mod encryption;
 mod ownership;
@@ -10,7 +11,7 @@ mod tags;
 
 pub use cors::Cors;
 pub use encryption::Encryption;
-pub use ownership::OwnershipControls;
+pub use ownership::{ObjectOwnership, OwnershipControls};
 pub use public_access_block::PublicAccessBlock;
 pub use tags::{Limits, Tag, TagSet};
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use zas_policy::Effect;
+use zas_policy::{Effect, Gate};
 
 use crate::strategies::{document, question};
 use crate::{Asked, Question, engine};
@@ -169,16 +169,25 @@ proptest! {
     }
 
     #[test]
-    fn a_list_never_allows_what_a_statement_denies_nor_what_narrows_does_not_allow(question in question(), added in document(false)) {
-        let bare = Question { lists: None, ..question.clone() };
-        let denied = engine(&with(Question { identity: Vec::new(), bucket: None, session: None, ..bare.clone() }, "Allow", &added));
-        if denied == Effect::Allow {
-            // What allowed it alone denies it now, whatever lists say.
-            prop_assert_eq!(engine(&with(question.clone(), "Deny", &added)), Effect::Deny);
+    fn a_list_allows_nothing_that_a_statement_denies(question in question(), added in document(false)) {
+        // So that every denial counts as it is written.
+        let question = Question { gate: Gate::Enforce, ..question };
+        let bare = Question { identity: Vec::new(), bucket: None, session: None, lists: None, ..question.clone() };
+        // Of what allows it alone, the same as a denial is about it too.
+        if engine(&with(bare, "Allow", &added)) == Effect::Allow {
+            prop_assert_eq!(engine(&with(question, "Deny", &added)), Effect::Deny);
         }
+    }
+
+    #[test]
+    fn lists_only_add_and_what_narrows_bounds_them(question in question()) {
+        let bare = Question { lists: None, ..question.clone() };
         if engine(&bare) == Effect::Allow {
             prop_assert_eq!(engine(&question), Effect::Allow);
         }
+        let elsewhere = json!({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::elsewhere"}]});
+        let shut = Question { session: Some(elsewhere), ..question };
+        prop_assert_eq!(engine(&shut), Effect::Deny);
     }
 
     #[test]

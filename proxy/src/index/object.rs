@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use sqlx::types::Json;
 use time::OffsetDateTime;
+use zas_policy::AccessControlList;
 
 use super::audited::audited;
 use super::convert::{SegmentRow, check, seconds, to_digest, to_i64, to_u64};
 use super::{BlobRef, ChecksumType, Checksums, Headers, Index, Metadata, PinnedBlob, Segment, Segments, Tags, slice};
 use crate::audit::Record;
+use crate::bucket_configuration::acl;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 
@@ -177,7 +179,8 @@ const SEGMENTS: &str = "
 const COMMIT: &str = audited!(
     16,
     "SELECT status, object_id, modified_at, artifact_settle(object_id, NULL) AS oci_digest,
-            tag_object(object_id, $17) AS tagged
+            tag_object(object_id, $17) AS tagged,
+            CASE WHEN $18 IS NOT NULL THEN grant_object(object_id, $18) END AS granted
      FROM commit_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 );
 
@@ -337,6 +340,18 @@ impl Index {
     /// `NoSuchBucket`, `PreconditionFailed`, `NoSuchKey` for `If-Match` on nothing, `QuotaExceeded`,
     /// `OperationAborted` where the pin had lapsed.
     pub async fn commit_object(&self, object: NewObject<'_>) -> Result<Committed> {
+        self.commit_object_with(object, None).await
+    }
+
+    /// As [`Self::commit_object`], for an object with a list.
+    /// # Errors
+    /// As [`Self::commit_object`].
+    pub async fn commit_object_with(
+        &self,
+        object: NewObject<'_>,
+        list: Option<&AccessControlList>,
+    ) -> Result<Committed> {
+        let list = list.and_then(acl::written);
         let size = to_i64(object.blob.map_or(0, |pinned| pinned.size))?;
         let records = self.canonical(object.audit);
         let row: CommittedRow = self
@@ -359,6 +374,7 @@ impl Index {
                     .bind(seconds(object.grace))
                     .bind(&records)
                     .bind((!object.tags.is_empty()).then_some(Json(object.tags)))
+                    .bind(list.as_ref().map(Json))
             })
             .await
             .map_err(|failure| match failure.is_blob_gone() {
