@@ -139,7 +139,8 @@ pub(super) async fn create_bucket(
         audit: record.as_slice(),
     };
     once.carry_out(&app, &permit, async |index| {
-        let bucket = Bucket::from(index.create_bucket(new).await?);
+        let begins = BeginsWith { ownership: app.config.s3.object_ownership, list: None };
+        let bucket = Bucket::from(index.create_bucket_with(new, begins).await?);
         Answer::json(StatusCode::CREATED, &bucket)?.with(header::LOCATION, &format!("{BASE}/buckets/{}", bucket.name))
     })
     .await

@@ -75,7 +75,7 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
         _ if gives.is_empty() => conditions,
         _ => conditions.giving(gives.clone()),
     };
-    let caller = Caller::new(principal, trail(cx), conditions);
+    let caller = Caller::new(principal, trail(cx), conditions).heeding_lists();
     let action = action(operation, cx);
     let permit = match operation {
         // Whoever is known is shown the buckets that they may list; the operation leaves out the others.
