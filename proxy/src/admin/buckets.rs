@@ -17,7 +17,7 @@ use super::page::Page;
 use super::{Asks, BASE, Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
-use crate::index::{self, NewBucket};
+use crate::index::{self, BeginsWith, NewBucket};
 use crate::s3;
 
 /// Asks for all buckets.
