@@ -116,7 +116,8 @@ impl Grantee {
             (Self::LogDelivery, _) | (_, Principal::Anonymous) => false,
             (Self::AuthenticatedUsers, _) => true,
             (Self::Principal(id), Principal::Identity(identity)) if identity.session.is_some() => {
-                let is_role = identity.roles.first().is_some_and(|role| id.strip_prefix("role/") == Some(role.as_str()));
+                let is_role =
+                    identity.roles.first().is_some_and(|role| id.strip_prefix("role/") == Some(role.as_str()));
                 is_role || *id == principal.to_string()
             }
             (Self::Principal(id), _) => *id == principal.to_string(),

@@ -90,9 +90,8 @@ fn groups_let_in_everybody_or_everybody_who_is_known_unless_public_lists_are_ign
     let nobody = list("user/owner", &[]);
     for (group, known, unknown) in [(ALL_USERS, true, true), (AUTHENTICATED, true, false), (LOGS, false, false)] {
         let public = list("user/owner", &[(group, Permission::Read)]);
-        let reads = |ignores, who: &Principal| {
-            allowed(&nobody, Some(&public), ignores, who).contains(&Action::GetObject)
-        };
+        let reads =
+            |ignores, who: &Principal| allowed(&nobody, Some(&public), ignores, who).contains(&Action::GetObject);
         assert_eq!(reads(false, &user("bob")), known, "{group}");
         assert_eq!(reads(false, &Principal::Anonymous), unknown, "{group}");
         assert!(!reads(true, &user("bob")) && !reads(true, &Principal::Anonymous), "{group}");
@@ -105,13 +104,16 @@ fn groups_let_in_everybody_or_everybody_who_is_known_unless_public_lists_are_ign
 #[test]
 fn a_role_is_each_of_its_sessions_and_a_session_is_no_longer_its_user() {
     let nobody = list("user/owner", &[]);
-    for (grantee, let_in) in [("role/deploy", true), ("role/deploy/job-7", true), ("role/deploy/job-8", false), ("user/alice", false)] {
+    for (grantee, let_in) in
+        [("role/deploy", true), ("role/deploy/job-7", true), ("role/deploy/job-8", false), ("user/alice", false)]
+    {
         let object = list("user/owner", &[(grantee, Permission::Read)]);
         let reads = allowed(&nobody, Some(&object), false, &session("deploy", "job-7")).contains(&Action::GetObject);
         assert_eq!(reads, let_in, "{grantee}");
     }
     let of_user = list("user/owner", &[("role/deploy", Permission::Read)]);
-    let member = Principal::identity(Identity { name: "alice".into(), roles: vec!["deploy".into()], ..Identity::default() });
+    let member =
+        Principal::identity(Identity { name: "alice".into(), roles: vec!["deploy".into()], ..Identity::default() });
     assert!(allowed(&nobody, Some(&of_user), false, &member).is_empty(), "who may take a role is not a session of it");
 }
 
@@ -153,7 +155,9 @@ fn permissions_and_grantees_are_read_back_as_they_are_written_and_nothing_else_i
     for text in ["user/alice", "role/deploy", "role/deploy/job-7", "root/AKIA", ALL_USERS, AUTHENTICATED, LOGS] {
         assert_eq!(text.parse::<Grantee>().unwrap().to_string(), text);
     }
-    for text in ["", "alice", "user/", "group/a", "anonymous", "http://acs.amazonaws.com/groups/global/Nobody", "user/a\nb"] {
+    for text in
+        ["", "alice", "user/", "group/a", "anonymous", "http://acs.amazonaws.com/groups/global/Nobody", "user/a\nb"]
+    {
         assert_eq!(text.parse::<Grantee>(), Err(UnknownGrant), "{text:?}");
     }
     assert_eq!("read".parse::<Permission>(), Err(UnknownGrant));

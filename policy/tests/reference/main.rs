@@ -17,8 +17,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::Value;
 use zas_policy::{
-    AccessLists, Action, Context, Effect, Found, Gate, Identity, Key, Kind, Policy, PolicySet, PolicySetBuilder, Principal, Request,
-    Resource, Role, Target,
+    AccessLists, Action, Context, Effect, Found, Gate, Identity, Key, Kind, Policy, PolicySet, PolicySetBuilder,
+    Principal, Request, Resource, Role, Target,
 };
 
 /// Values by key in lower case; `None`: unknown.

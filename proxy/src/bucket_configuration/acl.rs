@@ -74,7 +74,12 @@ mod tests {
     #[test]
     fn what_cannot_be_read_gives_nobody_anything() {
         let good = json!({"grantee": "user/bob", "permission": "READ"});
-        for bad in [json!({}), json!("READ"), json!({"grantee": "user/bob", "permission": "ALL"}), json!({"grantee": "bob", "permission": "READ"})] {
+        for bad in [
+            json!({}),
+            json!("READ"),
+            json!({"grantee": "user/bob", "permission": "ALL"}),
+            json!({"grantee": "bob", "permission": "READ"}),
+        ] {
             let list = read("user/alice".into(), Some(json!([bad, good])));
             assert_eq!(list.grants.len(), 1, "{bad}");
         }

@@ -136,8 +136,7 @@ impl Index {
     /// `NoSuchBucket`.
     pub async fn lists(&self, bucket: &str, object: Option<ListOf<'_>>) -> Result<Lists> {
         let (key, version) = (object.map(|object| object.key), object.and_then(|object| object.version));
-        let row: Option<Row> =
-            self.fetch_optional(|| sqlx::query_as(ONE).bind(bucket).bind(key).bind(version)).await?;
+        let row: Option<Row> = self.fetch_optional(|| sqlx::query_as(ONE).bind(bucket).bind(key).bind(version)).await?;
         row.map(Row::into_lists).ok_or_else(|| Code::NoSuchBucket.into())
     }
 
@@ -149,8 +148,11 @@ impl Index {
         let (records, document) = (self.canonical(audit), acl::written(list));
         let (status,): (String,) = self
             .fetch_one(|| {
-                let asked = sqlx::query_as(PUT_OF_BUCKET).bind(bucket).bind(document.as_ref().map(Json));
-                asked.bind(list.is_public()).bind(&records)
+                sqlx::query_as(PUT_OF_BUCKET)
+                    .bind(bucket)
+                    .bind(document.as_ref().map(Json))
+                    .bind(list.is_public())
+                    .bind(&records)
             })
             .await?;
         check_list(&status)

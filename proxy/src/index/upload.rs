@@ -129,11 +129,7 @@ impl Index {
     /// As [`Self::create_upload`], for an object with a list.
     /// # Errors
     /// As [`Self::create_upload`].
-    pub async fn create_upload_with(
-        &self,
-        upload: NewUpload<'_>,
-        list: Option<&AccessControlList>,
-    ) -> Result<Upload> {
+    pub async fn create_upload_with(&self, upload: NewUpload<'_>, list: Option<&AccessControlList>) -> Result<Upload> {
         let list = list.and_then(acl::written);
         // Version 7 grows with time: uploads of one key are listed in the order in which they began.
         let id = uuid::Uuid::now_v7().simple().to_string();

@@ -16,8 +16,8 @@ use crate::app::App;
 use crate::authz::Permit;
 use crate::bucket_configuration::ObjectOwnership;
 use crate::error::{Code, Error, Result};
-use crate::index::{Lists, ObjectList};
-use asked::{Asked, On};
+use crate::index::{ListOf, Lists, ObjectList};
+use asked::On;
 
 /// Lists that say no more than that the owner may do everything.
 pub(super) const HARMLESS: [&str; 2] = ["private", "bucket-owner-full-control"];
@@ -167,7 +167,7 @@ pub(super) async fn lists_of(app: &App, permit: &Permit, version: Option<&str>) 
         return Ok(lists.clone());
     }
     let object = match permit.resource() {
-        Resource::Object { key, .. } => Some(crate::index::ListOf { key, version }),
+        Resource::Object { key, .. } => Some(ListOf { key, version }),
         _ => None,
     };
     app.index.lists(permit.resource().bucket_name().unwrap_or_default(), object).await

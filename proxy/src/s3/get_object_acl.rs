@@ -16,8 +16,7 @@ pub(super) async fn get_object_acl(
     let version = request.input.version_id.as_deref().filter(|version| !version.is_empty());
     let lists = acl::lists_of(app, permit, version).await?;
     let object = lists.object.ok_or(Code::NoSuchKey)?;
-    let list =
-        if lists.ownership.has_lists() { object.list } else { AccessControlList::private(lists.bucket.owner) };
+    let list = if lists.ownership.has_lists() { object.list } else { AccessControlList::private(lists.bucket.owner) };
     let (owner, grants) = acl::document(&list);
     Ok(S3Response::new(dto::GetObjectAclOutput { grants: Some(grants), owner: Some(owner), request_charged: None }))
 }

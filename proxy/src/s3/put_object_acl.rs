@@ -31,8 +31,7 @@ pub(super) async fn put_object_acl(
     let given_by = permit.caller().lists_of(permit.resource());
     let only_row = given_by.map_or(Some(current.id), |lists| lists.object_id());
     let record = permit.record();
-    let new =
-        NewObjectList { bucket: &input.bucket, object, only_row, list: &list, audit: record.as_slice() };
+    let new = NewObjectList { bucket: &input.bucket, object, only_row, list: &list, audit: record.as_slice() };
     match app.index.put_object_acl(new).await {
         Err(error) if error.code() == Code::AccessDenied => Err(acl::blocked(app, permit).await),
         put => put.map(|()| S3Response::new(dto::PutObjectAclOutput::default())),

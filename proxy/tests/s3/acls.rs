@@ -285,5 +285,11 @@ async fn lists_that_aws_refuses_are_refused_and_change_nothing() {
     assert!(world.get("/bucket?acl").send().await.expect(200).elements("URI").is_empty());
     world.put("/bucket/none?acl").header("x-amz-acl", "private").send().await.expect_error(404, "NoSuchKey");
     world.put("/nowhere?acl").header("x-amz-acl", "private").send().await.expect_error(404, "NoSuchBucket");
-    world.put("/nowhere/key").header("x-amz-acl", "public-read").body("x").send().await.expect_error(404, "NoSuchBucket");
+    world
+        .put("/nowhere/key")
+        .header("x-amz-acl", "public-read")
+        .body("x")
+        .send()
+        .await
+        .expect_error(404, "NoSuchBucket");
 }

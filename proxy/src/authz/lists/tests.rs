@@ -8,8 +8,8 @@ use crate::authz::{Conditions, Policies};
 use crate::bucket_configuration::{Document, ObjectOwnership, PublicAccessBlock};
 use crate::config::{Audit, Authorization};
 use crate::index::{
-    Attachment, BeginsWith, Checksums, DocumentKind, Headers, Index, Metadata, NewBucket, NewConfiguration, NewDocument,
-    NewObject, Quota, Tags, WriteConditions,
+    Attachment, BeginsWith, Checksums, DocumentKind, Headers, Index, Metadata, NewBucket, NewConfiguration,
+    NewDocument, NewObject, Quota, Tags, WriteConditions,
 };
 use crate::postgres::testing::{self, TestDatabase};
 use serde_json::{Value, json};
@@ -53,8 +53,7 @@ impl World {
     }
 
     async fn put(&self, list: Option<&AccessControlList>) {
-        let (checksums, headers, metadata, tags) =
-            (Checksums::new(), Headers::new(), Metadata::new(), Tags::new());
+        let (checksums, headers, metadata, tags) = (Checksums::new(), Headers::new(), Metadata::new(), Tags::new());
         let object = NewObject {
             bucket: "b",
             key: "key",
@@ -224,7 +223,8 @@ async fn other_doors_know_no_lists() {
 #[tokio::test]
 async fn where_lists_cannot_be_looked_at_nobody_is_let_in_by_them() {
     let world = World::with(ObjectOwnership::ObjectWriter).await;
-    let authority = Authority::new(Journal::new(world.index.clone(), &Audit::default()), world.authority.policies().clone());
+    let authority =
+        Authority::new(Journal::new(world.index.clone(), &Audit::default()), world.authority.policies().clone());
     let resource = Resource::object("b", "key");
     assert!(authority.authorize(&nobody(), Action::GetObject, resource).await.is_err());
 }
@@ -234,7 +234,8 @@ async fn an_explanation_names_the_grant_of_the_list_as_it_is() {
     let world = World::with(ObjectOwnership::ObjectWriter).await;
     let (resource, nobody) = (Resource::object("b", "key"), Principal::Anonymous);
     let explain = async || {
-        let explained = world.authority.explain(&nobody, Action::GetObject, &resource, &zas_policy::Empty).await.unwrap();
+        let explained =
+            world.authority.explain(&nobody, Action::GetObject, &resource, &zas_policy::Empty).await.unwrap();
         let statements = explained.decision.statements.iter().map(ToString::to_string).collect::<Vec<_>>();
         (explained.decision.reason, statements, explained.statements.len())
     };

@@ -109,12 +109,13 @@ pub(in crate::s3) fn of_document(policy: dto::AccessControlPolicy, owner: &str) 
         return Err(Error::new(Code::AccessDenied, "An ACL does not change the owner."));
     }
     let grants = policy.grants.ok_or_else(malformed)?;
-    let read = |grant: dto::Grant| {
-        let permission = grant.permission.and_then(|permission| permission.as_str().parse().ok());
-        let grantee = grant.grantee.ok_or_else(malformed)?;
-        Ok(AclGrant { grantee: of_element(grantee)?, permission: permission.ok_or_else(malformed)? })
-    };
-    bounded(grants.into_iter().map(read).collect::<Result<Vec<_>>>()?)
+    bounded(grants.into_iter().map(of_grant).collect::<Result<Vec<_>>>()?)
+}
+
+fn of_grant(grant: dto::Grant) -> Result<AclGrant> {
+    let permission = grant.permission.and_then(|permission| permission.as_str().parse().ok());
+    let grantee = grant.grantee.ok_or(Code::MalformedAcl)?;
+    Ok(AclGrant { grantee: of_element(grantee)?, permission: permission.ok_or(Code::MalformedAcl)? })
 }
 
 fn of_element(grantee: dto::Grantee) -> Result<Grantee> {
@@ -165,14 +166,14 @@ fn grantees(value: &str) -> Result<Vec<Grantee>> {
 
 /// Whether there is such a user is not asked: who they are their issuer says, and when they come.
 fn of_id(id: &str) -> Result<Grantee> {
-    match id.parse() {
+    match id.parse::<Grantee>() {
         Ok(grantee @ Grantee::Principal(_)) if id.len() <= MAX_ID => Ok(grantee),
         _ => Err(invalid("Invalid id".to_owned()).with("ArgumentName", "ID")),
     }
 }
 
 fn of_uri(uri: &str) -> Result<Grantee> {
-    match uri.parse() {
+    match uri.parse::<Grantee>() {
         Ok(group @ (Grantee::AllUsers | Grantee::AuthenticatedUsers | Grantee::LogDelivery)) => Ok(group),
         _ => Err(invalid("Invalid group uri".to_owned()).with("ArgumentName", "URI")),
     }
@@ -262,7 +263,10 @@ mod tests {
         for (name, more) in [
             ("private", vec![]),
             ("public-read", vec![format!("{groups}/global/AllUsers READ")]),
-            ("public-read-write", vec![format!("{groups}/global/AllUsers READ"), format!("{groups}/global/AllUsers WRITE")]),
+            (
+                "public-read-write",
+                vec![format!("{groups}/global/AllUsers READ"), format!("{groups}/global/AllUsers WRITE")],
+            ),
             ("aws-exec-read", vec![]),
             ("authenticated-read", vec![format!("{groups}/global/AuthenticatedUsers READ")]),
             ("bucket-owner-read", vec!["user/boss READ".to_owned()]),
@@ -315,7 +319,10 @@ mod tests {
         ] {
             assert_eq!(refusal(&[(name, value)]), Some(code), "{name}: {value}");
         }
-        assert_eq!(refusal(&[("x-amz-acl", "private"), ("x-amz-grant-read", "id=user/bob")]), Some(Code::InvalidRequest));
+        assert_eq!(
+            refusal(&[("x-amz-acl", "private"), ("x-amz-grant-read", "id=user/bob")]),
+            Some(Code::InvalidRequest)
+        );
         let many = vec!["id=user/bob"; 101].join(",");
         assert_eq!(refusal(&[("x-amz-grant-read", &many)]), Some(Code::MalformedAcl));
         assert_eq!(refusal(&[("x-amz-grant-read", &many[12..])]), None, "a hundred are taken");
@@ -346,7 +353,10 @@ mod tests {
         let everybody = grantee("Group", None, Some(ALL_USERS));
         let taken = policy(Some("user/alice"), Some(vec![(bob(), "FULL_CONTROL"), (everybody, "READ")]));
         let list = of_document(taken, "user/alice").unwrap();
-        assert_eq!(lines(list, "user/alice", "user/boss"), ["user/bob FULL_CONTROL".to_owned(), format!("{ALL_USERS} READ")]);
+        assert_eq!(
+            lines(list, "user/alice", "user/boss"),
+            ["user/bob FULL_CONTROL".to_owned(), format!("{ALL_USERS} READ")]
+        );
         let empty = of_document(policy(Some("user/alice"), Some(vec![])), "user/alice").unwrap();
         assert!(lines(empty, "user/alice", "user/boss").is_empty());
         let email = grantee("AmazonCustomerByEmail", None, None);
@@ -355,9 +365,18 @@ mod tests {
             (policy(None, Some(vec![])), Code::MalformedAcl),
             (policy(Some("user/alice"), None), Code::MalformedAcl),
             (policy(Some("user/alice"), Some(vec![(bob(), "ALL")])), Code::MalformedAcl),
-            (policy(Some("user/alice"), Some(vec![(grantee("CanonicalUser", None, None), "READ")])), Code::MalformedAcl),
-            (policy(Some("user/alice"), Some(vec![(grantee("Robot", Some("user/bob"), None), "READ")])), Code::MalformedAcl),
-            (policy(Some("user/alice"), Some(vec![(grantee("CanonicalUser", Some("bob"), None), "READ")])), Code::InvalidArgument),
+            (
+                policy(Some("user/alice"), Some(vec![(grantee("CanonicalUser", None, None), "READ")])),
+                Code::MalformedAcl,
+            ),
+            (
+                policy(Some("user/alice"), Some(vec![(grantee("Robot", Some("user/bob"), None), "READ")])),
+                Code::MalformedAcl,
+            ),
+            (
+                policy(Some("user/alice"), Some(vec![(grantee("CanonicalUser", Some("bob"), None), "READ")])),
+                Code::InvalidArgument,
+            ),
             (policy(Some("user/alice"), Some(vec![(email, "READ")])), Code::UnresolvableGrantByEmailAddress),
             (policy(Some("user/alice"), Some(vec![(bob(), "READ"); 101])), Code::MalformedAcl),
         ] {

@@ -57,7 +57,7 @@ fn a_list_says_once_what_it_shall_be() {
 
 #[test]
 fn groups_are_written_by_their_uri_and_others_by_their_id() {
-    let public = Asked::Canned(asked::Canned::PublicRead).list("user/alice".into(), "user/boss");
+    let public = asked::Asked::Canned(asked::Canned::PublicRead).list("user/alice".into(), "user/boss");
     let (owner, grants) = document(&public);
     assert_eq!(owner.id.as_deref(), Some("user/alice"));
     let [own, everybody] = grants.as_slice() else { panic!("{grants:?}") };
