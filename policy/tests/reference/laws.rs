@@ -191,6 +191,21 @@ proptest! {
     }
 
     #[test]
+    fn grants_to_the_public_that_are_ignored_are_as_good_as_none(question in question()) {
+        let mut ignoring = question;
+        let Some(lists) = &mut ignoring.lists else { return Ok(()) };
+        lists["ignores_public"] = json!(true);
+        let mut without = ignoring.clone();
+        for list in ["bucket", "object"] {
+            let grants = without.lists.as_mut().and_then(|lists| lists[list].get_mut("grants"));
+            if let Some(grants) = grants.and_then(Value::as_array_mut) {
+                grants.retain(|grant| !grant[0].as_str().unwrap().contains("/global/"));
+            }
+        }
+        prop_assert_eq!(engine(&ignoring), engine(&without));
+    }
+
+    #[test]
     fn without_a_policy_nothing_is_allowed(question in question()) {
         let bare = Question { identity: Vec::new(), bucket: None, lists: None, ..question };
         prop_assert_eq!(engine(&bare), Effect::Deny);
