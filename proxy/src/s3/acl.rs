@@ -94,8 +94,7 @@ pub(super) struct NewBucketLists {
 /// # Errors
 /// `InvalidArgument`, what [`asked::of_headers`] refuses; `InvalidBucketAclWithObjectOwnership` where the list gives something to others and
 /// cannot count; `AccessDenied` without `s3:PutBucketOwnershipControls`, or `s3:PutBucketAcl`.
-pub(super) async fn of_new_bucket(app: &App, permit: Permit, headers: &HeaderMap) -> Result<NewBucketLists> {
-    let mut permit = permit;
+pub(super) async fn of_new_bucket(app: &App, mut permit: Permit, headers: &HeaderMap) -> Result<NewBucketLists> {
     let asked = asked::of_headers(headers, On::Bucket)?;
     let ownership = match headers.get("x-amz-object-ownership") {
         None => app.config.s3.object_ownership,
