@@ -138,8 +138,8 @@ pub(super) async fn create_bucket(
         quota: app.config.s3.default_quota.into(),
         audit: record.as_slice(),
     };
+    let begins = BeginsWith { ownership: app.config.s3.object_ownership, list: None };
     once.carry_out(&app, &permit, async |index| {
-        let begins = BeginsWith { ownership: app.config.s3.object_ownership, list: None };
         let bucket = Bucket::from(index.create_bucket_with(new, begins).await?);
         Answer::json(StatusCode::CREATED, &bucket)?.with(header::LOCATION, &format!("{BASE}/buckets/{}", bucket.name))
     })

@@ -32,14 +32,15 @@ pub fn read(owner: String, document: Option<Value>) -> AccessControlList {
         Value::Array(lines) => lines,
         _ => Vec::new(),
     };
-    let grants = lines.into_iter().filter_map(|line| {
+    let read = |line: Value| {
         let grant = grant(&line);
         if grant.is_none() {
             tracing::error!(owner, %line, "a line of a stored access control list cannot be read");
         }
         grant
-    });
-    AccessControlList { grants: grants.collect(), owner: owner.clone() }
+    };
+    let grants = lines.into_iter().filter_map(read).collect();
+    AccessControlList { owner, grants }
 }
 
 fn grant(line: &Value) -> Option<AclGrant> {

@@ -106,7 +106,7 @@ async fn who_may_write_by_a_list_owns_what_they_write_and_deletes_nothing_of_oth
     world.put("/bucket?acl").header("x-amz-grant-write", grants).send().await.expect(200);
     by(world.put("/bucket/a").body("a"), &alice).send().await.expect(200);
     let shown = by(world.get("/bucket/a?acl"), &alice).send().await.expect(200);
-    assert_eq!(shown.elements("ID"), vec!["user/service/alice"; 2]);
+    assert_eq!(shown.elements("ID"), ["user/service/alice"; 2]);
     assert_eq!(by(world.get("/bucket/a"), &alice).send().await.expect(200).text(), "a");
     by(world.get("/bucket/a"), &bob).send().await.expect_error(403, "AccessDenied");
     by(world.delete("/bucket/a"), &bob).send().await.expect_error(403, "AccessDenied");
