@@ -28,8 +28,8 @@ pub(super) async fn put_object_acl(
     let owner = &current.list.owner;
     let list = acl::replacement(headers, input.access_control_policy, On::Object, owner, bucket_owner)?;
     // The right may be of the one version whose list gave it; in any case it is the version whose owner stays.
-    let given_by = permit.caller().lists_of(permit.resource());
-    let only_row = given_by.map_or(Some(current.id), Lists::object_id);
+    let given_by = permit.caller().lists_of(permit.resource()).and_then(Lists::object_id);
+    let only_row = given_by.or(Some(current.id));
     let record = permit.record();
     let new = NewObjectList { bucket: &input.bucket, object, only_row, list: &list, audit: record.as_slice() };
     match app.index.put_object_acl(new).await {
