@@ -7,7 +7,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::document::Policy;
 use crate::key::{Key, KeyName, Source};
-use crate::{Action, Identity, Principal, Resource};
+use crate::{AccessLists, Action, Identity, Principal, Resource};
 
 /// What is known of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,11 @@ pub trait Context {
     /// What denials count that depend on what is known of an artifact.
     fn gate(&self) -> Gate {
         Gate::Enforce
+    }
+
+    /// The access control lists that count for the request; none where lists count for nothing, or nobody has looked at them.
+    fn lists(&self) -> Option<AccessLists<'_>> {
+        None
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Reason {
     EverybodyKnownMay,
     /// A statement allows it, and none denies it.
     StatementAllows,
+    /// An access control list allows it, and no statement denies it.
+    ListAllows,
     /// A statement denies it.
     StatementDenies,
     /// A statement denies it unless something is known that cannot be told now.
@@ -55,7 +57,7 @@ pub struct Decision {
     pub effect: Effect,
     /// Why.
     pub reason: Reason,
-    /// The statements that decided.
+    /// The statements that decided; of an access control list the grant, as `acl/object#READ:<grantee>`.
     pub statements: SmallVec<[StatementRef; 2]>,
     /// Of a refusal: the keys that statements asked for and the request did not have.
     pub missing: Vec<Key>,
@@ -117,6 +119,7 @@ impl fmt::Display for Reason {
             Self::RootMayDoEverything => "the principal is root",
             Self::EverybodyKnownMay => "everybody who is known may",
             Self::StatementAllows => "a statement allows it",
+            Self::ListAllows => "an access control list allows it",
             Self::StatementDenies => "a statement denies it",
             Self::StateIsUnknown => "a statement denies it unless something is known that cannot be told now",
             Self::NoStatementAllows => "no statement allows it",

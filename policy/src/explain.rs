@@ -63,6 +63,7 @@ impl PolicySet {
         let statements = policies
             .iter()
             .flat_map(|policy| consider(policy, false))
+            .chain(granted(request))
             .chain(request.narrowed_by.iter().flat_map(|policy| consider(policy, true)))
             .collect();
         Explanation { decision: self.decide(request), statements }
@@ -87,6 +88,13 @@ impl PolicySet {
             .collect();
         Some(Explanation { decision, statements })
     }
+}
+
+/// The line of an access control list that allows it, whatever policies say.
+fn granted(request: &Request<'_>) -> Option<Considered> {
+    let statement = request.context.lists()?.allowing(request.principal, request.action)?;
+    let outcome = Outcome::Matches;
+    Some(Considered { statement, effect: Effect::Allow, narrows: false, is_audited: false, outcome })
 }
 
 fn consider(policy: &Policy, narrows: bool, scope: &Scope<'_>, resource: &str) -> Vec<Considered> {

@@ -7,10 +7,11 @@
 //! documents are kept (its `index`).
 //!
 //! The rules are those of AWS (IAM User Guide, "Policy evaluation logic"): an explicit deny wins, then one allow is enough, and
-//! nothing is allowed by default. Where AWS has accounts there is one here.
+//! nothing is allowed by default. Where AWS has accounts there is one here. Access control lists ([`AccessLists`]) allow besides policies.
 
 #![forbid(unsafe_code)]
 
+mod acl;
 mod action;
 mod builtin;
 mod condition;
@@ -32,6 +33,7 @@ mod set;
 mod template;
 mod within;
 
+pub use acl::{AccessControlList, AccessLists, AclGrant, Grantee, Permission, UnknownGrant};
 pub use action::{Action, ActionSet, ParseActionError, Service};
 pub use builtin::{Builtin, all as builtin_policies, named as builtin_policy};
 pub use condition::condition_operators;

@@ -69,7 +69,7 @@ impl PolicySet {
         builder
     }
 
-    /// Decides a request: an explicit deny first, then what allows, by default no. Root is not asked.
+    /// Decides a request: an explicit deny first, then what allows, a policy or an access control list, by default no. Root is not asked.
     #[must_use]
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         if let Some(decision) = without_policies(request) {
@@ -262,7 +262,9 @@ fn weigh(scope: &Scope<'_>, policies: &[&Policy]) -> Decision {
         return with_notes(denial, scope);
     }
     let allows = |policy: &&Policy| policy.first(Effect::Allow, scope, name.as_str()).map(|(statement, _)| statement);
-    let Some(allowing) = policies.iter().find_map(allows) else {
+    let by_list = || request.context.lists()?.allowing(request.principal, request.action);
+    let of_policies = policies.iter().find_map(allows).map(|statement| (Reason::StatementAllows, statement));
+    let Some((reason, allowing)) = of_policies.or_else(|| by_list().map(|grant| (Reason::ListAllows, grant))) else {
         return with_notes(Decision::new(Effect::Deny, Reason::NoStatementAllows), scope);
     };
     let mut statements: SmallVec<[StatementRef; 2]> = smallvec![allowing];
@@ -272,7 +274,7 @@ fn weigh(scope: &Scope<'_>, policies: &[&Policy]) -> Decision {
             None => return with_notes(Decision::new(Effect::Deny, Reason::NotWithinNarrowerPolicy), scope),
         }
     }
-    let mut decision = by(Effect::Allow, Reason::StatementAllows, statements);
+    let mut decision = by(Effect::Allow, reason, statements);
     for policy in policies.iter().chain(request.narrowed_by) {
         for (statement, matched) in policy.audited(scope, name.as_str()) {
             if matched == Match::Unknown {

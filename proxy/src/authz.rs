@@ -8,6 +8,7 @@ mod authority;
 mod caller;
 mod conditions;
 mod gate;
+mod lists;
 mod narrower;
 mod policies;
 

@@ -2,6 +2,7 @@
 //!
 //! What does not live here: XML (`s3`), and the rows (`index`).
 
+pub mod acl;
 pub mod cors;
 mod encryption;
 pub mod notification;
@@ -12,7 +13,7 @@ mod tags;
 pub use cors::Cors;
 pub use encryption::Encryption;
 pub use notification::Notification;
-pub use ownership::OwnershipControls;
+pub use ownership::{ObjectOwnership, OwnershipControls};
 pub use public_access_block::PublicAccessBlock;
 pub use tags::{Limits, Tag, TagSet};
 

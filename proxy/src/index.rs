@@ -5,6 +5,7 @@
 //! What does not live here: bytes (`store`), the life of blobs (`blobs`), S3 texts and limits (`s3`).
 
 mod access_key;
+mod acl;
 mod artifact;
 mod audit;
 mod audit_intent;
@@ -67,6 +68,7 @@ mod verification_policy;
 mod versioning;
 
 pub use access_key::{AccessKeyChange, AccessKeyPage, AccountKind, NewAccessKey, NextAccessKey, StoredAccessKey};
+pub use acl::{BeginsWith, ListOf, Lists, NewObjectList, ObjectList};
 pub use artifact::{Artifact, ArtifactKeys, ContentKeys};
 pub use audit::{AuditCheckpoint, AuditHead, AuditState, MovedHead};
 pub use audit_intent::OpenIntent;

@@ -134,7 +134,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use crate::app::App;
 use crate::audit::Kind;
 use crate::config;
-use crate::error::{Error, RequestId, Result};
+use crate::error::{Code, Error, RequestId, Result};
 use crate::gateway::{Body, RequestContext};
 use answer::Asked;
 use body::RawBody;
@@ -277,7 +277,15 @@ async fn ask_s3s(service: &Service, request: Request<s3s::Body>, call: &Call) ->
     }
     match call.take_failure() {
         Some(error) => Err(error),
-        None => Err(answer::error_of_s3s(answer).await),
+        None => Err(of_operation(answer::error_of_s3s(answer).await, call.operation())),
+    }
+}
+
+/// S3 has a code of its own for lists that it cannot read.
+fn of_operation(error: Error, operation: &str) -> Error {
+    match (Operation::parse(operation), error.code()) {
+        (Some(Operation::PutBucketAcl | Operation::PutObjectAcl), Code::MalformedXml) => Code::MalformedAcl.into(),
+        _ => error,
     }
 }
 

@@ -224,6 +224,35 @@ def what_tools_ask_of_a_new_bucket_is_answered_as_aws_answers_it():
         same(function(Bucket=bucket)["IsTruncated"], False)
 
 
+@step
+def access_control_lists_count_where_the_ownership_of_a_bucket_lets_them():
+    bucket = f"tour-{uuid.uuid4().hex[:20]}"
+    s3.create_bucket(Bucket=bucket, ObjectOwnership="ObjectWriter")
+    everybody = "http://acs.amazonaws.com/groups/global/AllUsers"
+    put(bucket, "open", b"open", ACL="public-read")
+    put(bucket, "shut", b"shut")
+    same(http("GET", f"{ENDPOINT}/{bucket}/open")[::2], (200, b"open"))
+    same(http("GET", f"{ENDPOINT}/{bucket}/shut")[0], 403)
+    policy = s3.get_object_acl(Bucket=bucket, Key="open")
+    same([(grant["Permission"], grant["Grantee"].get("URI")) for grant in policy["Grants"]],
+         [("FULL_CONTROL", None), ("READ", everybody)])
+    written = {"Owner": policy["Owner"], "Grants": policy["Grants"]}
+    s3.put_object_acl(Bucket=bucket, Key="shut", AccessControlPolicy=written)
+    same(http("GET", f"{ENDPOINT}/{bucket}/shut")[0], 200)
+    s3.put_bucket_acl(Bucket=bucket, GrantRead=f'uri="{everybody}"', GrantFullControl=f'id="{policy["Owner"]["ID"]}"')
+    same(http("GET", f"{ENDPOINT}/{bucket}?list-type=2")[0], 200)
+    refused("UnresolvableGrantByEmailAddress", 400, s3.put_bucket_acl, Bucket=bucket, GrantRead="emailAddress=a@b.example")
+    enforced = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    refused("InvalidBucketAclWithObjectOwnership", 400, s3.put_bucket_ownership_controls, Bucket=bucket,
+            OwnershipControls=enforced)
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicAcls": True, "IgnorePublicAcls": True})
+    refused("AccessDenied", 403, s3.put_object_acl, Bucket=bucket, Key="open", ACL="public-read")
+    same(http("GET", f"{ENDPOINT}/{bucket}/open")[0], 403)
+    s3.put_bucket_acl(Bucket=bucket, ACL="private")
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=enforced)
+    refused("AccessControlListNotSupported", 400, s3.put_object_acl, Bucket=bucket, Key="open", ACL="public-read")
+
+
 # --- objects ---------------------------------------------------------------------------------------------------------
 
 @step

@@ -16,6 +16,7 @@ pub(crate) fn written(question: &Question) -> Value {
         "identity": question.identity,
         "bucket": question.bucket,
         "session": question.session,
+        "lists": question.lists,
         "user": {
             "name": user.name,
             "issuer": user.issuer,
@@ -38,6 +39,7 @@ fn read(case: &Value) -> Question {
         identity: case["identity"].as_array().cloned().unwrap_or_default(),
         bucket: document("bucket"),
         session: document("session"),
+        lists: document("lists"),
         user: Identity {
             name: user["name"].as_str().unwrap().to_owned(),
             issuer: user["issuer"].as_str().unwrap_or_default().to_owned(),

@@ -30,7 +30,7 @@ pub(crate) fn decide(question: &Question) -> Effect {
         identity.chain(question.bucket.iter().map(|document| (document, Of::Bucket))).collect();
     let narrower = question.session.iter().map(|document| (document, Of::Principals));
     let denied = own.iter().copied().chain(narrower).any(|(document, of)| denies(document, of, question));
-    let given = own.iter().any(|(document, of)| allows(document, *of, question));
+    let given = own.iter().any(|(document, of)| allows(document, *of, question)) || listed(question);
     effect(given && is_within(question) && !denied)
 }
 
@@ -43,6 +43,42 @@ pub(crate) fn decide_trust(trust: &Value, question: &Question) -> Effect {
 
 fn effect(allowed: bool) -> Effect {
     if allowed { Effect::Allow } else { Effect::Deny }
+}
+
+/// Whether an access control list allows it: the table of AWS ("Mapping of ACL permissions and access policy permissions") line by line.
+fn listed(question: &Question) -> bool {
+    let Some(lists) = &question.lists else { return false };
+    let (bucket, object) = (&lists["bucket"], &lists["object"]);
+    let owns = |list: &Value| list["owner"].as_str() == Some(whom(question).as_str());
+    let has = |list: &Value, permission: &str| grants(list, lists["ignores_public"] == true, permission, question);
+    match question.action.as_str() {
+        "s3:ListBucket" => has(bucket, "READ"),
+        "s3:PutObject" => has(bucket, "WRITE"),
+        "s3:DeleteObject" => has(bucket, "WRITE") && (owns(bucket) || owns(object)),
+        "s3:GetObject" if object.is_null() => has(bucket, "READ"),
+        "s3:GetObject" => has(object, "READ"),
+        "s3:PutObjectAcl" => !object.is_null() && (owns(object) || has(object, "WRITE_ACP")),
+        _ => false,
+    }
+}
+
+fn grants(list: &Value, ignores_public: bool, permission: &str, question: &Question) -> bool {
+    list["grants"].as_array().into_iter().flatten().any(|grant| {
+        let (grantee, given) = (grant[0].as_str().unwrap(), grant[1].as_str().unwrap());
+        let is_public = grantee.ends_with("/AllUsers") || grantee.ends_with("/AuthenticatedUsers");
+        let is_role = question.user.session.is_some() && grantee == format!("role/{}", question.user.roles[0]);
+        (given == permission || given == "FULL_CONTROL")
+            && if is_public { !ignores_public } else { is_role || grantee == whom(question) }
+    })
+}
+
+/// Who asks, as owners and grantees are named.
+fn whom(question: &Question) -> String {
+    let user = &question.user;
+    match &user.session {
+        Some(session) => format!("role/{}/{}", user.roles[0], session.name),
+        None => format!("user/{}", user.name),
+    }
 }
 
 /// Whether what narrows the credential allows it too.

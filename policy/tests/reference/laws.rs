@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use zas_policy::Effect;
+use zas_policy::{Effect, Gate};
 
 use crate::strategies::{document, question};
 use crate::{Asked, Question, engine};
@@ -169,8 +169,45 @@ proptest! {
     }
 
     #[test]
+    fn a_list_allows_nothing_that_a_statement_denies(question in question(), added in document(false)) {
+        // So that every denial counts as it is written.
+        let question = Question { gate: Gate::Enforce, ..question };
+        let bare = Question { identity: Vec::new(), bucket: None, session: None, lists: None, ..question.clone() };
+        // Of what allows it alone, the same as a denial is about it too.
+        if engine(&with(bare, "Allow", &added)) == Effect::Allow {
+            prop_assert_eq!(engine(&with(question, "Deny", &added)), Effect::Deny);
+        }
+    }
+
+    #[test]
+    fn lists_only_add_and_what_narrows_bounds_them(question in question()) {
+        let bare = Question { lists: None, ..question.clone() };
+        if engine(&bare) == Effect::Allow {
+            prop_assert_eq!(engine(&question), Effect::Allow);
+        }
+        let elsewhere = json!({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::elsewhere"}]});
+        let shut = Question { session: Some(elsewhere), ..question };
+        prop_assert_eq!(engine(&shut), Effect::Deny);
+    }
+
+    #[test]
+    fn grants_to_the_public_that_are_ignored_are_as_good_as_none(question in question()) {
+        let mut ignoring = question;
+        let Some(lists) = &mut ignoring.lists else { return Ok(()) };
+        lists["ignores_public"] = json!(true);
+        let mut without = ignoring.clone();
+        for list in ["bucket", "object"] {
+            let grants = without.lists.as_mut().and_then(|lists| lists[list].get_mut("grants"));
+            if let Some(grants) = grants.and_then(Value::as_array_mut) {
+                grants.retain(|grant| !grant[0].as_str().unwrap().contains("/global/"));
+            }
+        }
+        prop_assert_eq!(engine(&ignoring), engine(&without));
+    }
+
+    #[test]
     fn without_a_policy_nothing_is_allowed(question in question()) {
-        let bare = Question { identity: Vec::new(), bucket: None, ..question };
+        let bare = Question { identity: Vec::new(), bucket: None, lists: None, ..question };
         prop_assert_eq!(engine(&bare), Effect::Deny);
     }
 

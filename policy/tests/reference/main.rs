@@ -7,6 +7,7 @@
 mod corpus;
 mod evaluator;
 mod laws;
+mod lists;
 mod models;
 mod strategies;
 
@@ -16,8 +17,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::Value;
 use zas_policy::{
-    Action, Context, Effect, Found, Gate, Identity, Key, Kind, Policy, PolicySet, PolicySetBuilder, Principal, Request,
-    Resource, Role, Target,
+    AccessLists, Action, Context, Effect, Found, Gate, Identity, Key, Kind, Policy, PolicySet, PolicySetBuilder,
+    Principal, Request, Resource, Role, Target,
 };
 
 /// Values by key in lower case; `None`: unknown.
@@ -34,8 +35,8 @@ impl Context for Known {
     }
 }
 
-/// What is known, and what rules about artifacts count.
-struct Gated<'q>(&'q Known, Gate);
+/// What is known, what rules about artifacts count, and the access control lists.
+struct Gated<'q>(&'q Known, Gate, Option<lists::Read>);
 
 impl Context for Gated<'_> {
     fn find<'a>(&'a self, key: &Key) -> Found<'a> {
@@ -45,6 +46,10 @@ impl Context for Gated<'_> {
     fn gate(&self) -> Gate {
         self.1
     }
+
+    fn lists(&self) -> Option<AccessLists<'_>> {
+        self.2.as_ref().map(lists::Read::lists)
+    }
 }
 
 /// A question with everything that it is answered by.
@@ -53,6 +58,8 @@ struct Question {
     identity: Vec<Value>,
     bucket: Option<Value>,
     session: Option<Value>,
+    /// The access control lists of bucket and object, where lists count.
+    lists: Option<Value>,
     user: Identity,
     action: Action,
     resource: Resource,
@@ -105,7 +112,7 @@ impl Asked {
 
     fn ask(&self, question: &Question, decide: impl Fn(&Request<'_>) -> Effect) -> Effect {
         let principal = Principal::identity(question.user.clone());
-        let context = Gated(&question.context, question.gate);
+        let context = Gated(&question.context, question.gate, question.lists.as_ref().map(lists::Read::of));
         let narrowed_by: Vec<&Policy> = self.session.iter().collect();
         let request = Request {
             principal: &principal,

@@ -71,6 +71,7 @@ fn user(name: &str) -> Identity {
 /// Every request to a policy, in every state of the key that it asks for; how many they were.
 fn ask_everything(document: Value, key: &str, values: [&str; 2]) -> usize {
     let mut question = Question {
+        lists: None,
         identity: Vec::new(),
         bucket: Some(document),
         session: None,

@@ -234,6 +234,30 @@ fn resource() -> impl Strategy<Value = Resource> {
     ]
 }
 
+const GRANTEES: &[&str] = &[
+    "user/alice",
+    "user/bob",
+    "role/deploy",
+    "role/deploy/job-7",
+    "http://acs.amazonaws.com/groups/global/AllUsers",
+    "http://acs.amazonaws.com/groups/global/AuthenticatedUsers",
+    "http://acs.amazonaws.com/groups/s3/LogDelivery",
+];
+
+fn list() -> impl Strategy<Value = Value> {
+    let permissions = select(&["READ", "WRITE", "READ_ACP", "WRITE_ACP", "FULL_CONTROL"][..]);
+    let owners = select(&["user/alice", "user/bob", "role/deploy/job-7", "root/AKIA", "anonymous"][..]);
+    (owners, vec((select(GRANTEES), permissions), 0..=3))
+        .prop_map(|(owner, grants)| json!({"owner": owner, "grants": grants}))
+}
+
+/// The access control lists of bucket and object.
+fn lists() -> impl Strategy<Value = Value> {
+    (list(), option::of(list()), any::<bool>()).prop_map(|(bucket, object, ignores_public)| {
+        json!({"bucket": bucket, "object": object, "ignores_public": ignores_public})
+    })
+}
+
 pub(crate) fn question() -> impl Strategy<Value = Question> {
     let actions = select(
         &[
@@ -242,6 +266,8 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
             Action::Pull,
             Action::Push,
             Action::ListBucket,
+            Action::DeleteObject,
+            Action::PutObjectAcl,
             Action::AttachSbom,
             Action::GetQuota,
         ][..],
@@ -250,15 +276,17 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
         vec(document(false), 0..=2),
         option::of(document(true)),
         option::of(document(false)),
+        option::of(lists()),
         user(),
         actions,
         resource(),
         context(),
         gate(),
     )
-        .prop_map(|(identity, bucket, session, user, action, resource, context, gate)| {
+        .prop_map(|(identity, bucket, session, lists, user, action, resource, context, gate)| {
             let bucket = bucket.filter(|_| resource.bucket_name().is_some());
-            Question { identity, bucket, session, user, action, resource, context, gate }
+            let lists = lists.filter(|_| resource.bucket_name().is_some());
+            Question { identity, bucket, session, lists, user, action, resource, context, gate }
         })
 }
 
@@ -290,7 +318,7 @@ pub(crate) fn taking() -> impl Strategy<Value = (Value, Question)> {
     (trust, vec(document(false), 0..=2), option::of(document(false)), user(), actions, context(), gate()).prop_map(
         |(trust, identity, session, user, action, context, gate)| {
             let resource = Resource::role("deploy");
-            (trust, Question { identity, bucket: None, session, user, action, resource, context, gate })
+            (trust, Question { identity, bucket: None, session, lists: None, user, action, resource, context, gate })
         },
     )
 }

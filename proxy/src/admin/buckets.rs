@@ -17,7 +17,7 @@ use super::page::Page;
 use super::{Asks, BASE, Permitted, Refusal};
 use crate::app::App;
 use crate::error::{Code, Error};
-use crate::index::{self, NewBucket};
+use crate::index::{self, BeginsWith, NewBucket};
 use crate::s3;
 
 /// Asks for all buckets.
@@ -139,8 +139,9 @@ pub(super) async fn create_bucket(
         object_lock: false,
         audit: record.as_slice(),
     };
+    let begins = BeginsWith { ownership: app.config.s3.object_ownership, list: None };
     once.carry_out(&app, &permit, async |index| {
-        let bucket = Bucket::from(index.create_bucket(new).await?);
+        let bucket = Bucket::from(index.create_bucket_with(new, begins).await?);
         Answer::json(StatusCode::CREATED, &bucket)?.with(header::LOCATION, &format!("{BASE}/buckets/{}", bucket.name))
     })
     .await

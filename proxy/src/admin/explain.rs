@@ -166,7 +166,7 @@ pub(super) struct Explanation {
     effect: String,
     /// Why, in words.
     reason: String,
-    /// The statements that decided, as `policy#sid` or `policy#number`.
+    /// The statements that decided, as `policy#sid` or `policy#number`; of an access control list the grant, as `acl/object#READ:user/bob`.
     statements: Vec<String>,
     /// Condition keys that were missing, where it was denied.
     missing: Vec<String>,
@@ -272,7 +272,7 @@ async fn answer(app: &App, question: Question) -> Result<Explanation, Error> {
     let resource = Resource::parse(&question.resource).map_err(|error| wrong("resource", error.to_string()))?;
     let context = Given::parse(question.context)?;
     let principal = question.principal.principal(app).await?;
-    Ok(app.authority.explain(&principal, action, &resource, &context)?.into())
+    Ok(app.authority.explain(&principal, action, &resource, &context).await?.into())
 }
 
 /// Whose rights are asked for.

@@ -10,12 +10,13 @@ use zas_policy::{
 
 use super::conditions::{Existing, Known};
 use super::gate::Shown;
+use super::lists::{Listed, version};
 use super::narrower::Narrower;
 use super::{Caller, Conditions, Gated, Permit, Policies};
 use crate::audit::{Decided, Facts, Journal, Kind, Record, Trail};
 use crate::config::GateMode;
 use crate::error::{Code, Error, Result};
-use crate::index::{Index, Tags};
+use crate::index::{Index, Lists, Tags};
 use crate::rates::Rates;
 
 /// Asks the policy on behalf of callers. Cheap to clone.
@@ -50,7 +51,7 @@ impl Authority {
         self
     }
 
-    /// Looks up the tags of objects here. Without it, what depends on them fails closed.
+    /// Looks up tags of objects and access control lists here. Without it, what depends on them fails closed.
     #[must_use]
     pub fn with_tags_of(mut self, index: Index) -> Self {
         self.index = Some(index);
@@ -69,15 +70,27 @@ impl Authority {
     /// [`Code::Unauthenticated`] where nobody asked, [`Code::AccessDenied`] where the policy says no; both carry the reason.
     /// `PoliciesUnavailable` where the policies are not known well enough; `SlowDown` where the refusal cannot be recorded in time;
     /// `RateExceeded` where the caller has asked too often for what it may do, `DeniedTooOften` for what it may not;
-    /// `IndexUnavailable` where it depends on the tags of an object and they cannot be looked up.
+    /// `IndexUnavailable` where it depends on the tags of an object, or on access control lists, and they cannot be looked up.
     pub async fn authorize(&self, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
         let (caller, decision) = self.weigh(Cow::Borrowed(caller), action, &resource, Shown::Nothing).await?;
         self.conclude(&caller, action, resource, &decision).await
     }
 
-    /// Decides; where that depends on the tags that an object has, once more for a caller who knows them. They are not looked up before a
-    /// statement that is about the request asks for them.
+    /// Decides; where that depends on the tags that an object has, once more for a caller who knows them, and where no policy has decided,
+    /// once more for one who knows the access control lists.
     pub(super) async fn weigh<'a>(
+        &self,
+        caller: Cow<'a, Caller>,
+        action: Action,
+        resource: &Resource,
+        shown: Shown<'_>,
+    ) -> Result<(Cow<'a, Caller>, Decision)> {
+        let (caller, decision) = self.weigh_tags(caller, action, resource, shown).await?;
+        self.weigh_lists(caller, action, resource, shown, decision).await
+    }
+
+    /// Tags are not looked up before a statement that is about the request asks for them.
+    async fn weigh_tags<'a>(
         &self,
         caller: Cow<'a, Caller>,
         action: Action,
@@ -331,17 +344,19 @@ impl Authority {
     }
 
     /// Why the policies that are decided by now would say what they would say to somebody: for whoever looks after policies. To take
-    /// a role is decided by its trust policy, as [`Self::authorize_role`] does it.
+    /// a role is decided by its trust policy, as [`Self::authorize_role`] does it. Access control lists are looked at as they are.
     ///
     /// # Errors
-    /// `PoliciesUnavailable` where the policies are not known well enough.
-    pub fn explain(
+    /// `PoliciesUnavailable` where the policies are not known well enough, `IndexUnavailable` where lists cannot be looked at.
+    pub async fn explain(
         &self,
         principal: &Principal,
         action: Action,
         resource: &Resource,
-        context: &dyn Context,
+        context: &(dyn Context + Sync),
     ) -> Result<Explanation> {
+        let lists = self.lists(action, resource, version(context).as_deref()).await?;
+        let context = &Listed { context, lists: lists.as_ref().and_then(Lists::that_count) };
         let set = self.policies.current()?;
         let narrower = self.narrower.of(principal);
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
@@ -376,9 +391,15 @@ impl Authority {
         }
     }
 
+    /// Where tags and lists are looked up.
+    pub(super) const fn index(&self) -> Option<&Index> {
+        self.index.as_ref()
+    }
+
     /// What policies see of a request.
     fn known<'a>(&self, caller: &'a Caller, existing: Existing<'a>, artifact: Shown<'a>) -> Known<'a> {
-        Known { conditions: caller.conditions(), facts: caller.trail().facts(), existing, artifact, gate: self.gate }
+        let (conditions, facts) = (caller.conditions(), caller.trail().facts());
+        Known { conditions, facts, existing, artifact, gate: self.gate, lists: None }
     }
 
     pub(super) fn decide(&self, caller: &Caller, action: Action, resource: &Resource, shown: Shown<'_>) -> Decision {
@@ -389,7 +410,8 @@ impl Authority {
             (_, Err(_)) => return Decision::new(Effect::Deny, Reason::PoliciesAreStale),
         };
         let principal = caller.principal();
-        let context = self.known(caller, existing(caller, resource), shown);
+        let lists = caller.lists_of(resource).and_then(Lists::that_count);
+        let context = Known { lists, ..self.known(caller, existing(caller, resource), shown) };
         let narrower = self.narrower.of(principal);
         let narrowed_by: SmallVec<[&Policy; 2]> = narrower.iter().collect();
         set.decide(&Request { principal, action, resource, context: &context, narrowed_by: &narrowed_by })

@@ -7,7 +7,7 @@ use zas_policy::{Action, KeyName, Principal, Resource};
 
 use super::Conditions;
 use crate::audit::{Kind, Record, Trail};
-use crate::index::Tags;
+use crate::index::{Lists, Tags};
 
 /// Who asks, and what is known of the request besides. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -17,13 +17,26 @@ pub struct Caller {
     conditions: Arc<Conditions>,
     reference: Option<Arc<str>>,
     tags: Option<Arc<(Resource, Tags)>>,
+    lists: Heeds,
+}
+
+/// Whether access control lists count for somebody.
+#[derive(Debug, Clone, Default)]
+enum Heeds {
+    /// No: the door knows none.
+    #[default]
+    No,
+    /// Yes; they were not looked up.
+    Unasked,
+    /// These, of this resource.
+    Known(Arc<(Resource, Lists)>),
 }
 
 impl Caller {
     /// Of a request.
     #[must_use]
     pub fn new(principal: Principal, trail: Trail, conditions: Conditions) -> Self {
-        Self { principal, trail, conditions: Arc::new(conditions), reference: None, tags: None }
+        Self { principal, trail, conditions: Arc::new(conditions), reference: None, tags: None, lists: Heeds::No }
     }
 
     /// The same, who asks about this tag, digest or upload of the resource: records name it.
@@ -65,11 +78,46 @@ impl Caller {
         self
     }
 
-    /// The same, who knows of no tags: they are looked up where a decision depends on them.
+    /// The same, for whom access control lists count where their bucket lets them: whoever reads by such a right makes sure that it is the
+    /// object whose list was looked at ([`Self::lists_of`]).
+    #[must_use]
+    pub fn heeding_lists(mut self) -> Self {
+        self.lists = Heeds::Unasked;
+        self
+    }
+
+    /// The same, who asks for something that has these lists. Nothing changes for whom lists do not count.
+    #[must_use]
+    pub fn knowing_lists(mut self, resource: Resource, lists: Lists) -> Self {
+        if self.heeds_lists() {
+            self.lists = Heeds::Known(Arc::new((resource, lists)));
+        }
+        self
+    }
+
+    /// The same, who knows of no tags and no lists: they are looked up where a decision depends on them.
     #[must_use]
     pub fn knowing_nothing(mut self) -> Self {
         self.tags = None;
+        if self.heeds_lists() {
+            self.lists = Heeds::Unasked;
+        }
         self
+    }
+
+    /// Whether access control lists count for them.
+    #[must_use]
+    pub const fn heeds_lists(&self) -> bool {
+        !matches!(self.lists, Heeds::No)
+    }
+
+    /// The lists that this resource had when they were looked up; none where they were not.
+    #[must_use]
+    pub fn lists_of(&self, resource: &Resource) -> Option<&Lists> {
+        match &self.lists {
+            Heeds::Known(known) if known.0 == *resource => Some(&known.1),
+            _ => None,
+        }
     }
 
     /// The tags that this object had when they were looked up; none where they were not.

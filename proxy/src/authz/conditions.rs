@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, header};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use zas_policy::{Context, Found, Gate, Key, KeyName};
+use zas_policy::{AccessLists, Context, Found, Gate, Key, KeyName};
 
 use super::gate::Shown;
 use crate::audit::Facts;
@@ -147,6 +147,7 @@ pub(super) struct Known<'a> {
     pub existing: Existing<'a>,
     pub artifact: Shown<'a>,
     pub gate: Gate,
+    pub lists: Option<AccessLists<'a>>,
 }
 
 impl Context for Known<'_> {
@@ -179,6 +180,10 @@ impl Context for Known<'_> {
             Shown::NoArtifact => Gate::Off,
             Shown::Nothing | Shown::Facts(_) => self.gate,
         }
+    }
+
+    fn lists(&self) -> Option<AccessLists<'_>> {
+        self.lists
     }
 }
 
@@ -218,7 +223,7 @@ mod tests {
     use http::HeaderValue;
 
     fn known<'a>(conditions: &'a Conditions, artifact: Shown<'a>) -> Known<'a> {
-        Known { conditions, facts: None, existing: Existing::NoObject, artifact, gate: Gate::Enforce }
+        Known { conditions, facts: None, existing: Existing::NoObject, artifact, gate: Gate::Enforce, lists: None }
     }
 
     fn tagged(name: KeyName, part: &str) -> Key {

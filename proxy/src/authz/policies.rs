@@ -3,7 +3,7 @@
 //! A snapshot is read whole from the index and swapped in whole. It is replaced when a change is told, and asked after at intervals
 //! in case a notice was lost. What does not live here: the rules (crate `zas-policy`) and the documents (`index`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use zas_policy::{Kind, Policy, PolicySet, PolicySetBuilder, Role, Target};
 
-use crate::bucket_configuration::{Cors, Document, PublicAccessBlock};
+use crate::bucket_configuration::{Cors, Document, OwnershipControls, PublicAccessBlock};
 use crate::config::Authorization;
 use crate::error::{Code, Error, Result};
 use crate::index::notify::{Feed, POLICIES};
@@ -47,13 +47,15 @@ struct Snapshot {
     set: Arc<PolicySet>,
     /// Buckets' rules for pages of other origins: here, because everybody who asks for a page's sake needs them.
     cors: HashMap<String, Arc<Cors>>,
+    /// Buckets in which access control lists count: here, so that nobody asks for lists anywhere else.
+    with_lists: HashSet<String>,
 }
 
 impl Policies {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(config: &Authorization) -> Self {
-        let snapshot = Snapshot { revision: 0, set: PolicySet::builder().build(), cors: HashMap::new() };
+        let snapshot = Snapshot { set: PolicySet::builder().build(), ..Snapshot::default() };
         let shared = Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             born: Instant::now(),
@@ -88,6 +90,12 @@ impl Policies {
             return None;
         }
         self.shared.snapshot.load().cors.get(bucket).cloned()
+    }
+
+    /// Whether access control lists may count in a bucket, as this replica last knew.
+    #[must_use]
+    pub fn has_lists(&self, bucket: &str) -> bool {
+        self.shared.snapshot.load().with_lists.contains(bucket)
     }
 
     /// How long ago it was certain that no change was missed.
@@ -177,7 +185,8 @@ fn compile(data: &PolicyData) -> Snapshot {
         builder = builder.attach(&attachment.policy, target);
     }
     let (builder, cors) = configured(builder, &data.configurations);
-    Snapshot { revision: data.revision, set: builder.build(), cors }
+    let with_lists = with_lists(&data.configurations);
+    Snapshot { revision: data.revision, set: builder.build(), cors, with_lists }
 }
 
 /// What buckets are configured with. A block that this version cannot read blocks; rules that it cannot read allow nothing.
@@ -206,6 +215,16 @@ fn configured(
         }
     }
     (builder, cors)
+}
+
+/// Buckets whose ownership lets access control lists count; one that this version cannot read does not.
+fn with_lists(configurations: &[KnownConfiguration]) -> HashSet<String> {
+    let owned = configurations.iter().filter(|known| known.kind == ConfigurationKind::OwnershipControls);
+    let with_lists = owned.filter(|known| {
+        let controls = document_of::<OwnershipControls>(&known.bucket, &known.document);
+        controls.is_some_and(|controls| controls.ownership().has_lists())
+    });
+    with_lists.map(|known| known.bucket.clone()).collect()
 }
 
 fn document_of<D: Document>(bucket: &str, document: &str) -> Option<D> {

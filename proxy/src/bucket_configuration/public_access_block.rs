@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PublicAccessBlock {
-    /// ACLs that let the public in are refused. There are none here.
+    /// Access control lists that let the public in are refused; `may_have_list` of `migrations/0032_access_control_lists.sql` sees to it, and
+    /// for new objects `s3::acl`.
     pub block_public_acls: bool,
-    /// ACLs that let the public in count for nothing. There are none here.
+    /// What access control lists give to the public counts for nothing.
     pub ignore_public_acls: bool,
     /// Policies that let the public in are refused; `put_bucket_policy` of `migrations/0024_bucket_configurations.sql` sees to it.
     pub block_public_policy: bool,
@@ -31,8 +32,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_index_looks_at_is_called_as_the_migration_calls_it() {
+    fn what_the_index_looks_at_is_called_as_the_migrations_call_it() {
         let document = serde_json::to_value(PublicAccessBlock::ALL).unwrap();
         assert_eq!(document["block_public_policy"], true);
+        assert_eq!(document["block_public_acls"], true);
     }
 }

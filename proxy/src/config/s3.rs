@@ -6,6 +6,8 @@ use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bucket_configuration::ObjectOwnership;
+
 /// The S3 API.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -21,6 +23,10 @@ pub struct S3 {
     /// Whether the registry's storage is encrypted at rest. The service cannot see it, and says what is set here: with `true` clients may
     /// ask for `AES256` (SSE-S3), and are told of it in every answer about an object; with `false` asking is refused.
     pub encryption_at_rest: bool,
+    /// Who owns the objects of buckets that are made from now on, unless their maker says otherwise (`x-amz-object-ownership`). With
+    /// `BucketOwnerEnforced`, as at AWS, access control lists count for nothing; with `BucketOwnerPreferred` and `ObjectWriter` they count,
+    /// and whoever may write can let others read. Buckets that are there keep theirs.
+    pub object_ownership: ObjectOwnership,
     /// The quota of buckets that are made from now on; a quota that is set later takes its place.
     pub default_quota: DefaultQuota,
 }
@@ -43,6 +49,7 @@ impl Default for S3 {
             domains: Vec::new(),
             max_presign: Duration::from_secs(7 * 24 * 3600),
             encryption_at_rest: false,
+            object_ownership: ObjectOwnership::default(),
             default_quota: DefaultQuota::default(),
         }
     }
@@ -52,6 +59,14 @@ impl Default for S3 {
 mod tests {
     use super::*;
     use crate::config::from_toml;
+
+    #[test]
+    fn an_object_ownership_is_written_as_s3_writes_it() {
+        let config = from_toml("[s3]\nobject_ownership = \"ObjectWriter\"", "t", []).unwrap();
+        assert_eq!(config.s3.object_ownership, ObjectOwnership::ObjectWriter);
+        assert_eq!(S3::default().object_ownership, ObjectOwnership::BucketOwnerEnforced);
+        assert!(from_toml("[s3]\nobject_ownership = \"Nobody\"", "t", []).is_err());
+    }
 
     #[test]
     fn a_default_quota_is_read_with_units_and_bounds() {

@@ -191,6 +191,10 @@ table! {
     AccessControlListNotSupported: Validation, 400, "AccessControlListNotSupported", "UNSUPPORTED", false, "access_control_list_not_supported", "The bucket does not allow ACLs";
     /// A bucket that is made with an access control list that it could not have.
     InvalidBucketAclWithObjectOwnership: Validation, 400, "InvalidBucketAclWithObjectOwnership", "UNSUPPORTED", false, "invalid_bucket_acl_with_object_ownership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
+    /// An access control list that cannot be understood.
+    MalformedAcl: Validation, 400, "MalformedACLError", "UNSUPPORTED", false, "malformed_acl", "The XML you provided was not well-formed or did not validate against our published schema";
+    /// A grant to somebody by an address that nobody is known by.
+    UnresolvableGrantByEmailAddress: Validation, 400, "UnresolvableGrantByEmailAddress", "UNSUPPORTED", false, "unresolvable_grant_by_email_address", "The e-mail address you provided does not match any account on record.";
     /// A request without the header that says what it wants.
     MissingSecurityHeader: Validation, 400, "MissingSecurityHeader", "UNSUPPORTED", false, "missing_security_header", "Your request was missing a required header";
     /// A document that does not say whether versions are kept.

@@ -1,12 +1,14 @@
 //! Buckets.
 
+use sqlx::types::Json;
 use time::OffsetDateTime;
 
 use super::audited::audited;
 use super::convert::{check, limit};
 use super::list::{Bounds, cut};
-use super::{Index, Placement, Quota};
+use super::{BeginsWith, Index, Placement, Quota};
 use crate::audit::Record;
+use crate::bucket_configuration::{OwnershipControls, acl};
 use crate::error::{Code, Error, Result};
 
 /// A bucket's row.
@@ -60,7 +62,9 @@ pub struct NewBucket<'a> {
 
 const CREATE: &str = audited!(
     9,
-    "SELECT status, bucket_id, placement, created, CASE WHEN $10 THEN begin_object_lock(bucket_id) END AS locks
+    "SELECT status, bucket_id, placement, created,
+            CASE WHEN status = 'ok' AND $10 THEN begin_object_lock(bucket_id) END AS locks,
+            CASE WHEN status = 'ok' AND ($11 IS NOT NULL OR $12 IS NOT NULL) THEN begin_bucket(bucket_id, $11, $12, $3) END AS begun
      FROM create_bucket($1, $2, $3, $4, $5, $6, $7, $8)"
 );
 
@@ -78,7 +82,8 @@ const ONE: &str = "
     FROM buckets b JOIN placements p ON p.id = b.placement_id JOIN stores s ON s.id = p.store_id
     WHERE b.name = $1";
 
-type Created = (String, Option<i64>, Option<i64>, Option<OffsetDateTime>, Option<bool>);
+/// Status, bucket, placement, and when; what was begun with it besides says nothing.
+type Created = (String, Option<i64>, Option<i64>, Option<OffsetDateTime>);
 
 #[derive(sqlx::FromRow)]
 struct BucketRow {
@@ -105,17 +110,27 @@ impl From<BucketRow> for Bucket {
 }
 
 impl Index {
-    /// Makes a bucket with its placement and repositories.
+    /// Makes a bucket with its placement and repositories; its owner owns everything in it.
+    /// # Errors
+    /// As [`Self::create_bucket_with`].
+    pub async fn create_bucket(&self, bucket: NewBucket<'_>) -> Result<Bucket> {
+        self.create_bucket_with(bucket, BeginsWith::default()).await
+    }
+
+    /// Makes a bucket with its placement and repositories, an ownership of its objects and a list.
     /// # Errors
     /// `BucketAlreadyOwnedByYou` where the name is taken; `InvalidArgument` where a limit is none that can be counted to;
     /// `InternalError` where the shards are no power of two up to 256.
-    pub async fn create_bucket(&self, bucket: NewBucket<'_>) -> Result<Bucket> {
+    pub async fn create_bucket_with(&self, bucket: NewBucket<'_>, begins: BeginsWith<'_>) -> Result<Bucket> {
         let records = self.canonical(bucket.audit);
         if !bucket.shards.is_power_of_two() || bucket.shards > 256 {
             return Err(Error::internal(format!("{} shards: not a power of two up to 256", bucket.shards)));
         }
         let (max_bytes, max_objects) = (limit(bucket.quota.bytes)?, limit(bucket.quota.objects)?);
-        let (status, id, placement, created_at, _): Created = self
+        // What a bucket has that says nothing need not be said.
+        let ownership = begins.ownership.has_lists().then(|| OwnershipControls::of(begins.ownership));
+        let list = begins.list.and_then(acl::written);
+        let (status, id, placement, created_at): Created = self
             .fetch_one(|| {
                 sqlx::query_as(CREATE)
                     .bind(bucket.name)
@@ -128,6 +143,8 @@ impl Index {
                     .bind(max_objects)
                     .bind(&records)
                     .bind(bucket.object_lock)
+                    .bind(ownership.as_ref().map(Json))
+                    .bind(list.as_ref().map(Json))
             })
             .await
             .map_err(|failure| match failure.constraint() {

@@ -22,7 +22,7 @@ pub enum ConfigurationKind {
     Cors,
     /// Whether the public is let in. Known without asking.
     PublicAccessBlock,
-    /// Who owns what others write.
+    /// Who owns what others write, and whether access control lists count. Known without asking.
     OwnershipControls,
     /// How objects are encrypted unless their writer says otherwise.
     Encryption,
@@ -57,7 +57,7 @@ impl ConfigurationKind {
     /// Whether every replica knows it without asking the index: it comes with the policies.
     #[must_use]
     pub const fn is_known_without_asking(self) -> bool {
-        matches!(self, Self::Cors | Self::PublicAccessBlock)
+        matches!(self, Self::Cors | Self::PublicAccessBlock | Self::OwnershipControls)
     }
 
     /// Reads a name of the index.

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use sqlx::types::Json;
+use zas_policy::AccessControlList;
 
 use super::audited::audited;
 use super::object::CommittedRow;
 use super::{Committed, Headers, Index, Metadata, NewLock, Tags, WriteConditions};
 use crate::audit::Record;
+use crate::bucket_configuration::acl;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::index::convert::seconds;
@@ -44,15 +46,24 @@ pub struct CopySource<'a> {
 const COPY: &str = audited!(
     11,
     "SELECT status, object_id, modified_at, version, artifact_settle(object_id, $12) AS oci_digest,
-            tag_object(object_id, $13) AS tagged, lock_object(object_id, $14, $15, $16) AS locked
+            tag_object(object_id, $13) AS tagged, lock_object(object_id, $14, $15, $16) AS locked,
+            CASE WHEN $17 IS NOT NULL THEN grant_object(object_id, $17) END AS granted
      FROM copy_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 );
 
 impl Index {
-    /// Commits a copy.
+    /// Commits a copy; whoever copies alone may do everything with it.
     /// # Errors
     /// As [`Self::commit_object`]; `NoSuchKey` where the source is gone.
     pub async fn copy_object(&self, copy: CopySource<'_>) -> Result<Committed> {
+        self.copy_object_with(copy, None).await
+    }
+
+    /// As [`Self::copy_object`], for a copy with a list: it has none of its source's.
+    /// # Errors
+    /// As [`Self::copy_object`].
+    pub async fn copy_object_with(&self, copy: CopySource<'_>, list: Option<&AccessControlList>) -> Result<Committed> {
+        let list = list.and_then(acl::written);
         let records = self.canonical(copy.audit);
         let row: CommittedRow = self
             .fetch_one(|| {
@@ -73,6 +84,7 @@ impl Index {
                     .bind(copy.lock.mode())
                     .bind(copy.lock.until())
                     .bind(copy.lock.legal_hold)
+                    .bind(list.as_ref().map(Json))
             })
             .await
             .map_err(|failure| match failure.is_blob_gone() {

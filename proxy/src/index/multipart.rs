@@ -54,10 +54,13 @@ pub struct CompletedUpload {
     pub version_id: Option<String>,
 }
 
+/// The upload's list is read as it was before the statement: then the upload is gone.
 const COMPLETE: &str = audited!(
     12,
-    "SELECT status, object_id, modified_at, version, artifact_settle(object_id, NULL) AS oci_digest
-     FROM complete_upload($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    "SELECT status, object_id, modified_at, version, artifact_settle(object_id, NULL) AS oci_digest,
+            CASE WHEN given.acl IS NOT NULL THEN grant_object(object_id, given.acl) END AS granted
+     FROM (SELECT (SELECT acl FROM uploads WHERE id = $3) AS acl) AS given,
+          complete_upload($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 );
 
 const COMPLETED: &str = "

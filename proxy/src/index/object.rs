@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::types::Json;
 use time::OffsetDateTime;
+use zas_policy::AccessControlList;
 
 use super::audited::audited;
 use super::convert::{SegmentRow, check, seconds, to_digest, to_i64, to_u64};
@@ -13,6 +14,7 @@ use super::{
     Segments, Tags, slice,
 };
 use crate::audit::Record;
+use crate::bucket_configuration::acl;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 
@@ -242,7 +244,8 @@ const SEGMENTS: &str = "
 const COMMIT: &str = audited!(
     16,
     "SELECT status, object_id, modified_at, version, artifact_settle(object_id, NULL) AS oci_digest,
-            tag_object(object_id, $17) AS tagged, lock_object(object_id, $19, $20, $21) AS locked
+            tag_object(object_id, $17) AS tagged, lock_object(object_id, $19, $20, $21) AS locked,
+            CASE WHEN $22 IS NOT NULL THEN grant_object(object_id, $22) END AS granted
      FROM commit_object($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $18)"
 );
 
@@ -430,6 +433,18 @@ impl Index {
     /// `NoSuchBucket`, `PreconditionFailed`, `NoSuchKey` for `If-Match` on nothing, `QuotaExceeded`,
     /// `OperationAborted` where the pin had lapsed, `InvalidRequest` where it is to be locked and its bucket locks nothing.
     pub async fn commit_object(&self, object: NewObject<'_>) -> Result<Committed> {
+        self.commit_object_with(object, None).await
+    }
+
+    /// As [`Self::commit_object`], for an object with a list.
+    /// # Errors
+    /// As [`Self::commit_object`].
+    pub async fn commit_object_with(
+        &self,
+        object: NewObject<'_>,
+        list: Option<&AccessControlList>,
+    ) -> Result<Committed> {
+        let list = list.and_then(acl::written);
         let size = to_i64(object.blob.map_or(0, |pinned| pinned.size))?;
         let records = self.canonical(object.audit);
         let row: CommittedRow = self
@@ -456,6 +471,7 @@ impl Index {
                     .bind(object.lock.mode())
                     .bind(object.lock.until())
                     .bind(object.lock.legal_hold)
+                    .bind(list.as_ref().map(Json))
             })
             .await
             .map_err(|failure| match failure.is_blob_gone() {

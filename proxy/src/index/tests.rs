@@ -1,5 +1,6 @@
 //! The index against a real Postgres; each test has a database of its own.
 
+mod acls;
 mod artifacts;
 mod audit;
 mod bucket_configurations;

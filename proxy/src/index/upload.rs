@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use sqlx::types::Json;
 use time::OffsetDateTime;
+use zas_policy::AccessControlList;
 
 use super::audited::audited;
 use super::convert::{check, seconds, to_i64, to_u64};
 use super::{ChecksumType, Headers, Index, Metadata, NewLock, Tags};
 use crate::audit::Record;
+use crate::bucket_configuration::acl;
 use crate::error::{Code, Error, Result};
 
 /// A new upload.
@@ -67,7 +69,8 @@ pub(super) use upload_columns;
 
 const CREATE: &str = audited!(
     10,
-    "SELECT status, initiated, tag_upload($1, $11) AS tagged, lock_upload($1, $12, $13, $14) AS locked
+    "SELECT status, initiated, tag_upload($1, $11) AS tagged, lock_upload($1, $12, $13, $14) AS locked,
+            CASE WHEN $15 IS NOT NULL THEN grant_upload($1, $15) END AS granted
      FROM create_upload($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 );
 
@@ -122,6 +125,14 @@ impl Index {
     /// # Errors
     /// `NoSuchBucket`; `QuotaExceeded` where the bucket has no room for one more object.
     pub async fn create_upload(&self, upload: NewUpload<'_>) -> Result<Upload> {
+        self.create_upload_with(upload, None).await
+    }
+
+    /// As [`Self::create_upload`], for an object with a list.
+    /// # Errors
+    /// As [`Self::create_upload`].
+    pub async fn create_upload_with(&self, upload: NewUpload<'_>, list: Option<&AccessControlList>) -> Result<Upload> {
+        let list = list.and_then(acl::written);
         // Version 7 grows with time: uploads of one key are listed in the order in which they began.
         let id = uuid::Uuid::now_v7().simple().to_string();
         let records = self.canonical(upload.audit);
@@ -142,6 +153,7 @@ impl Index {
                     .bind(upload.lock.mode())
                     .bind(upload.lock.until())
                     .bind(upload.lock.legal_hold)
+                    .bind(list.as_ref().map(Json))
             })
             .await?;
         check(&status)?;

@@ -83,7 +83,7 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
         _ if gives.is_empty() => conditions,
         _ => conditions.giving(gives.clone()),
     };
-    let caller = Caller::new(principal, trail(cx), object_lock::saying(conditions, lock));
+    let caller = Caller::new(principal, trail(cx), object_lock::saying(conditions, lock)).heeding_lists();
     let action = version_id::action_on(caller.version(), action(operation, cx));
     let permit = match operation {
         // Whoever is known is shown the buckets that they may list; the operation leaves out the others.

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::authz::Permit;
 use crate::bucket_configuration::Document;
 use crate::error::{Code, Error, Result};
-use crate::index::{ConfigurationKind, NewConfiguration};
+use crate::index::NewConfiguration;
 
 /// A document as it stands; none where it was never set.
 ///
@@ -26,7 +26,7 @@ pub(super) async fn put<D: Document>(app: &App, permit: &Permit, bucket: &str, d
     let (by, record) = (permit.principal().to_string(), permit.record());
     let new = NewConfiguration { bucket, kind: D::KIND, document: &document, by: &by, audit: record.as_slice() };
     app.index.put_bucket_configuration(new).await?;
-    know(app, D::KIND).await
+    know::<D>(app).await
 }
 
 /// Removes a document; one that was not set is removed alike, as S3 does it.
@@ -35,12 +35,15 @@ pub(super) async fn put<D: Document>(app: &App, permit: &Permit, bucket: &str, d
 /// `NoSuchBucket`.
 pub(super) async fn delete<D: Document>(app: &App, permit: &Permit, bucket: &str) -> Result<()> {
     app.index.delete_bucket_configuration(bucket, D::KIND, permit.record().as_slice()).await?;
-    know(app, D::KIND).await
+    know::<D>(app).await
 }
 
 /// This replica at least goes by it from now on; the others are told.
-async fn know(app: &App, kind: ConfigurationKind) -> Result<()> {
-    if kind.is_known_without_asking() {
+///
+/// # Errors
+/// `IndexUnavailable`.
+pub(super) async fn know<D: Document>(app: &App) -> Result<()> {
+    if D::KIND.is_known_without_asking() {
         app.authority.policies().refresh(&app.index).await?;
     }
     Ok(())

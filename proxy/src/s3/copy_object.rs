@@ -7,7 +7,7 @@ use super::access::{Source, authorize};
 use super::checksum::Algorithm;
 use super::dispatch::extension;
 use super::put_object::STORAGE_CLASS;
-use super::{conditions, headers, object_lock, tags, version_id};
+use super::{acl, conditions, headers, object_lock, tags, version_id};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
@@ -34,9 +34,10 @@ pub(super) async fn copy_object(
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
         ));
     }
+    let new = acl::of_new(app, permit, &request.headers).await?;
     let mut attempt = 1;
     loop {
-        match copy(app, permit, &request, &source, (replacement.as_ref(), tags.as_ref())).await {
+        match copy(app, &new, &request, &source, (replacement.as_ref(), tags.as_ref())).await {
             Err(error) if error.code() == Code::NoSuchKey && attempt < ATTEMPTS => attempt += 1,
             result => return result,
         }
@@ -45,7 +46,7 @@ pub(super) async fn copy_object(
 
 async fn copy(
     app: &App,
-    permit: &Permit,
+    new: &acl::New,
     request: &S3Request<dto::CopyObjectInput>,
     source: &Source,
     (replacement, tags): (Option<&(Headers, Metadata)>, Option<&Tags>),
@@ -55,8 +56,8 @@ async fn copy(
     let Object { head, content_digest, .. } = source_object;
     check_source(request, &head)?;
     let record = match tags {
-        None if !head.tags.is_empty() => carry_tags(app, permit, source, &head.tags).await?.record(),
-        _ => permit.record(),
+        None if !head.tags.is_empty() => carry_tags(app, &new.permit, source, &head.tags).await?.record(),
+        _ => new.permit.record(),
     };
     let copy = CopySource {
         object_id: head.id,
@@ -66,14 +67,14 @@ async fn copy(
         // Those that were asked about, whatever becomes of the source's meanwhile.
         tags: Some(tags.unwrap_or(&head.tags)),
         storage_class: STORAGE_CLASS,
-        owner: &permit.principal().to_string(),
+        owner: &new.owner,
         conditions: conditions::write(&request.headers)?,
         lock: object_lock::of_headers(&request.headers)?,
         content_digest,
         grace: app.config.blobs.sweep_grace,
         audit: record.as_slice(),
     };
-    let committed = app.index.copy_object(copy).await?;
+    let committed = app.index.copy_object_with(copy, new.list.as_ref()).await?;
     let result = dto::CopyObjectResult {
         checksum_type: headers::checksum_type(&head),
         e_tag: Some(headers::etag(&head.etag)),

@@ -2,10 +2,12 @@
 
 use s3s::{S3Request, S3Response, dto};
 
+use super::{acl, configuration};
 use crate::app::App;
 use crate::authz::Permit;
+use crate::bucket_configuration::OwnershipControls;
 use crate::error::{Code, Error, Result};
-use crate::index::NewBucket;
+use crate::index::{BeginsWith, NewBucket};
 
 pub(super) async fn create_bucket(
     app: &App,
@@ -16,6 +18,8 @@ pub(super) async fn create_bucket(
     if let Some(configuration) = &request.input.create_bucket_configuration {
         check_location(configuration, &app.config.s3.region)?;
     }
+    let acl::NewBucketLists { permit, ownership, list } =
+        acl::of_new_bucket(app, permit.clone(), &request.headers).await?;
     let record = permit.record();
     let bucket = NewBucket {
         name: &name,
@@ -28,7 +32,10 @@ pub(super) async fn create_bucket(
         quota: app.config.s3.default_quota.into(),
         audit: record.as_slice(),
     };
-    app.index.create_bucket(bucket).await?;
+    app.index.create_bucket_with(bucket, BeginsWith { ownership, list: list.as_ref() }).await?;
+    if ownership.has_lists() {
+        configuration::know::<OwnershipControls>(app).await?;
+    }
     Ok(S3Response::new(dto::CreateBucketOutput { location: Some(format!("/{name}")) }))
 }
 

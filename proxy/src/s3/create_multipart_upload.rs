@@ -3,7 +3,7 @@
 use s3s::{S3Request, S3Response, dto};
 
 use super::put_object::STORAGE_CLASS;
-use super::{headers, multipart, object_lock, tags};
+use super::{acl, headers, multipart, object_lock, tags};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
@@ -22,6 +22,7 @@ pub(super) async fn create_multipart_upload(
         input.checksum_algorithm.as_ref().map(dto::ChecksumAlgorithm::as_str),
         input.checksum_type.as_ref().map(dto::ChecksumType::as_str),
     )?;
+    let acl::New { permit, owner, list } = acl::of_new(app, permit, &request.headers).await?;
     let record = permit.record();
     let upload = NewUpload {
         bucket: &input.bucket,
@@ -33,10 +34,10 @@ pub(super) async fn create_multipart_upload(
         tags: &tags,
         storage_class: STORAGE_CLASS,
         lock: object_lock::of_headers(&request.headers)?,
-        owner: &permit.principal().to_string(),
+        owner: &owner,
         audit: record.as_slice(),
     };
-    let upload = app.index.create_upload(upload).await?;
+    let upload = app.index.create_upload_with(upload, list.as_ref()).await?;
     Ok(S3Response::new(dto::CreateMultipartUploadOutput {
         bucket: Some(input.bucket),
         key: Some(input.key),

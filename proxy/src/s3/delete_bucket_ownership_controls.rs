@@ -1,4 +1,4 @@
-//! DeleteBucketOwnershipControls: what was removed is not answered any more; that the owner owns everything stays so.
+//! DeleteBucketOwnershipControls: what was removed is not answered any more, and the owner owns everything: lists count for nothing.
 
 use s3s::{S3Request, S3Response, dto};
 

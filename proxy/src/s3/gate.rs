@@ -67,7 +67,9 @@ pub(super) async fn object(app: &App, permit: &Permit, bucket: &str, key: &str) 
         let permit = renewed.as_ref().unwrap_or(permit);
         let tags = permit.caller().tags_of(permit.resource());
         let has_those_tags = tags.is_none_or(|tags| *tags == object.head.tags);
-        if has_those_tags && permit.gated().is_for(object.oci_digest.as_ref()) {
+        let lists = permit.caller().lists_of(permit.resource());
+        let has_that_list = lists.is_none_or(|lists| lists.object_id() == Some(object.head.id));
+        if has_those_tags && has_that_list && permit.gated().is_for(object.oci_digest.as_ref()) {
             return Ok(object);
         }
         let caller = permit.caller().clone().knowing_nothing();

@@ -1,4 +1,4 @@
-//! GetBucketOwnershipControls: a bucket begins with the owner owning everything, as at S3.
+//! GetBucketOwnershipControls: where nobody has said anything else the owner owns everything, as at S3.
 
 use s3s::{S3Request, S3Response, dto};
 

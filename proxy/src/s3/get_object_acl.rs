@@ -1,20 +1,22 @@
-//! GetObjectAcl: the owner of the bucket owns its objects, and may do everything.
+//! GetObjectAcl: what the object's list says; where lists count for nothing the owner of the bucket owns it, and may do everything.
 
 use s3s::{S3Request, S3Response, dto};
+use zas_policy::AccessControlList;
 
-use super::acl;
+use super::{acl, version_id};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
 
 pub(super) async fn get_object_acl(
     app: &App,
-    _permit: &Permit,
+    permit: &Permit,
     request: S3Request<dto::GetObjectAclInput>,
 ) -> Result<S3Response<dto::GetObjectAclOutput>> {
-    let input = &request.input;
-    let bucket = app.index.bucket(&input.bucket).await?;
-    app.index.object(&input.bucket, &input.key).await?;
-    let (owner, grants) = acl::of_owner(&bucket.owner);
+    let version = request.input.version_id.as_deref();
+    let lists = acl::lists_of(app, permit, version).await?;
+    let object = lists.object.ok_or(version_id::missing(version))?;
+    let list = if lists.ownership.has_lists() { object.list } else { AccessControlList::private(lists.bucket.owner) };
+    let (owner, grants) = acl::document(&list);
     Ok(S3Response::new(dto::GetObjectAclOutput { grants: Some(grants), owner: Some(owner), request_charged: None }))
 }

@@ -161,7 +161,7 @@ async fn permit(
     let conditions = if given.is_empty() { conditions } else { conditions.giving(given.clone()) };
     let context = parts.extensions.get::<RequestContext>();
     let trail = context.map_or_else(Trail::none, |context| Trail::of(Facts::of(Api::S3, context, &parts.headers)));
-    let caller = Caller::new(poster.principal.clone(), trail, conditions);
+    let caller = Caller::new(poster.principal.clone(), trail, conditions).heeding_lists();
 
     let resource = Resource::object(bucket, &*wanted.key);
     let permit = authorize(app, &caller, Action::PutObject, resource).await?;

@@ -8,7 +8,7 @@ use super::body::{Length, Upload};
 use super::call::Call;
 use super::checksum::Algorithm;
 use super::dispatch::extension;
-use super::{conditions, headers, object_lock, room, tags, version_id};
+use super::{acl, conditions, headers, object_lock, room, tags, version_id};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
@@ -41,6 +41,7 @@ pub(super) async fn put_object(
     let kept = headers::kept(&request.headers)?;
     let metadata = headers::metadata(request.input.metadata.take())?;
     let tags = tags::of_header(&request.headers)?;
+    let acl::New { permit, owner, list } = acl::of_new(app, permit, &request.headers).await?;
     let body = request.input.body.take();
     let upload = Upload::of(app, &call, &request, body)?;
     let conditions = conditions::write(&request.headers)?;
@@ -62,7 +63,7 @@ pub(super) async fn put_object(
         metadata: &metadata,
         tags: &tags,
         storage_class: STORAGE_CLASS,
-        owner: &permit.principal().to_string(),
+        owner: &owner,
         conditions,
         lock: object_lock::of_headers(&request.headers)?,
         by: created_by(&request),
@@ -70,7 +71,7 @@ pub(super) async fn put_object(
         audit: record.as_slice(),
     };
     Failpoint::S3Uncommitted.reached();
-    let committed = match app.index.commit_object(object).await {
+    let committed = match app.index.commit_object_with(object, list.as_ref()).await {
         Ok(committed) => committed,
         Err(error) => {
             room::refused(app, bucket, stored.blob.as_ref(), &error).await;

@@ -13,11 +13,10 @@ use super::{acl, encryption};
 use crate::error::{Code, Error, Result};
 
 /// A header, and the values of it that ask for nothing special. A name that ends with `*` stands for all that begin so.
-const HEADERS: [(&str, &[&str]); 11] = [
+const HEADERS: [(&str, &[&str]); 10] = [
     ("x-amz-server-side-encryption*", &[]),
     ("x-amz-copy-source-server-side-encryption*", &[]),
     ("x-amz-bucket-object-lock-enabled", &["true", "True", "false", "False"]),
-    ("x-amz-object-ownership", &["BucketOwnerEnforced"]),
     ("x-amz-website-redirect-location", &[]),
     ("x-amz-write-offset-bytes", &[]),
     ("x-amz-storage-class", &["STANDARD"]),
@@ -77,14 +76,18 @@ fn check_header(operation: Operation, name: &HeaderName, value: &HeaderValue, en
     }
 }
 
-/// The owner owns everything, so that a list that comes with something new can say nothing else.
+/// A list where S3 has none can say nothing but that the owner may do everything.
 fn check_acl(operation: Operation, name: &HeaderName, value: &HeaderValue) -> Result<()> {
     let is_harmless = name == "x-amz-acl" && acl::HARMLESS.iter().any(|known| value.as_bytes() == known.as_bytes());
     match operation {
         // They look at it themselves.
-        Operation::PutBucketAcl | Operation::PutObjectAcl => Ok(()),
+        Operation::PutBucketAcl
+        | Operation::PutObjectAcl
+        | Operation::CreateBucket
+        | Operation::PutObject
+        | Operation::CopyObject
+        | Operation::CreateMultipartUpload => Ok(()),
         _ if is_harmless => Ok(()),
-        Operation::CreateBucket => Err(Code::InvalidBucketAclWithObjectOwnership.into()),
         _ => Err(Code::AccessControlListNotSupported.into()),
     }
 }
@@ -136,11 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_lets_others_in_is_refused_as_s3_refuses_it() {
+    fn a_list_that_lets_others_in_is_refused_where_s3_has_none() {
         for (operation, code) in [
-            (Operation::PutObject, Some(Code::AccessControlListNotSupported)),
-            (Operation::CreateMultipartUpload, Some(Code::AccessControlListNotSupported)),
-            (Operation::CreateBucket, Some(Code::InvalidBucketAclWithObjectOwnership)),
+            (Operation::UploadPart, Some(Code::AccessControlListNotSupported)),
+            (Operation::CompleteMultipartUpload, Some(Code::AccessControlListNotSupported)),
+            (Operation::PutObject, None),
+            (Operation::CreateBucket, None),
             (Operation::PutBucketAcl, None),
         ] {
             for header in [("x-amz-acl", "public-read"), ("x-amz-grant-read", "id=x")] {

@@ -216,6 +216,13 @@ fn with_more_rights(id: &str, operation: &str, fixture: &Fixture) -> Vec<Case> {
             let needs = fixture.on(Action::GetObjectVersionTagging, "key");
             vec![case("version", fixture.ask(Method::GET, "/key?tagging&versionId=null"), &needs, 200)]
         }
+        "CreateBucket" => {
+            let name = format!("{}-listed", fixture.bucket);
+            let ask = Ask::put(format!("/{name}")).header("x-amz-object-ownership", "ObjectWriter");
+            let rights = [Action::CreateBucket, Action::PutBucketOwnershipControls, Action::PutBucketAcl];
+            let needs = rights.map(|action| need(action, Resource::bucket(&*name)));
+            vec![case("listed", ask.header("x-amz-acl", "public-read"), &needs, 200)]
+        }
         "PutObject" | "CreateMultipartUpload" => {
             let (method, rest) = if operation == "PutObject" { (Method::PUT, "") } else { (Method::POST, "?uploads") };
             let ask = fixture.ask(method, &format!("/tagged{rest}")).header("x-amz-tagging", "a=b");

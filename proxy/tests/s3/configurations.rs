@@ -113,8 +113,9 @@ async fn the_owner_owns_everything_until_that_is_no_longer_said() {
     world.put("/bucket?ownershipControls").body(controls("BucketOwnerEnforced")).send().await.expect(200);
     world.get("/bucket?ownershipControls").send().await.expect(200);
     for ownership in ["ObjectWriter", "BucketOwnerPreferred"] {
-        let refused = world.put("/bucket?ownershipControls").body(controls(ownership)).send().await;
-        refused.expect_error(501, "NotImplemented");
+        world.put("/bucket?ownershipControls").body(controls(ownership)).send().await.expect(200);
+        let shown = world.get("/bucket?ownershipControls").send().await.expect(200);
+        assert_eq!(shown.element("ObjectOwnership"), ownership);
     }
     let unknown = world.put("/bucket?ownershipControls").body(controls("Nobody")).send().await;
     unknown.expect_error(400, "MalformedXML");

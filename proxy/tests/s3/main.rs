@@ -9,6 +9,7 @@
 )]
 
 mod access_keys;
+mod acls;
 mod artifacts;
 mod attributes;
 mod bad_input;
