@@ -8,8 +8,8 @@ use crate::authz::{Conditions, Policies};
 use crate::bucket_configuration::{Document, ObjectOwnership, PublicAccessBlock};
 use crate::config::{Audit, Authorization};
 use crate::index::{
-    Attachment, BeginsWith, Checksums, DocumentKind, Headers, Index, Metadata, NewBucket, NewConfiguration,
-    NewDocument, NewObject, Quota, Tags, WriteConditions,
+    Attachment, BeginsWith, Checksums, CreatedBy, DocumentKind, Headers, Index, Metadata, NewBucket, NewConfiguration,
+    NewDocument, NewLock, NewObject, Quota, Tags, WriteConditions,
 };
 use crate::postgres::testing::{self, TestDatabase};
 use serde_json::{Value, json};
@@ -40,6 +40,7 @@ impl World {
             prefix: "s3",
             shards: 4,
             quota: Quota::default(),
+            object_lock: false,
             audit: &[],
         };
         index.create_bucket_with(bucket, BeginsWith { ownership, list: None }).await.unwrap();
@@ -66,6 +67,8 @@ impl World {
             storage_class: "STANDARD",
             owner: "user/alice",
             conditions: WriteConditions::default(),
+            lock: NewLock::default(),
+            by: CreatedBy::Put,
             grace: Duration::ZERO,
             audit: &[],
         };

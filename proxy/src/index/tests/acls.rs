@@ -51,6 +51,7 @@ async fn lists_are_written_with_objects_and_uploads_and_copies_have_none_of_thei
         metadata: &world.none,
         tags: &world.none,
         storage_class: "STANDARD",
+        lock: NewLock::default(),
         owner: "root",
         audit: &[],
     };
