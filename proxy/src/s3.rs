@@ -112,6 +112,7 @@ mod put_object_retention;
 mod put_object_tagging;
 mod put_public_access_block;
 pub(crate) mod range;
+mod rename_object;
 mod room;
 mod signer;
 mod tags;

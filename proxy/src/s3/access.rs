@@ -17,6 +17,7 @@ use super::call::Call;
 use super::checksum::Expected;
 use super::copy_source::{self, CopySourceName, copy_source};
 use super::operation::Operation;
+use super::rename_object::{self, Renaming};
 use super::{gate, list_buckets, names, object_lock, owner, tags, unsupported, version_id};
 use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
@@ -71,6 +72,7 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     let principal = call.asker().principal(cx.credentials().map(|credentials| credentials.access_key.as_str()))?;
     let name = cx.s3_op().name();
     let Some(operation) = Operation::parse(name) else { return Err(not_implemented(&principal, name)) };
+    let operation = told_apart(operation, cx);
     call.set_operation(operation.name());
     let resource = resource(cx.s3_path())?;
     let query = cx.uri().query().unwrap_or_default();
@@ -114,6 +116,10 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
         let source = source(app, &caller, cx).await?;
         cx.extensions_mut().insert(source);
     }
+    if operation == Operation::RenameObject {
+        let renaming = renaming(app, &caller, cx).await?;
+        cx.extensions_mut().insert(renaming);
+    }
     let limit = app.config.limits.document_bytes.as_u64();
     match operation {
         Operation::PutObject | Operation::UploadPart => {}
@@ -125,6 +131,24 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     }
     cx.extensions_mut().insert(permit);
     Ok(())
+}
+
+/// `s3s` takes RenameObject for a PutObject.
+fn told_apart(operation: Operation, cx: &S3AccessContext<'_>) -> Operation {
+    let mut parameters = url::form_urlencoded::parse(cx.uri().query().unwrap_or_default().as_bytes());
+    match operation {
+        Operation::PutObject if parameters.any(|(name, _)| name == "renameObject") => Operation::RenameObject,
+        other => other,
+    }
+}
+
+/// The rights to what shall be renamed: to read it, and to take its name away.
+async fn renaming(app: &App, caller: &Caller, cx: &S3AccessContext<'_>) -> Result<Renaming> {
+    let S3Path::Object { bucket, .. } = cx.s3_path() else { return Err(Code::InvalidRequest.into()) };
+    let key = rename_object::source_key(cx.headers(), bucket)?;
+    let source = Source(gate::authorize(app, caller, bucket, &key).await?);
+    let removal = authorize(app, caller, Action::DeleteObject, Resource::object(&**bucket, &*key)).await?;
+    Ok(Renaming { source, removal })
 }
 
 /// The tags that a write gives its object by a header.

@@ -38,6 +38,14 @@ pub(super) const COPY_SOURCE: Names = Names {
     if_unmodified_since: "x-amz-copy-source-if-unmodified-since",
 };
 
+/// The headers about what is renamed.
+pub(super) const RENAME_SOURCE: Names = Names {
+    if_match: "x-amz-rename-source-if-match",
+    if_none_match: "x-amz-rename-source-if-none-match",
+    if_modified_since: "x-amz-rename-source-if-modified-since",
+    if_unmodified_since: "x-amz-rename-source-if-unmodified-since",
+};
+
 /// Reads the four headers; a date that is none is ignored, as RFC 9110 asks.
 pub(super) fn read(headers: &HeaderMap, names: Names) -> Preconditions {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());

@@ -73,6 +73,7 @@ operations! {
     DeleteObjectTagging: DeleteObjectTagging, true, ["tagging", "versionId"];
     DeleteObject: DeleteObject, true, ["versionId"];
     CopyObject: PutObject, true, [];
+    RenameObject: PutObject, true, ["renameObject"];
     CreateMultipartUpload: PutObject, true, ["uploads"];
     UploadPart: PutObject, true, ["uploadId", "partNumber"];
     UploadPartCopy: PutObject, true, ["uploadId", "partNumber"];

@@ -8,6 +8,7 @@ use super::body::{Length, Upload};
 use super::call::Call;
 use super::checksum::Algorithm;
 use super::dispatch::extension;
+use super::rename_object::{Renaming, rename_object};
 use super::{acl, conditions, headers, object_lock, room, tags, version_id};
 use crate::app::App;
 use crate::authz::Permit;
@@ -35,6 +36,9 @@ pub(super) async fn put_object(
     permit: &Permit,
     mut request: S3Request<dto::PutObjectInput>,
 ) -> Result<S3Response<dto::PutObjectOutput>> {
+    if let Some(renaming) = request.extensions.remove::<Renaming>() {
+        return rename_object(app, permit, &renaming, &request).await;
+    }
     Failpoint::S3Authorized.reached();
     let begun = Instant::now();
     let call: Call = extension(&request)?;

@@ -184,6 +184,15 @@ fn of_objects(id: &str, operation: &str, fixture: &Fixture) -> Option<Case> {
         "DeleteObjectTagging" => {
             case(fixture.ask(Method::DELETE, "/key?tagging"), &fixture.on(Action::DeleteObjectTagging, "key"), 204)
         }
+        "RenameObject" => {
+            let ask = fixture.ask(Method::PUT, "/renamed?renameObject").header("x-amz-rename-source", "source");
+            let needs = [
+                fixture.on(Action::PutObject, "renamed"),
+                fixture.on(Action::GetObject, "source"),
+                fixture.on(Action::DeleteObject, "source"),
+            ];
+            case(ask, &needs.concat(), 200)
+        }
         "CopyObject" => {
             case(fixture.ask(Method::PUT, "/copy").header("x-amz-copy-source", source), &fixture.to_copy("copy"), 200)
         }

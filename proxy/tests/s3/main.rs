@@ -34,6 +34,7 @@ mod outages;
 mod parts;
 mod post_object;
 mod quotas;
+mod renames;
 mod security;
 mod sessions;
 mod support;

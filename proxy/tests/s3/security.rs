@@ -127,7 +127,6 @@ async fn what_is_not_implemented_is_said_so() {
     for (method, uri) in [
         (Method::PUT, "/bucket?website"),
         (Method::PUT, "/bucket?analytics&id=x"),
-        (Method::PUT, "/bucket/key?renameObject"),
         (Method::POST, "/bucket/key?restore"),
         (Method::POST, "/bucket/key"),
         (Method::PATCH, "/bucket/key"),
