@@ -4,12 +4,14 @@
 
 pub mod cors;
 mod encryption;
+pub mod lifecycle;
 mod ownership;
 mod public_access_block;
 mod tags;
 
 pub use cors::Cors;
 pub use encryption::Encryption;
+pub use lifecycle::Lifecycle;
 pub use ownership::OwnershipControls;
 pub use public_access_block::PublicAccessBlock;
 pub use tags::{Limits, Tag, TagSet};
@@ -31,6 +33,10 @@ impl Document for Cors {
 
 impl Document for Encryption {
     const KIND: ConfigurationKind = ConfigurationKind::Encryption;
+}
+
+impl Document for Lifecycle {
+    const KIND: ConfigurationKind = ConfigurationKind::Lifecycle;
 }
 
 impl Document for OwnershipControls {

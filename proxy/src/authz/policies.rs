@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use zas_policy::{Kind, Policy, PolicySet, PolicySetBuilder, Role, Target};
 
-use crate::bucket_configuration::{Cors, Document, PublicAccessBlock};
+use crate::bucket_configuration::{Cors, Document, Lifecycle, PublicAccessBlock};
 use crate::config::Authorization;
 use crate::error::{Code, Error, Result};
 use crate::index::notify::{Feed, POLICIES};
@@ -47,13 +47,16 @@ struct Snapshot {
     set: Arc<PolicySet>,
     /// Buckets' rules for pages of other origins: here, because everybody who asks for a page's sake needs them.
     cors: HashMap<String, Arc<Cors>>,
+    /// When buckets' objects expire: answers tell it.
+    lifecycles: HashMap<String, Arc<Lifecycle>>,
 }
 
 impl Policies {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(config: &Authorization) -> Self {
-        let snapshot = Snapshot { revision: 0, set: PolicySet::builder().build(), cors: HashMap::new() };
+        let set = PolicySet::builder().build();
+        let snapshot = Snapshot { revision: 0, set, cors: HashMap::new(), lifecycles: HashMap::new() };
         let shared = Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             born: Instant::now(),
@@ -88,6 +91,15 @@ impl Policies {
             return None;
         }
         self.shared.snapshot.load().cors.get(bucket).cloned()
+    }
+
+    /// When a bucket's objects expire; none where it has no rules, or where what is known may be too old.
+    #[must_use]
+    pub fn lifecycle(&self, bucket: &str) -> Option<Arc<Lifecycle>> {
+        if self.age() > self.shared.config.stale_after {
+            return None;
+        }
+        self.shared.snapshot.load().lifecycles.get(bucket).cloned()
     }
 
     /// How long ago it was certain that no change was missed.
@@ -177,7 +189,16 @@ fn compile(data: &PolicyData) -> Snapshot {
         builder = builder.attach(&attachment.policy, target);
     }
     let (builder, cors) = configured(builder, &data.configurations);
-    Snapshot { revision: data.revision, set: builder.build(), cors }
+    Snapshot { revision: data.revision, set: builder.build(), cors, lifecycles: lifecycles(&data.configurations) }
+}
+
+/// When buckets' objects expire.
+fn lifecycles(configurations: &[KnownConfiguration]) -> HashMap<String, Arc<Lifecycle>> {
+    let known = configurations.iter().filter(|known| known.kind == ConfigurationKind::Lifecycle);
+    let read = known.filter_map(|KnownConfiguration { bucket, document, .. }| {
+        Some((bucket.clone(), Arc::new(document_of::<Lifecycle>(bucket, document)?)))
+    });
+    read.collect()
 }
 
 /// What buckets are configured with. A block that this version cannot read blocks; rules that it cannot read allow nothing.
@@ -199,7 +220,10 @@ fn configured(
                     builder = builder.restrict(bucket);
                 }
             }
-            ConfigurationKind::Tagging | ConfigurationKind::OwnershipControls | ConfigurationKind::Encryption => {}
+            ConfigurationKind::Tagging
+            | ConfigurationKind::OwnershipControls
+            | ConfigurationKind::Encryption
+            | ConfigurationKind::Lifecycle => {}
         }
     }
     (builder, cors)

@@ -26,12 +26,20 @@ pub enum ConfigurationKind {
     OwnershipControls,
     /// How objects are encrypted unless their writer says otherwise.
     Encryption,
+    /// When objects expire. Known without asking.
+    Lifecycle,
 }
 
 impl ConfigurationKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Tagging, Self::Cors, Self::PublicAccessBlock, Self::OwnershipControls, Self::Encryption];
+    pub const ALL: [Self; 6] = [
+        Self::Tagging,
+        Self::Cors,
+        Self::PublicAccessBlock,
+        Self::OwnershipControls,
+        Self::Encryption,
+        Self::Lifecycle,
+    ];
 
     /// The name in the index.
     #[must_use]
@@ -42,13 +50,14 @@ impl ConfigurationKind {
             Self::PublicAccessBlock => "public-access-block",
             Self::OwnershipControls => "ownership-controls",
             Self::Encryption => "encryption",
+            Self::Lifecycle => "lifecycle",
         }
     }
 
     /// Whether every replica knows it without asking the index: it comes with the policies.
     #[must_use]
     pub const fn is_known_without_asking(self) -> bool {
-        matches!(self, Self::Cors | Self::PublicAccessBlock)
+        matches!(self, Self::Cors | Self::PublicAccessBlock | Self::Lifecycle)
     }
 
     /// Reads a name of the index.

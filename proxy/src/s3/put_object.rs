@@ -8,7 +8,7 @@ use super::body::Upload;
 use super::call::Call;
 use super::checksum::Algorithm;
 use super::dispatch::extension;
-use super::{conditions, headers, object_lock, room, tags, version_id};
+use super::{conditions, headers, lifecycle, object_lock, room, tags, version_id};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
@@ -76,6 +76,7 @@ pub(super) async fn put_object(
     let output = dto::PutObjectOutput {
         checksum_type: Some(dto::ChecksumType::from_static(dto::ChecksumType::FULL_OBJECT)),
         e_tag: Some(headers::etag(&stored.etag)),
+        expiration: lifecycle::expiration_of(app, bucket, (key, stored.size, &tags), committed.last_modified),
         version_id: version_id::told(committed.version_id.as_deref()),
         ..Default::default()
     };
