@@ -17,6 +17,7 @@ mod drain;
 mod idempotency;
 mod identity;
 mod issuer;
+mod lifecycle;
 mod limits;
 mod listen;
 mod load;
@@ -38,6 +39,7 @@ pub use drain::Drain;
 pub use idempotency::Idempotency;
 pub use identity::{Identity, RingKey};
 pub use issuer::{Issuer, RoleRule, TokenAlgorithm};
+pub use lifecycle::Lifecycle;
 pub use limits::Limits;
 pub use listen::{Listen, Tls};
 pub use load::{ConfigError, from_toml, load};
@@ -71,6 +73,8 @@ pub struct Config {
     pub s3: S3,
     /// The life of blobs between upload and deletion.
     pub blobs: Blobs,
+    /// Rules of buckets by which objects expire.
+    pub lifecycle: Lifecycle,
     /// S3 objects as OCI artifacts, and what refers to them.
     pub artifacts: Artifacts,
     /// Signatures, attestations and bills of materials.

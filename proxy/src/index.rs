@@ -24,6 +24,7 @@ mod evidence;
 mod evidence_row;
 mod failure;
 mod idempotency;
+mod lifecycle;
 mod list;
 mod list_uploads;
 mod list_versions;
@@ -79,6 +80,9 @@ pub use directory::Owner;
 pub use empty::Emptied;
 pub use evidence::{BeforeLook, NewEvidence};
 pub use idempotency::{Claimed, KeptAnswer, OnceRequest};
+pub use lifecycle::{
+    LifecycleCounts, LifecyclePass, LifecyclePlace, LifecycleStage, LifecycleStatus, LifecycleUpload, LifecycleVersion,
+};
 pub(crate) use list::cut;
 pub use list::{ListEntry, ListPage, ListRequest};
 pub use list_uploads::UploadPage;

@@ -19,6 +19,7 @@ pub mod free_port;
 pub mod gateway;
 pub mod identity;
 pub mod index;
+pub mod lifecycle;
 pub mod listener;
 pub mod logout;
 pub mod oci;

@@ -154,7 +154,8 @@ impl Lifecycle {
 
     /// What keys begin with that some rule in force is about, of those that `concerns` says; in order, and none within another.
     pub fn prefixes(&self, concerns: impl Fn(&Rule) -> bool) -> Vec<&str> {
-        let mut all: Vec<&str> = self.in_force().filter(|rule| concerns(rule)).map(|rule| rule.scope.prefix()).collect();
+        let mut all: Vec<&str> =
+            self.in_force().filter(|rule| concerns(rule)).map(|rule| rule.scope.prefix()).collect();
         all.sort_unstable();
         let mut kept: Vec<&str> = Vec::new();
         for prefix in all {

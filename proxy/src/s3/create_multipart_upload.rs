@@ -37,8 +37,7 @@ pub(super) async fn create_multipart_upload(
         audit: record.as_slice(),
     };
     let upload = app.index.create_upload(upload).await?;
-    let (abort_date, abort_rule_id) =
-        lifecycle::abort_of(app, &input.bucket, &input.key, upload.initiated_at).unzip();
+    let (abort_date, abort_rule_id) = lifecycle::abort_of(app, &input.bucket, &input.key, upload.initiated_at).unzip();
     Ok(S3Response::new(dto::CreateMultipartUploadOutput {
         abort_date,
         abort_rule_id,

@@ -113,9 +113,9 @@ pub(super) fn shown(rule: Rule) -> dto::LifecycleRule {
     let (filter, prefix) = shown_scope(rule.scope);
     let status = if rule.enabled { dto::ExpirationStatus::ENABLED } else { dto::ExpirationStatus::DISABLED };
     dto::LifecycleRule {
-        abort_incomplete_multipart_upload: rule.abort_days.map(|days| dto::AbortIncompleteMultipartUpload {
-            days_after_initiation: Some(days),
-        }),
+        abort_incomplete_multipart_upload: rule
+            .abort_days
+            .map(|days| dto::AbortIncompleteMultipartUpload { days_after_initiation: Some(days) }),
         expiration: rule.expiration.map(shown_expiration),
         filter,
         id: Some(rule.id),

@@ -76,7 +76,7 @@ pub(super) async fn put_object(
     let output = dto::PutObjectOutput {
         checksum_type: Some(dto::ChecksumType::from_static(dto::ChecksumType::FULL_OBJECT)),
         e_tag: Some(headers::etag(&stored.etag)),
-        expiration: lifecycle::expiration_of(app, bucket, (key, stored.size, &tags), committed.last_modified),
+        expiration: lifecycle::expiration_of(app, bucket, (key.as_str(), stored.size, &tags), committed.last_modified),
         version_id: version_id::told(committed.version_id.as_deref()),
         ..Default::default()
     };

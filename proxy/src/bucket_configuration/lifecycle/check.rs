@@ -41,7 +41,9 @@ impl Lifecycle {
         let mut ids = HashSet::new();
         if let Some(rule) = self.rules.iter().find(|rule| !ids.insert(rule.id.as_str())) {
             let text = "Rule ID must be unique. Found same ID for more than one rule";
-            return Err(Error::new(Code::InvalidArgument, text).with("ArgumentName", "ID").with("ArgumentValue", &rule.id));
+            return Err(Error::new(Code::InvalidArgument, text)
+                .with("ArgumentName", "ID")
+                .with("ArgumentValue", &rule.id));
         }
         let legacy = self.rules.iter().filter(|rule| rule.scope.form == Form::Legacy).count();
         if legacy != 0 && legacy != self.rules.len() {
@@ -139,7 +141,9 @@ impl Scope {
         }
         self.check_tags()?;
         if sizes.iter().flatten().any(|size| *size < 0) || self.less_than == Some(0) {
-            return invalid_request("'ObjectSizeGreaterThan' and 'ObjectSizeLessThan' have to be sizes that an object can have.");
+            return invalid_request(
+                "'ObjectSizeGreaterThan' and 'ObjectSizeLessThan' have to be sizes that an object can have.",
+            );
         }
         match (self.greater_than, self.less_than) {
             (Some(least), Some(most)) if most <= least => {
