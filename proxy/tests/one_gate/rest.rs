@@ -157,6 +157,14 @@ impl Cases<'_> {
         }
     }
 
+    async fn of_lifecycles(&mut self) {
+        let bucket = format!("{}-bucket", self.id());
+        self.prepare(Method::POST, "/buckets", &json!({"name": bucket})).await;
+        let need = need(Action::GetLifecycleStatus, Resource::bucket(&*bucket));
+        // A bucket that nobody has given rules has no passes to tell of.
+        self.add_on(Method::GET, "/buckets/{bucket}/lifecycle", ("bucket", &bucket), "", &Value::Null, need, 404);
+    }
+
     async fn of_policies(&mut self) {
         self.add(Method::GET, "/policies", "", &Value::Null, Action::ListPolicies, 200);
         let policy = json!({"document":

@@ -21,6 +21,7 @@ mod configurations;
 mod copies;
 mod cors;
 mod expected_owner;
+mod lifecycle;
 mod listings;
 mod metrics;
 mod multipart;
