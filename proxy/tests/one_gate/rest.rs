@@ -25,6 +25,7 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
     cases.of_buckets().await;
     cases.of_bucket_policies().await;
     cases.of_quotas().await;
+    cases.of_lifecycles().await;
     cases.of_policies().await;
     cases.of_roles().await;
     cases.of_sessions().await;

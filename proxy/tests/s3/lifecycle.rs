@@ -98,7 +98,8 @@ async fn what_aws_refuses_is_refused_and_what_is_not_there_says_so() {
     let world = World::with_bucket().await;
     let (all, days) = ("<Filter/>", "<Expiration><Days>1</Days></Expiration>");
     let tag = "<Tag><Key>a</Key><Value>1</Value></Tag>";
-    let abort = "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload>";
+    let abort =
+        "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload>";
     for (rules, status, code) in [
         (rule("r", &format!("{days}<Filter><Prefix>a</Prefix></Filter><Prefix>a</Prefix>")), 400, "MalformedXML"),
         (rule("r", days), 400, "MalformedXML"),
@@ -106,7 +107,12 @@ async fn what_aws_refuses_is_refused_and_what_is_not_there_says_so() {
         (rule("r", &format!("{days}<Filter><And/></Filter>")), 400, "MalformedXML"),
         (rule("r", &format!("{all}<Expiration/>")), 400, "MalformedXML"),
         (
-            rule("r", &format!("{all}<Expiration><Days>1</Days><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>")),
+            rule(
+                "r",
+                &format!(
+                    "{all}<Expiration><Days>1</Days><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"
+                ),
+            ),
             400,
             "MalformedXML",
         ),
@@ -115,11 +121,20 @@ async fn what_aws_refuses_is_refused_and_what_is_not_there_says_so() {
             400,
             "MalformedXML",
         ),
-        (rule("r", &format!("{all}<Expiration><Date>2030-01-01T01:00:00Z</Date></Expiration>")), 400, "InvalidArgument"),
+        (
+            rule("r", &format!("{all}<Expiration><Date>2030-01-01T01:00:00Z</Date></Expiration>")),
+            400,
+            "InvalidArgument",
+        ),
         (rule("r", &format!("{all}<Expiration><Days>0</Days></Expiration>")), 400, "InvalidArgument"),
         (rule("r", &format!("{all}<Expiration><Days>soon</Days></Expiration>")), 400, "MalformedXML"),
         (
-            rule("r", &format!("{all}<NoncurrentVersionExpiration><NewerNoncurrentVersions>1</NewerNoncurrentVersions></NoncurrentVersionExpiration>")),
+            rule(
+                "r",
+                &format!(
+                    "{all}<NoncurrentVersionExpiration><NewerNoncurrentVersions>1</NewerNoncurrentVersions></NoncurrentVersionExpiration>"
+                ),
+            ),
             400,
             "MalformedXML",
         ),
@@ -133,7 +148,12 @@ async fn what_aws_refuses_is_refused_and_what_is_not_there_says_so() {
             "NotImplemented",
         ),
         (
-            rule("r", &format!("{all}{days}<NoncurrentVersionTransition><NoncurrentDays>1</NoncurrentDays><StorageClass>GLACIER</StorageClass></NoncurrentVersionTransition>")),
+            rule(
+                "r",
+                &format!(
+                    "{all}{days}<NoncurrentVersionTransition><NoncurrentDays>1</NoncurrentDays><StorageClass>GLACIER</StorageClass></NoncurrentVersionTransition>"
+                ),
+            ),
             501,
             "NotImplemented",
         ),
@@ -151,7 +171,10 @@ async fn answers_tell_when_an_object_or_an_upload_goes() {
     let world = with_rules(false, &(rules + &rule("uploads", abort))).await;
     let written = put(&world, "logs/a").await;
     let told = written.header("x-amz-expiration").to_owned();
-    assert!(told.starts_with("expiry-date=\"") && told.ends_with(" 00:00:00 GMT\", rule-id=\"old%20%26%20gone\""), "{told}");
+    assert!(
+        told.starts_with("expiry-date=\"") && told.ends_with(" 00:00:00 GMT\", rule-id=\"old%20%26%20gone\""),
+        "{told}"
+    );
     for read in [world.get("/bucket/logs/a").send().await, world.head("/bucket/logs/a").send().await] {
         assert_eq!(read.expect(200).header("x-amz-expiration"), told);
     }
@@ -169,7 +192,10 @@ async fn what_is_old_enough_goes_and_nothing_else() {
     let tagged = "<Filter><And><Prefix>tagged/</Prefix><Tag><Key>a</Key><Value>1</Value></Tag></And></Filter>";
     let rules = rule("logs", "<Filter><Prefix>logs/</Prefix></Filter><Expiration><Days>3</Days></Expiration>")
         + &rule("tagged", &format!("{tagged}<Expiration><Days>1</Days></Expiration>"))
-        + &rule("large", "<Filter><ObjectSizeGreaterThan>5</ObjectSizeGreaterThan></Filter><Expiration><Days>1</Days></Expiration>")
+        + &rule(
+            "large",
+            "<Filter><ObjectSizeGreaterThan>5</ObjectSizeGreaterThan></Filter><Expiration><Days>1</Days></Expiration>",
+        )
         + &rule("off", "<Filter/><Expiration><Days>1</Days></Expiration>").replace("Enabled", "Disabled");
     let world = with_rules(false, &rules).await;
     for key in ["keep", "logs/a", "logs/b", "logz", "tagged/no"] {
@@ -193,7 +219,10 @@ async fn what_is_old_enough_goes_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_versions_are_kept_an_object_is_hidden_then_removed_and_then_its_marker() {
     let rules = rule("current", "<Filter/><Expiration><Days>1</Days></Expiration>")
-        + &rule("older", "<Filter/><NoncurrentVersionExpiration><NoncurrentDays>5</NoncurrentDays></NoncurrentVersionExpiration>");
+        + &rule(
+            "older",
+            "<Filter/><NoncurrentVersionExpiration><NoncurrentDays>5</NoncurrentDays></NoncurrentVersionExpiration>",
+        );
     let world = with_rules(true, &rules).await;
     put(&world, "key").await;
     assert_eq!(pass_after(&world, 2).await.objects, 1);
@@ -230,7 +259,8 @@ async fn a_locked_version_stays_and_is_counted() {
     let world = World::new().await;
     let locking = world.put("/bucket").header("x-amz-bucket-object-lock-enabled", "true");
     locking.send().await.expect(200);
-    let older = "<Filter/><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>";
+    let older =
+        "<Filter/><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>";
     set(&world, &rule("older", older)).await.expect(200);
     let held = world.put("/bucket/key").header("x-amz-object-lock-legal-hold", "ON").body("held");
     let held = held.send().await.expect(200).header("x-amz-version-id").to_owned();
@@ -275,7 +305,9 @@ async fn a_pass_of_many_pages_goes_on_where_another_replica_was_killed() {
     let killed = index.claim_lifecycle(Duration::from_secs(60), Duration::ZERO).await.unwrap().unwrap();
     let mut place = killed.place.clone();
     (place.stage, place.key) = (LifecycleStage::Objects, "key-2".to_owned());
-    assert!(index.advance_lifecycle(&killed, &place, LifecycleCounts::default(), Duration::from_secs(60)).await.unwrap());
+    assert!(
+        index.advance_lifecycle(&killed, &place, LifecycleCounts::default(), Duration::from_secs(60)).await.unwrap()
+    );
     let worker = LifecycleWorker::new(Arc::clone(&world.app));
     assert!(!worker.work_off_one(Duration::ZERO, &CancellationToken::new()).await.unwrap(), "it is held");
 

@@ -131,7 +131,11 @@ fn delete_markers_go_by_rules_about_them_and_by_those_about_age() {
     assert_eq!(at(with(Expiration::DeleteMarker(false))), None);
     assert_eq!(at(with(Expiration::Days(1))), Some(datetime!(2025-03-03 00:00 UTC)));
     for scope in [tagged(&[("a", "b")]), sized(None, Some(9))] {
-        assert_eq!(at(Lifecycle { rules: vec![about(scope.clone())] }), None, "a marker has no tags and no size: {scope:?}");
+        assert_eq!(
+            at(Lifecycle { rules: vec![about(scope.clone())] }),
+            None,
+            "a marker has no tags and no size: {scope:?}"
+        );
     }
 }
 

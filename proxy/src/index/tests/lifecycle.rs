@@ -125,7 +125,8 @@ async fn older_versions_tell_since_when_and_how_many_came_later() {
     let told: Vec<_> = all.iter().map(|version| (version.key.as_str(), version.others)).collect();
     assert_eq!(told, [("k", 0), ("k", 1), ("k", 2), ("other", 0)]);
     // Since the next one came.
-    let next = "SELECT (SELECT min(n.id) FROM objects n WHERE n.key = o.key AND n.id > o.id) FROM objects o WHERE o.id = $1";
+    let next =
+        "SELECT (SELECT min(n.id) FROM objects n WHERE n.key = o.key AND n.id > o.id) FROM objects o WHERE o.id = $1";
     for version in &all {
         let pool = world.database.pool().unwrap();
         let next: i64 = sqlx::query_scalar(next).bind(version.id).fetch_one(&pool).await.unwrap();
