@@ -17,6 +17,7 @@ mod event_targets;
 mod explain;
 mod explain_token;
 mod idempotency;
+mod lifecycle;
 mod my_access_keys;
 mod name;
 mod on_record;
@@ -202,6 +203,7 @@ fn described(artifact_bytes: usize) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(quotas::list_quotas))
         .routes(routes!(quotas::get_quota, quotas::put_quota, quotas::delete_quota))
         .routes(routes!(quotas::recount_usage))
+        .routes(routes!(lifecycle::get_lifecycle_status))
         .routes(routes!(policies::list_policies))
         .routes(routes!(policies::get_policy, policies::put_policy, policies::delete_policy))
         .routes(routes!(policies::get_policy_history))

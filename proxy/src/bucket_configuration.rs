@@ -5,6 +5,7 @@
 pub mod acl;
 pub mod cors;
 mod encryption;
+pub mod lifecycle;
 pub mod notification;
 mod ownership;
 mod public_access_block;
@@ -12,6 +13,7 @@ mod tags;
 
 pub use cors::Cors;
 pub use encryption::Encryption;
+pub use lifecycle::Lifecycle;
 pub use notification::Notification;
 pub use ownership::{ObjectOwnership, OwnershipControls};
 pub use public_access_block::PublicAccessBlock;
@@ -38,6 +40,10 @@ impl Document for Encryption {
 
 impl Document for Notification {
     const KIND: ConfigurationKind = ConfigurationKind::Notification;
+}
+
+impl Document for Lifecycle {
+    const KIND: ConfigurationKind = ConfigurationKind::Lifecycle;
 }
 
 impl Document for OwnershipControls {

@@ -18,6 +18,7 @@ mod events;
 mod idempotency;
 mod identity;
 mod issuer;
+mod lifecycle;
 mod limits;
 mod listen;
 mod load;
@@ -40,6 +41,7 @@ pub use events::{EventFormat, EventTarget, Events, is_target_name};
 pub use idempotency::Idempotency;
 pub use identity::{Identity, RingKey};
 pub use issuer::{Issuer, RoleRule, TokenAlgorithm};
+pub use lifecycle::Lifecycle;
 pub use limits::Limits;
 pub use listen::{Listen, Tls};
 pub use load::{ConfigError, from_toml, load};
@@ -73,6 +75,8 @@ pub struct Config {
     pub s3: S3,
     /// The life of blobs between upload and deletion.
     pub blobs: Blobs,
+    /// Rules of buckets by which objects expire.
+    pub lifecycle: Lifecycle,
     /// S3 objects as OCI artifacts, and what refers to them.
     pub artifacts: Artifacts,
     /// Signatures, attestations and bills of materials.

@@ -28,6 +28,7 @@ mod evidence_row;
 mod failure;
 pub mod fsck;
 mod idempotency;
+mod lifecycle;
 mod list;
 mod list_uploads;
 mod list_versions;
@@ -87,6 +88,9 @@ pub use event_outbox::{Event, EventBacklog, EventEnd};
 pub use event_target::{NewEventTarget, NewNotification, StoredEventTarget};
 pub use evidence::{BeforeLook, NewEvidence};
 pub use idempotency::{Claimed, KeptAnswer, OnceRequest};
+pub use lifecycle::{
+    LifecycleCounts, LifecyclePass, LifecyclePlace, LifecycleStage, LifecycleStatus, LifecycleUpload, LifecycleVersion,
+};
 pub(crate) use list::cut;
 pub use list::{ListEntry, ListPage, ListRequest};
 pub use list_uploads::UploadPage;

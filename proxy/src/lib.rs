@@ -21,6 +21,7 @@ pub mod fsck;
 pub mod gateway;
 pub mod identity;
 pub mod index;
+pub mod lifecycle;
 pub mod listener;
 pub mod logout;
 pub mod oci;

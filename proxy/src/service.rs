@@ -20,6 +20,7 @@ use crate::events::Sender;
 use crate::gateway::Gate;
 use crate::identity::Directory;
 use crate::index;
+use crate::lifecycle::LifecycleWorker;
 use crate::listener::{ListenError, Listener};
 use crate::store::zot_config::{self, Finding, Findings};
 use crate::supply_chain::signing::RuleSigner;
@@ -201,13 +202,18 @@ async fn prepare_schema(app: &App) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sweeps, once the index is there.
+/// Sweeps, and lets go what expires by rules, once the index is there.
 async fn sweep(app: Arc<App>, stop: CancellationToken) {
     tokio::select! {
         () = app.readiness.wait_for_index() => {}
         () = stop.cancelled() => return,
     }
-    tokio::join!(app.blobs.run_sweeper(stop.clone()), admin::forget_answers(&app.index, stop));
+    let lifecycle = LifecycleWorker::new(app.clone());
+    tokio::join!(
+        app.blobs.run_sweeper(stop.clone()),
+        lifecycle.run(stop.clone()),
+        admin::forget_answers(&app.index, stop),
+    );
 }
 
 /// Finds digests of objects that came in parts, looks after what refers to objects, and signs by rules, once the index is there.

@@ -290,6 +290,8 @@ actions! {
     PutQuota => Admin, "admin:PutQuota",
     /// Remove a quota.
     DeleteQuota => Admin, "admin:DeleteQuota",
+    /// Read what a bucket's lifecycle rules have done lately.
+    GetLifecycleStatus => Admin, "admin:GetLifecycleStatus",
     /// List keys that the service signs with.
     ListSigningKeys => Admin, "admin:ListSigningKeys",
     /// Read a signing key: its public half, and what it is for.

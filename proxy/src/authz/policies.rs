@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use zas_policy::{Kind, Policy, PolicySet, PolicySetBuilder, Role, Target};
 
-use crate::bucket_configuration::{Cors, Document, OwnershipControls, PublicAccessBlock};
+use crate::bucket_configuration::{Cors, Document, Lifecycle, OwnershipControls, PublicAccessBlock};
 use crate::config::Authorization;
 use crate::error::{Code, Error, Result};
 use crate::index::notify::{Feed, POLICIES};
@@ -49,6 +49,8 @@ struct Snapshot {
     cors: HashMap<String, Arc<Cors>>,
     /// Buckets in which access control lists count: here, so that nobody asks for lists anywhere else.
     with_lists: HashSet<String>,
+    /// When buckets' objects expire: answers tell it.
+    lifecycles: HashMap<String, Arc<Lifecycle>>,
 }
 
 impl Policies {
@@ -96,6 +98,15 @@ impl Policies {
     #[must_use]
     pub fn has_lists(&self, bucket: &str) -> bool {
         self.shared.snapshot.load().with_lists.contains(bucket)
+    }
+
+    /// When a bucket's objects expire; none where it has no rules, or where what is known may be too old.
+    #[must_use]
+    pub fn lifecycle(&self, bucket: &str) -> Option<Arc<Lifecycle>> {
+        if self.age() > self.shared.config.stale_after {
+            return None;
+        }
+        self.shared.snapshot.load().lifecycles.get(bucket).cloned()
     }
 
     /// How long ago it was certain that no change was missed.
@@ -186,7 +197,17 @@ fn compile(data: &PolicyData) -> Snapshot {
     }
     let (builder, cors) = configured(builder, &data.configurations);
     let with_lists = with_lists(&data.configurations);
-    Snapshot { revision: data.revision, set: builder.build(), cors, with_lists }
+    let lifecycles = lifecycles(&data.configurations);
+    Snapshot { revision: data.revision, set: builder.build(), cors, with_lists, lifecycles }
+}
+
+/// When buckets' objects expire.
+fn lifecycles(configurations: &[KnownConfiguration]) -> HashMap<String, Arc<Lifecycle>> {
+    let known = configurations.iter().filter(|known| known.kind == ConfigurationKind::Lifecycle);
+    let read = known.filter_map(|KnownConfiguration { bucket, document, .. }| {
+        Some((bucket.clone(), Arc::new(document_of::<Lifecycle>(bucket, document)?)))
+    });
+    read.collect()
 }
 
 /// What buckets are configured with. A block that this version cannot read blocks; rules that it cannot read allow nothing.
@@ -211,7 +232,8 @@ fn configured(
             ConfigurationKind::Tagging
             | ConfigurationKind::OwnershipControls
             | ConfigurationKind::Encryption
-            | ConfigurationKind::Notification => {}
+            | ConfigurationKind::Notification
+            | ConfigurationKind::Lifecycle => {}
         }
     }
     (builder, cors)

@@ -28,17 +28,20 @@ pub enum ConfigurationKind {
     Encryption,
     /// Who is told what happens to objects. Set by `put_bucket_notification` alone, with the rules that it stands for.
     Notification,
+    /// When objects expire. Known without asking.
+    Lifecycle,
 }
 
 impl ConfigurationKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Tagging,
         Self::Cors,
         Self::PublicAccessBlock,
         Self::OwnershipControls,
         Self::Encryption,
         Self::Notification,
+        Self::Lifecycle,
     ];
 
     /// The name in the index.
@@ -51,13 +54,14 @@ impl ConfigurationKind {
             Self::OwnershipControls => "ownership-controls",
             Self::Encryption => "encryption",
             Self::Notification => "notification",
+            Self::Lifecycle => "lifecycle",
         }
     }
 
     /// Whether every replica knows it without asking the index: it comes with the policies.
     #[must_use]
     pub const fn is_known_without_asking(self) -> bool {
-        matches!(self, Self::Cors | Self::PublicAccessBlock | Self::OwnershipControls)
+        matches!(self, Self::Cors | Self::PublicAccessBlock | Self::OwnershipControls | Self::Lifecycle)
     }
 
     /// Reads a name of the index.

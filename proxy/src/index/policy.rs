@@ -147,7 +147,7 @@ const HISTORY: &str = "
     ORDER BY version DESC LIMIT $4";
 
 /// One statement, so that all of it is of one instant. An attachment's row has the policy where documents have their text. Which
-/// configurations change the revision, `migrations/0032_access_control_lists.sql` says.
+/// configurations change the revision, `migrations/0032_access_control_lists.sql` and `0033_lifecycle.sql` say.
 const EVERYTHING: &str = "
     SELECT 'document' AS what, kind, name, document, description, max_session, version, changed_at, changed_by
     FROM policy_documents
@@ -157,6 +157,9 @@ const EVERYTHING: &str = "
     UNION ALL
     SELECT 'configuration', c.kind, b.name, c.document::text, '', NULL, c.version, c.changed_at, c.changed_by
     FROM bucket_configurations c JOIN buckets b ON b.id = c.bucket_id WHERE c.kind IN ('cors', 'public-access-block', 'ownership-controls')
+    UNION ALL
+    SELECT 'configuration', c.kind, b.name, c.document::text, '', NULL, c.version, c.changed_at, c.changed_by
+    FROM bucket_configurations c JOIN buckets b ON b.id = c.bucket_id WHERE c.kind = 'lifecycle'
     UNION ALL
     SELECT 'revision', '', '', '', '', NULL, revision, clock_timestamp(), '' FROM policy_revision";
 

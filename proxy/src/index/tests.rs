@@ -7,6 +7,7 @@ mod bucket_configurations;
 mod buckets;
 mod concurrency;
 mod evidence;
+mod lifecycle;
 mod listing;
 mod object_locks;
 mod objects;

@@ -3,7 +3,7 @@
 use s3s::{S3Request, S3Response, dto};
 
 use super::put_object::STORAGE_CLASS;
-use super::{acl, headers, multipart, object_lock, tags};
+use super::{acl, headers, lifecycle, multipart, object_lock, tags};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
@@ -38,7 +38,10 @@ pub(super) async fn create_multipart_upload(
         audit: record.as_slice(),
     };
     let upload = app.index.create_upload_with(upload, list.as_ref()).await?;
+    let (abort_date, abort_rule_id) = lifecycle::abort_of(app, &input.bucket, &input.key, upload.initiated_at).unzip();
     Ok(S3Response::new(dto::CreateMultipartUploadOutput {
+        abort_date,
+        abort_rule_id,
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(upload.id),

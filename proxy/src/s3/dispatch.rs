@@ -88,6 +88,7 @@ dispatch! {
     get_bucket_replication: GetBucketReplicationInput -> GetBucketReplicationOutput;
     delete_bucket_replication: DeleteBucketReplicationInput -> DeleteBucketReplicationOutput;
     get_bucket_lifecycle_configuration: GetBucketLifecycleConfigurationInput -> GetBucketLifecycleConfigurationOutput;
+    put_bucket_lifecycle_configuration: PutBucketLifecycleConfigurationInput -> PutBucketLifecycleConfigurationOutput;
     delete_bucket_lifecycle: DeleteBucketLifecycleInput -> DeleteBucketLifecycleOutput;
     get_object_lock_configuration: GetObjectLockConfigurationInput -> GetObjectLockConfigurationOutput;
     put_object_lock_configuration: PutObjectLockConfigurationInput -> PutObjectLockConfigurationOutput;

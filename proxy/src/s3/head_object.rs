@@ -4,7 +4,7 @@ use s3s::{S3Request, S3Response, dto};
 
 use super::get_object::{ATTEMPTS, wants_checksum};
 use super::wanted::Wanted;
-use super::{conditions, gate, headers, object_lock, tags, version_id};
+use super::{conditions, gate, headers, lifecycle, object_lock, tags, version_id};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Error, Result};
@@ -45,6 +45,10 @@ async fn read(
     let mut output = headers::describe!(HeadObjectOutput, head);
     output.content_length = Some(i64::try_from(wanted.length()).map_err(Error::internal)?);
     output.version_id = version_id::told(object.version_id());
+    if head.is_latest {
+        let what = (head.key.as_str(), head.size, &head.tags);
+        output.expiration = lifecycle::expiration_of(app, &input.bucket, what, head.last_modified);
+    }
     output.content_range = wanted.content_range(head.size);
     output.parts_count = wanted.parts_count(head);
     if wants_checksum(input.checksum_mode.as_ref())

@@ -2,7 +2,7 @@
 
 use s3s::{S3Request, S3Response, dto};
 
-use super::{headers, listing};
+use super::{headers, lifecycle, listing};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
@@ -18,8 +18,11 @@ pub(super) async fn list_parts(
     let after = listing::part_number_marker(input.part_number_marker)?;
     let page = app.index.parts(&input.bucket, &input.key, &input.upload_id, after, limit).await?;
     let last = page.parts.last().map(|part| part.part_number);
-    let Upload { checksum_algorithm, checksum_type, owner, storage_class, .. } = page.upload;
+    let Upload { checksum_algorithm, checksum_type, owner, storage_class, initiated_at, .. } = page.upload;
+    let (abort_date, abort_rule_id) = lifecycle::abort_of(app, &input.bucket, &input.key, initiated_at).unzip();
     Ok(S3Response::new(dto::ListPartsOutput {
+        abort_date,
+        abort_rule_id,
         bucket: Some(input.bucket),
         checksum_algorithm: checksum_algorithm.map(|name| dto::ChecksumAlgorithm::from(name.to_uppercase())),
         checksum_type: checksum_type.map(|kind| dto::ChecksumType::from_static(kind.as_str())),

@@ -118,6 +118,7 @@ operations! {
     GetBucketReplication: GetReplicationConfiguration, false, [];
     DeleteBucketReplication: PutReplicationConfiguration, true, ["replication"];
     GetBucketLifecycleConfiguration: GetLifecycleConfiguration, false, [];
+    PutBucketLifecycleConfiguration: PutLifecycleConfiguration, true, ["lifecycle"];
     DeleteBucketLifecycle: PutLifecycleConfiguration, true, ["lifecycle"];
     GetObjectLockConfiguration: GetBucketObjectLockConfiguration, false, [];
     PutObjectLockConfiguration: PutBucketObjectLockConfiguration, true, ["object-lock"];

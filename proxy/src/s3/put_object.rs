@@ -9,7 +9,7 @@ use super::call::Call;
 use super::checksum::Algorithm;
 use super::dispatch::extension;
 use super::rename_object::{Renaming, rename_object};
-use super::{acl, conditions, headers, object_lock, room, tags, version_id};
+use super::{acl, conditions, headers, lifecycle, object_lock, room, tags, version_id};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
@@ -89,6 +89,7 @@ pub(super) async fn put_object(
     let output = dto::PutObjectOutput {
         checksum_type: Some(dto::ChecksumType::from_static(dto::ChecksumType::FULL_OBJECT)),
         e_tag: Some(headers::etag(&stored.etag)),
+        expiration: lifecycle::expiration_of(app, bucket, (key.as_str(), stored.size, &tags), committed.last_modified),
         version_id: version_id::told(committed.version_id.as_deref()),
         ..Default::default()
     };

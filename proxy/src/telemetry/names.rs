@@ -73,6 +73,9 @@ metrics! {
     SWEEP_BLOBS: Counter "zas_sweep_blobs_total" ["outcome"] "Blobs that the sweeper looked at, by outcome.";
     SWEEP_SESSIONS: Counter "zas_sweep_sessions_total" ["outcome"] "Abandoned upload sessions at the upstream, by outcome.";
     SWEEP_UPLOADS: Counter "zas_sweep_uploads_total" [] "Abandoned multipart uploads that were given up.";
+    LIFECYCLE_ACTIONS: Counter "zas_lifecycle_actions_total" ["action"] "What lifecycle rules have done, by action (expire_object, remove_version, remove_marker, abort_upload, skip_locked).";
+    LIFECYCLE_PASSES: Counter "zas_lifecycle_passes_total" ["outcome"] "Passes over buckets by lifecycle rules, by outcome (ended, stopped, lost, failed).";
+    LIFECYCLE_SECONDS: Histogram "zas_lifecycle_pass_duration_seconds" [] "Seconds that a pass over a bucket by lifecycle rules took, until it ended or was interrupted.";
     SWEEP_SECONDS: Histogram "zas_sweep_duration_seconds" [] "Seconds that one round of the sweeper took.";
     FSCK_FINDINGS: Counter "zas_fsck_findings_total" ["kind", "outcome"] "What `fsck` found, by kind and outcome (left, repaired).";
 

@@ -27,6 +27,9 @@ const ENCRYPTION: &str = "<ServerSideEncryptionConfiguration><Rule><ApplyServerS
                           <SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>\
                           </ServerSideEncryptionConfiguration>";
 
+const LIFECYCLE: &str = "<LifecycleConfiguration><Rule><ID>old</ID><Status>Enabled</Status><Filter/>\
+                         <Expiration><Days>365</Days></Expiration></Rule></LifecycleConfiguration>";
+
 const VERSIONING: &str = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
 
 const KEEPING: &str = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
@@ -64,6 +67,7 @@ fn prepared(operation: &str) -> Vec<(&'static str, &'static str, u16)> {
         "GetBucketTagging" | "DeleteBucketTagging" => ("?tagging", TAGGING, 204),
         "GetBucketCors" | "DeleteBucketCors" => ("?cors", CORS, 200),
         "GetPublicAccessBlock" | "DeletePublicAccessBlock" => ("?publicAccessBlock", BLOCK, 200),
+        "GetBucketLifecycleConfiguration" | "DeleteBucketLifecycle" => ("?lifecycle", LIFECYCLE, 200),
         _ => return Vec::new(),
     }]
 }
@@ -87,6 +91,9 @@ fn stored(operation: &str) -> Option<Configuring> {
         "GetBucketEncryption" => (get, "?encryption", "", A::GetEncryptionConfiguration, 200),
         "PutBucketEncryption" => (put, "?encryption", ENCRYPTION, A::PutEncryptionConfiguration, 200),
         "DeleteBucketEncryption" => (delete, "?encryption", "", A::PutEncryptionConfiguration, 204),
+        "GetBucketLifecycleConfiguration" => (get, "?lifecycle", "", A::GetLifecycleConfiguration, 200),
+        "PutBucketLifecycleConfiguration" => (put, "?lifecycle", LIFECYCLE, A::PutLifecycleConfiguration, 200),
+        "DeleteBucketLifecycle" => (delete, "?lifecycle", "", A::PutLifecycleConfiguration, 204),
         "GetBucketVersioning" => (get, "?versioning", "", A::GetBucketVersioning, 200),
         "PutObjectLockConfiguration" => (put, "?object-lock", LOCK, A::PutBucketObjectLockConfiguration, 200),
         "PutBucketVersioning" => (put, "?versioning", VERSIONING, A::PutBucketVersioning, 200),
@@ -124,8 +131,6 @@ fn never_configured(operation: &str) -> Option<Configuring> {
         "DeleteBucketWebsite" => (delete, "?website", "", A::DeleteBucketWebsite, 204),
         "GetBucketReplication" => (get, "?replication", "", A::GetReplicationConfiguration, 404),
         "DeleteBucketReplication" => (delete, "?replication", "", A::PutReplicationConfiguration, 204),
-        "GetBucketLifecycleConfiguration" => (get, "?lifecycle", "", A::GetLifecycleConfiguration, 404),
-        "DeleteBucketLifecycle" => (delete, "?lifecycle", "", A::PutLifecycleConfiguration, 204),
         "GetObjectLockConfiguration" => (get, "?object-lock", "", A::GetBucketObjectLockConfiguration, 404),
         "GetBucketAnalyticsConfiguration" => (get, "?analytics&id=x", "", A::GetAnalyticsConfiguration, 404),
         "ListBucketAnalyticsConfigurations" => (get, "?analytics", "", A::GetAnalyticsConfiguration, 200),

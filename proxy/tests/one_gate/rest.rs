@@ -25,6 +25,7 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
     cases.of_buckets().await;
     cases.of_bucket_policies().await;
     cases.of_quotas().await;
+    cases.of_lifecycles().await;
     cases.of_policies().await;
     cases.of_event_targets().await;
     cases.of_roles().await;
@@ -156,6 +157,14 @@ impl Cases<'_> {
             let need = need(action, Resource::bucket(&*bucket));
             self.add_on(method, path, ("bucket", &bucket), "", body, need, success);
         }
+    }
+
+    async fn of_lifecycles(&mut self) {
+        let bucket = format!("{}-bucket", self.id());
+        self.prepare(Method::POST, "/buckets", &json!({"name": bucket})).await;
+        let need = need(Action::GetLifecycleStatus, Resource::bucket(&*bucket));
+        // A bucket that nobody has given rules has no passes to tell of.
+        self.add_on(Method::GET, "/buckets/{bucket}/lifecycle", ("bucket", &bucket), "", &Value::Null, need, 404);
     }
 
     async fn of_policies(&mut self) {

@@ -244,7 +244,7 @@ async fn what_is_so_already_may_be_asked_for_and_nothing_else() {
         ),
         ("notification", "<NotificationConfiguration><EventBridgeConfiguration/></NotificationConfiguration>", 501),
         ("website", "<WebsiteConfiguration/>", 501),
-        ("lifecycle", "<LifecycleConfiguration/>", 501),
+        ("lifecycle", "<LifecycleConfiguration/>", 400),
     ] {
         world.put(&format!("/bucket?{query}")).body(document).send().await.expect(status);
     }

@@ -24,6 +24,7 @@ mod cors;
 mod expected_owner;
 #[path = "../support/form.rs"]
 mod form;
+mod lifecycle;
 mod listings;
 mod metrics;
 mod multipart;
