@@ -88,8 +88,9 @@ pub struct VersionPage {
     pub truncated: bool,
 }
 
-/// Each of the two indexes gives as many as are asked for; the first of both together are the first of all. $5 is the key and $6 the
-/// row that the page comes behind.
+/// Each of the scans gives as many as are asked for; the first of all together are the first of the page. $5 is the key and $6 the
+/// row that the page comes behind: older versions of that key have a scan of their own, which begins there, so that a page costs the
+/// same however many versions of one key came before it.
 const FLAT: &str = concat!(
     "SELECT NULL::text AS prefix, ",
     head_columns!(),
@@ -102,9 +103,13 @@ const FLAT: &str = concat!(
              ORDER BY key LIMIT $4)
             UNION ALL
             (SELECT * FROM objects
-             WHERE bucket_id = b.id AND NOT is_latest AND key >= $2 AND key < $3 AND (key > $5 OR id < $6)
+             WHERE bucket_id = b.id AND NOT is_latest AND key = $5 AND key >= $2 AND key < $3 AND id < $6
+             ORDER BY id DESC LIMIT $4)
+            UNION ALL
+            (SELECT * FROM objects
+             WHERE bucket_id = b.id AND NOT is_latest AND key >= $2 AND key < $3 AND key > $5
              ORDER BY key, id DESC LIMIT $4)
-        ) AS both_kinds
+        ) AS every_kind
         ORDER BY key, id DESC LIMIT $4
     ) o ON true
     WHERE b.name = $1
@@ -143,7 +148,7 @@ const ROLLED_UP: &str = concat!(
             UNION ALL
             (SELECT * FROM objects
              WHERE bucket_id = (SELECT id FROM buckets WHERE name = $1) AND key = walk.key AND NOT is_latest
-               AND (key <> $8 OR id < $9)
+               AND id < CASE WHEN walk.key = $8 THEN $9 ELSE 9223372036854775807 END
              ORDER BY id DESC LIMIT $4)
         ) AS both_kinds
         WHERE walk.prefix IS NULL
