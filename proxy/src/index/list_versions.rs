@@ -91,7 +91,7 @@ pub struct VersionPage {
 /// Each of the scans gives as many as are asked for; the first of all together are the first of the page. $5 is the key and $6 the
 /// row that the page comes behind: older versions of that key have a scan of their own, which begins there, so that a page costs the
 /// same however many versions of one key came before it.
-const FLAT: &str = concat!(
+pub(super) const FLAT: &str = concat!(
     "SELECT NULL::text AS prefix, ",
     head_columns!(),
     "
@@ -118,7 +118,7 @@ const FLAT: &str = concat!(
 
 /// The walk of listings of objects, over the latest version of each key, hidden or not; then the versions of each key that it
 /// comes by. A key whose latest version is behind the page's place has no other before it: the key $8 is looked at as a whole.
-const ROLLED_UP: &str = concat!(
+pub(super) const ROLLED_UP: &str = concat!(
     "WITH RECURSIVE walk (n, key, prefix, next) AS (
         SELECT 0::bigint, NULL::text COLLATE \"C\", NULL::text COLLATE \"C\", $2::text COLLATE \"C\" FROM buckets WHERE name = $1
         UNION ALL
