@@ -83,7 +83,9 @@ async fn a_page_of_a_bucket_of_ten_million_keys_reads_what_it_shows() {
     let end = list::behind_every_key();
     let upper = |prefix: &str| Bind::Text(prefix.to_owned() + &end);
     let page = || Bind::Number(1_001);
-    for (prefix, lower) in [("", ""), ("", "data/team-25/project-50/"), ("data/team-7/", "data/team-7/"), ("", "flat/9")] {
+    for (prefix, lower) in
+        [("", ""), ("", "data/team-25/project-50/"), ("data/team-7/", "data/team-7/"), ("", "flat/9")]
+    {
         let flat = vec![text("b"), text(lower), upper(prefix), page()];
         explain(&world, &format!("objects from {lower:?}"), list::FLAT, flat).await;
         let versions = vec![text("b"), text(lower), upper(prefix), page(), text(""), Bind::Number(i64::MAX)];
