@@ -22,7 +22,7 @@ pub struct UploadPage {
 
 /// As the walk of objects; a step goes behind the pair (`next`, `next_id`). $5 is the prefix's length in characters, $6 the
 /// delimiter or nothing, $7 what sorts behind every key, $8 the upload id to begin behind.
-const WALK: &str = concat!(
+pub(super) const WALK: &str = concat!(
     "WITH RECURSIVE walk (n, upload_id, prefix, next, next_id) AS (
         SELECT 0::bigint, NULL::text COLLATE \"C\", NULL::text COLLATE \"C\", $2::text COLLATE \"C\", $8::text COLLATE \"C\"
         FROM buckets WHERE name = $1

@@ -88,9 +88,10 @@ pub struct VersionPage {
     pub truncated: bool,
 }
 
-/// Each of the two indexes gives as many as are asked for; the first of both together are the first of all. $5 is the key and $6 the
-/// row that the page comes behind.
-const FLAT: &str = concat!(
+/// Each of the scans gives as many as are asked for; the first of all together are the first of the page. $5 is the key and $6 the
+/// row that the page comes behind: older versions of that key have a scan of their own, which begins there, so that a page costs the
+/// same however many versions of one key came before it.
+pub(super) const FLAT: &str = concat!(
     "SELECT NULL::text AS prefix, ",
     head_columns!(),
     "
@@ -102,9 +103,13 @@ const FLAT: &str = concat!(
              ORDER BY key LIMIT $4)
             UNION ALL
             (SELECT * FROM objects
-             WHERE bucket_id = b.id AND NOT is_latest AND key >= $2 AND key < $3 AND (key > $5 OR id < $6)
+             WHERE bucket_id = b.id AND NOT is_latest AND key = $5 AND key >= $2 AND key < $3 AND id < $6
+             ORDER BY id DESC LIMIT $4)
+            UNION ALL
+            (SELECT * FROM objects
+             WHERE bucket_id = b.id AND NOT is_latest AND key >= $2 AND key < $3 AND key > $5
              ORDER BY key, id DESC LIMIT $4)
-        ) AS both_kinds
+        ) AS every_kind
         ORDER BY key, id DESC LIMIT $4
     ) o ON true
     WHERE b.name = $1
@@ -113,7 +118,7 @@ const FLAT: &str = concat!(
 
 /// The walk of listings of objects, over the latest version of each key, hidden or not; then the versions of each key that it
 /// comes by. A key whose latest version is behind the page's place has no other before it: the key $8 is looked at as a whole.
-const ROLLED_UP: &str = concat!(
+pub(super) const ROLLED_UP: &str = concat!(
     "WITH RECURSIVE walk (n, key, prefix, next) AS (
         SELECT 0::bigint, NULL::text COLLATE \"C\", NULL::text COLLATE \"C\", $2::text COLLATE \"C\" FROM buckets WHERE name = $1
         UNION ALL
@@ -143,7 +148,7 @@ const ROLLED_UP: &str = concat!(
             UNION ALL
             (SELECT * FROM objects
              WHERE bucket_id = (SELECT id FROM buckets WHERE name = $1) AND key = walk.key AND NOT is_latest
-               AND (key <> $8 OR id < $9)
+               AND id < CASE WHEN walk.key = $8 THEN $9 ELSE 9223372036854775807 END
              ORDER BY id DESC LIMIT $4)
         ) AS both_kinds
         WHERE walk.prefix IS NULL

@@ -16,6 +16,7 @@ mod places;
 mod policies;
 mod quotas;
 mod sboms;
+mod scale;
 mod schema;
 mod service_role;
 mod signing_keys;
