@@ -16,6 +16,7 @@ async fn every_described_operation_refuses_whoever_shows_no_right_key() {
                 .replace("{verdict}", "00000000-0000-0000-0000-000000000000")
                 .replace("{verification}", "00000000-0000-0000-0000-000000000000")
                 .replace("{role}", "r")
+                .replace("{event_target}", "t")
                 .replace("{signing_key}", "k")
                 .replace("{generation}", "1")
                 .replace("{trusted_key}", "k")

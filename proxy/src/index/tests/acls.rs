@@ -5,11 +5,9 @@ use crate::bucket_configuration::{ObjectOwnership, OwnershipControls, PublicAcce
 
 const KEY: ListOf<'_> = ListOf { key: "k", version: None };
 
-/// The list of an owner, that gives something to others.
+/// A list that gives something to others and nothing to its owner.
 fn list(owner: &str, grantee: Grantee) -> AccessControlList {
-    let mut list = AccessControlList::private(owner);
-    list.grants.push(AclGrant { grantee, permission: Permission::Read });
-    list
+    AccessControlList { owner: owner.to_owned(), grants: vec![AclGrant { grantee, permission: Permission::Read }] }
 }
 
 fn public(owner: &str) -> AccessControlList {

@@ -22,7 +22,7 @@ rows! {
     GetObjectAttributes "GET /{bucket}/{key}?attributes" Here("");
     DeleteObject "DELETE /{bucket}/{key}" Here("a delete with a condition is 404 NoSuchKey where there is no object");
     CopyObject "PUT /{bucket}/{key} (x-amz-copy-source)" Here("moves no bytes, and keeps ETag and checksums; another checksum algorithm is 501; no access points; reads the source with `s3:GetObject`");
-    RenameObject "PUT /{bucket}/{key}?renameObject" HereOrNot("for every bucket, where AWS has it for directory buckets alone", "copy and delete do the same in two requests");
+    RenameObject "PUT /{bucket}/{key}?renameObject" HereOrNot("where AWS has it for directory buckets alone; 501 where a bucket keeps versions", "copy and delete do the same in two requests");
     RestoreObject "POST /{bucket}/{key}?restore" Never("nothing is archived");
     SelectObjectContent "POST /{bucket}/{key}?select&select-type=2" Never("closed to new customers at AWS; engines read ranges");
     GetObjectTorrent "GET /{bucket}/{key}?torrent" Never("withdrawn by AWS");

@@ -109,8 +109,8 @@ async fn no_call_that_is_under_way_meanwhile_ends_uncounted() {
             done.store(true, Ordering::Relaxed);
         };
         let (failed, ()) = tokio::join!(join_all((0..8).map(writer)), migrated);
-        // One for each writer at the most: the call that the change of the schema has met.
-        assert!(failed.iter().all(|failed| *failed <= 1), "{failed:?}");
+        // Two for each writer at the most: the calls that a change of the schema has met, for two of them take functions away.
+        assert!(failed.iter().all(|failed| *failed <= 2), "{failed:?}");
         assert_eq!(world.counted_wrong().await, 0);
     }
 }
