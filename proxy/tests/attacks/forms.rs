@@ -22,7 +22,8 @@ fn posting(form: &Form) -> Ask {
 }
 
 async fn sidecar() -> Sidecar {
-    let sidecar = Sidecar::start(|_| {}).await;
+    // What is refused is on record before it is answered.
+    let sidecar = Sidecar::start(|config| config.audit.reads = zas_proxy::config::AuditReads::Strict).await;
     let root = Signer::new(ROOT.0, ROOT.1);
     sidecar.send(&root.sign(&sidecar.client.base, Ask::put("/bucket")), None).await.expect(200);
     sidecar
