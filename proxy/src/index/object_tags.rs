@@ -8,16 +8,16 @@ use super::{Index, Tags};
 use crate::audit::Record;
 use crate::error::Result;
 
-/// The event is told by the same statement, once the row is locked; who has done it stands in the record.
+/// The event is told by the same statement, once the row is locked.
 const PUT: &str = audited!(
     5,
     "SELECT put.status, put.version, CASE WHEN put.status = 'ok'
-         THEN tell_object_event($1, $6, $2, ($5::text[])[1]::json->>'principal', $4) END AS is_told
+         THEN tell_object_event($1, $6, $2, $7, $4) END AS is_told
      FROM (SELECT status, version FROM put_object_tags($1, $2, $3, $4) OFFSET 0) AS put"
 );
 
 impl Index {
-    /// Replaces all tags of a version, or of the current one; its time of change stays. Gives the version as clients are told of it
+    /// Replaces all tags of a version, or of the current one; its time of change stays; `by`: who does it. Gives the version as clients are told of it
     /// ([`Object::version_id`](super::Object::version_id)).
     /// # Errors
     /// `NoSuchBucket`, `NoSuchKey`, `NoSuchVersion`; `MethodNotAllowed` for a delete marker.
@@ -25,6 +25,7 @@ impl Index {
         &self,
         (bucket, key, version): (&str, &str, Option<&str>),
         tags: &Tags,
+        by: &str,
         audit: &[Record],
     ) -> Result<Option<String>> {
         let records = self.canonical(audit);

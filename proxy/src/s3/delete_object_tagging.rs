@@ -13,8 +13,8 @@ pub(super) async fn delete_object_tagging(
     request: S3Request<dto::DeleteObjectTaggingInput>,
 ) -> Result<S3Response<dto::DeleteObjectTaggingOutput>> {
     let input = &request.input;
-    let record = permit.record();
+    let (by, record) = (permit.principal().to_string(), permit.record());
     let version = (input.bucket.as_str(), input.key.as_str(), input.version_id.as_deref());
-    let version_id = app.index.put_object_tags(version, &Tags::new(), record.as_slice()).await?;
+    let version_id = app.index.put_object_tags(version, &Tags::new(), &by, record.as_slice()).await?;
     Ok(S3Response::new(dto::DeleteObjectTaggingOutput { version_id }))
 }

@@ -21,8 +21,8 @@ pub(super) async fn put_object_tagging(
     let action = version_id::action_on(version_id.as_deref(), Action::PutObjectTagging);
     let allowed = authorize(app, &caller, action, Resource::object(&*bucket, &*key)).await?;
     owner::check(app, &headers, owner::OF_BUCKET, &bucket).await?;
-    let record = allowed.record();
+    let (by, record) = (allowed.principal().to_string(), allowed.record());
     let version = (bucket.as_str(), key.as_str(), version_id.as_deref());
-    let version_id = app.index.put_object_tags(version, &tags, record.as_slice()).await?;
+    let version_id = app.index.put_object_tags(version, &tags, &by, record.as_slice()).await?;
     Ok(S3Response::new(dto::PutObjectTaggingOutput { version_id }))
 }

@@ -80,7 +80,7 @@ async fn every_change_commits_with_its_record_exactly_once() {
     let deleted = expect("delete");
     index.delete_object("b", "k", NOW, &deleted).await.unwrap();
     let tagged = expect("tag");
-    index.put_object_tags(("b", "k2", None), none, &tagged).await.unwrap();
+    index.put_object_tags(("b", "k2", None), none, "root", &tagged).await.unwrap();
     let batch = [expect("batch-1"), expect("batch-2")].concat();
     index.delete_objects("b", &["k2".to_owned(), "nothing".to_owned()], NOW, &batch).await.unwrap();
     // The records of what is found are made when it is.

@@ -220,13 +220,13 @@ async fn tags_are_written_with_an_object_go_with_its_copies_and_are_replaced_by_
     assert_eq!((tags_of("kept").await, tags_of("replaced").await), (tags, other.clone()));
     assert!(tags_of("none").await.is_empty());
     let before = world.index.object("b", "k").await.unwrap().head.last_modified;
-    world.index.put_object_tags(("b", "k", None), &other, &[]).await.unwrap();
+    world.index.put_object_tags(("b", "k", None), &other, "root", &[]).await.unwrap();
     let after = world.index.object("b", "k").await.unwrap().head;
     assert_eq!((after.tags, after.last_modified, after.id), (other.clone(), before, put.id));
     world.put("k", "new").await;
     assert!(tags_of("k").await.is_empty(), "a new version has tags of its own");
-    assert_code(world.index.put_object_tags(("b", "nothing", None), &other, &[]).await, Code::NoSuchKey);
-    assert_code(world.index.put_object_tags(("c", "k", None), &other, &[]).await, Code::NoSuchBucket);
+    assert_code(world.index.put_object_tags(("b", "nothing", None), &other, "root", &[]).await, Code::NoSuchKey);
+    assert_code(world.index.put_object_tags(("c", "k", None), &other, "root", &[]).await, Code::NoSuchBucket);
 }
 
 #[tokio::test]
@@ -259,7 +259,7 @@ async fn tags_land_on_the_version_that_stands() {
     for round in 0..20 {
         world.put("k", "old").await;
         let (put, tagged) =
-            tokio::join!(world.put("k", "new"), world.index.put_object_tags(("b", "k", None), &tags, &[]));
+            tokio::join!(world.put("k", "new"), world.index.put_object_tags(("b", "k", None), &tags, "root", &[]));
         tagged.unwrap();
         let object = world.index.object("b", "k").await.unwrap();
         assert_eq!(object.head.id, put.id, "round {round}");

@@ -171,14 +171,14 @@ async fn tags_belong_to_a_version() {
     let old = world.put("k", "old").await.version_id.unwrap();
     world.put("k", "new").await;
     let tags = Tags::from([("team".to_owned(), "a".to_owned())]);
-    let told = world.index.put_object_tags(("b", "k", Some(&old)), &tags, &[]).await.unwrap();
+    let told = world.index.put_object_tags(("b", "k", Some(&old)), &tags, "root", &[]).await.unwrap();
     assert_eq!(told.as_deref(), Some(old.as_str()));
     assert_eq!(world.index.version("b", "k", Some(&old)).await.unwrap().head.tags, tags);
     assert!(world.index.object("b", "k").await.unwrap().head.tags.is_empty());
     let marker = delete(&world, "k", None).await.version_id.unwrap();
-    let on_marker = world.index.put_object_tags(("b", "k", Some(&marker)), &tags, &[]).await;
+    let on_marker = world.index.put_object_tags(("b", "k", Some(&marker)), &tags, "root", &[]).await;
     assert_code(on_marker, Code::MethodNotAllowed);
-    assert_code(world.index.put_object_tags(("b", "k", None), &tags, &[]).await, Code::NoSuchKey);
+    assert_code(world.index.put_object_tags(("b", "k", None), &tags, "root", &[]).await, Code::NoSuchKey);
 }
 
 #[tokio::test]
