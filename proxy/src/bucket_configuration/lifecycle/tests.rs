@@ -105,11 +105,11 @@ fn of_several_rules_the_one_that_is_first_due_is_told() {
     let rules = Lifecycle { rules: vec![expiring("late", 9), off, expiring("early", 3)] };
     let (tags, midnight) = (Tags::new(), datetime!(2025-03-05 00:00 UTC));
     let subject = Subject { key: "k", size: 1, tags: &tags };
-    assert_eq!(rules.expiry(subject, WRITTEN), Some(Due { at: midnight, rule: "early" }));
+    assert_eq!(rules.expiry(subject, WRITTEN), Some(Due { at: midnight, rule: "early", by_tags: false }));
     let date = datetime!(2025-03-02 00:00 UTC);
     let dated = Rule { expiration: Some(Expiration::Date(date)), ..expiring("dated", 1) };
     let rules = Lifecycle { rules: vec![expiring("late", 9), dated] };
-    assert_eq!(rules.expiry(subject, WRITTEN), Some(Due { at: date, rule: "dated" }));
+    assert_eq!(rules.expiry(subject, WRITTEN), Some(Due { at: date, rule: "dated", by_tags: false }));
 }
 
 #[test]
