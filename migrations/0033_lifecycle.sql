@@ -29,6 +29,10 @@ COMMENT ON COLUMN lifecycle_passes.after_id IS 'Of the key after_key, behind whi
 COMMENT ON COLUMN lifecycle_passes.error IS 'Why it was interrupted last; NULL where it goes on well, or has ended.';
 
 -- Rules are known to every replica without asking, for answers tell when an object expires.
+DROP INDEX bucket_configurations_known;
+CREATE INDEX bucket_configurations_known ON bucket_configurations (bucket_id)
+    WHERE kind IN ('cors', 'public-access-block', 'ownership-controls', 'lifecycle');
+
 CREATE FUNCTION begin_lifecycle() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
