@@ -113,6 +113,26 @@ fn of_several_rules_the_one_that_is_first_due_is_told() {
 }
 
 #[test]
+fn it_is_told_whether_the_rule_that_is_due_asks_for_tags() {
+    let tags = Tags::from([("a".to_owned(), "1".to_owned())]);
+    let subject = Subject { key: "k", size: 1, tags: &tags };
+    let asks = |rules: Vec<Rule>| {
+        let rules = Lifecycle { rules };
+        rules.expiry(subject, WRITTEN).map(|due| due.by_tags)
+    };
+    assert_eq!(asks(vec![about(tagged(&[("a", "1")]))]), Some(true));
+    assert_eq!(asks(vec![about(tagged(&[("a", "1")])), expiring("late", 9)]), Some(true));
+    assert_eq!(
+        asks(vec![
+            expiring("early", 1),
+            Rule { expiration: Some(Expiration::Days(9)), ..about(tagged(&[("a", "1")])) }
+        ]),
+        Some(false)
+    );
+    assert_eq!(asks(vec![about(tagged(&[("a", "2")]))]), None);
+}
+
+#[test]
 fn older_versions_stay_while_they_are_among_those_that_a_rule_keeps() {
     let noncurrent = Some(Noncurrent { days: 1, keep: Some(2) });
     let rules = Lifecycle { rules: vec![Rule { expiration: None, noncurrent, ..expiring("r", 1) }] };
