@@ -478,8 +478,8 @@ $$;
 -- --- deletes
 
 CREATE FUNCTION delete_version(
-    p_bucket buckets, p_key text, p_version text, p_etag text, p_only bigint, p_bypass boolean, p_cause text, p_owner text,
-    p_grace_seconds double precision,
+    p_bucket buckets, p_key text, p_version text, p_etag text, p_only bigint, p_latest boolean, p_tags jsonb, p_bypass boolean,
+    p_cause text, p_owner text, p_grace_seconds double precision,
     OUT status text, OUT existed boolean, OUT is_marker boolean, OUT version text, OUT freed_bytes bigint, OUT freed_objects bigint
 )
 LANGUAGE plpgsql AS $$
@@ -512,7 +512,10 @@ BEGIN
             FOR UPDATE;
         END IF;
 
-        IF p_only IS NOT NULL AND v_target.id IS DISTINCT FROM p_only THEN
+        IF (p_only IS NOT NULL AND v_target.id IS DISTINCT FROM p_only)
+            OR (p_latest IS NOT NULL AND v_target.is_latest IS DISTINCT FROM p_latest)
+            OR (p_tags IS NOT NULL AND v_target.tags IS DISTINCT FROM p_tags)
+        THEN
             status := 'Replaced';
             RETURN;
         END IF;
@@ -564,11 +567,11 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION delete_version IS 'Deletes a key as S3 does: without a version the current one, which a delete marker hides where the bucket keeps versions; with one that version for good. p_etag: what it must have, * for any; p_only: the row that it must be, or else Replaced; p_cause: ObjectRemoved, or LifecycleExpiration. The caller holds the bucket, and counts.';
+COMMENT ON FUNCTION delete_version IS 'Deletes a key as S3 does: without a version the current one, which a delete marker hides where the bucket keeps versions; with one that version for good. p_etag: what it must have, * for any; p_only: the row that it must be, p_latest: whether it must be the latest of its key or an older one, p_tags: its tags, or else Replaced; p_cause: ObjectRemoved, or LifecycleExpiration. The caller holds the bucket, and counts.';
 
 CREATE FUNCTION delete_versions(
-    p_bucket text, p_keys text[], p_versions text[], p_etags text[], p_only bigint[], p_bypass boolean[], p_cause text, p_owner text,
-    p_grace_seconds double precision,
+    p_bucket text, p_keys text[], p_versions text[], p_etags text[], p_only bigint[], p_latest boolean[], p_tags jsonb[],
+    p_bypass boolean[], p_cause text, p_owner text, p_grace_seconds double precision,
     OUT status text, OUT outcomes text[], OUT existed boolean[], OUT is_marker boolean[], OUT versions text[]
 )
 LANGUAGE plpgsql AS $$
@@ -591,13 +594,14 @@ BEGIN
     END IF;
     -- In key order, as everybody locks them.
     FOR v_wanted IN
-        SELECT w.key, w.version, w.etag, w.only_row, w.bypass, w.place::integer AS place
-        FROM unnest(p_keys, p_versions, p_etags, p_only, p_bypass) WITH ORDINALITY AS w (key, version, etag, only_row, bypass, place)
+        SELECT w.key, w.version, w.etag, w.only_row, w.latest, w.tags, w.bypass, w.place::integer AS place
+        FROM unnest(p_keys, p_versions, p_etags, p_only, p_latest, p_tags, p_bypass) WITH ORDINALITY
+            AS w (key, version, etag, only_row, latest, tags, bypass, place)
         ORDER BY w.key COLLATE "C", w.place
     LOOP
         v_done := delete_version(
-            v_bucket, v_wanted.key, v_wanted.version, v_wanted.etag, v_wanted.only_row, COALESCE(v_wanted.bypass, false), p_cause, p_owner,
-            p_grace_seconds
+            v_bucket, v_wanted.key, v_wanted.version, v_wanted.etag, v_wanted.only_row, v_wanted.latest, v_wanted.tags,
+            COALESCE(v_wanted.bypass, false), p_cause, p_owner, p_grace_seconds
         );
         outcomes[v_wanted.place] := v_done.status;
         existed[v_wanted.place] := v_done.existed;

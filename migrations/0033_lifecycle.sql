@@ -28,9 +28,11 @@ COMMENT ON COLUMN lifecycle_passes.stage IS 'What is being looked at; NULL: noth
 COMMENT ON COLUMN lifecycle_passes.after_id IS 'Of the key after_key, behind which row or upload it goes on.';
 COMMENT ON COLUMN lifecycle_passes.error IS 'Why it was interrupted last; NULL where it goes on well, or has ended.';
 
-CREATE INDEX bucket_configurations_lifecycle ON bucket_configurations (bucket_id) WHERE kind = 'lifecycle';
-
 -- Rules are known to every replica without asking, for answers tell when an object expires.
+DROP INDEX bucket_configurations_known;
+CREATE INDEX bucket_configurations_known ON bucket_configurations (bucket_id)
+    WHERE kind IN ('cors', 'public-access-block', 'ownership-controls', 'lifecycle');
+
 CREATE FUNCTION begin_lifecycle() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -54,3 +56,40 @@ END
 $$;
 CREATE TRIGGER end_lifecycle AFTER DELETE ON bucket_configurations
 FOR EACH ROW WHEN (OLD.kind = 'lifecycle') EXECUTE FUNCTION end_lifecycle();
+
+CREATE FUNCTION is_aborted_by_rule(p_bucket_id bigint, p_key text) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM bucket_configurations AS c
+        CROSS JOIN LATERAL jsonb_array_elements(c.document -> 'rules') AS said (rule)
+        WHERE c.bucket_id = p_bucket_id AND c.kind = 'lifecycle'
+          AND (rule ->> 'enabled')::boolean AND (rule ->> 'abort_days') IS NOT NULL
+          AND starts_with(p_key, COALESCE(rule #>> '{scope,prefix}', ''))
+    )
+$$;
+COMMENT ON FUNCTION is_aborted_by_rule IS 'Whether a rule in force says when uploads of a key are given up. Such a rule asks for no tags and no size.';
+
+-- The rule has its say, also where it keeps them for longer: clients are told its date.
+CREATE OR REPLACE FUNCTION abort_stale_uploads(
+    p_ttl_seconds double precision, p_limit bigint, p_grace_seconds double precision
+) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_ids text[];
+BEGIN
+    SELECT array_agg(id) INTO v_ids
+    FROM (
+        SELECT id FROM uploads
+        WHERE initiated_at < now() - make_interval(secs => p_ttl_seconds) AND NOT is_aborted_by_rule(bucket_id, key)
+        ORDER BY initiated_at
+        LIMIT p_limit
+        FOR UPDATE SKIP LOCKED
+    ) AS stale;
+    IF v_ids IS NULL THEN
+        RETURN 0;
+    END IF;
+    PERFORM remove_uploads(v_ids, p_grace_seconds);
+    RETURN cardinality(v_ids);
+END
+$$;
+COMMENT ON FUNCTION abort_stale_uploads IS 'Gives up uploads that began too long ago, but for those that a lifecycle rule gives up.';

@@ -81,10 +81,4 @@ impl History {
     pub fn keys(&self) -> impl Iterator<Item = (&str, &[Operation])> {
         self.keys.iter().map(|(key, operations)| (key.as_str(), operations.as_slice()))
     }
-
-    /// How many operations there are.
-    #[must_use]
-    pub fn operations(&self) -> usize {
-        self.keys.values().map(Vec::len).sum()
-    }
 }

@@ -60,8 +60,8 @@ pub(super) fn outcome(answer: &Result<Answer, Lost>, action: &Action) -> Outcome
         (Some("PreconditionFailed"), Condition::Absent) => Outcome::Refused(Observation::Present),
         (Some("PreconditionFailed"), Condition::Is(etag)) => Outcome::Refused(Observation::IsNot(etag.clone())),
         (Some("NoSuchKey"), Condition::Is(_)) => Outcome::Refused(Observation::Absent),
-        // "Try again", and an upload that somebody has aborted.
-        (Some("ConditionalRequestConflict" | "OperationAborted" | "NoSuchUpload"), _) => Outcome::NotDone,
+        // "Try again".
+        (Some("ConditionalRequestConflict" | "OperationAborted"), _) => Outcome::NotDone,
         _ if is_unavailable(answer) => Outcome::Unknown,
         _ => Outcome::Wrong(describe(answer)),
     }
@@ -75,6 +75,27 @@ pub(super) fn learned(answer: &Result<Answer, Lost>) -> Result<Option<&Answer>, 
         Ok(answer) if is_unavailable(answer) => Ok(None),
         Ok(answer) => Err(describe(answer)),
     }
+}
+
+/// Why an answer is none that a service gives all of whose parts run; nothing where it is one.
+pub(super) fn failure(answer: &Result<Answer, Lost>) -> Option<String> {
+    match answer {
+        Err(lost) => Some(lost.to_string()),
+        Ok(answer) if answer.status == StatusCode::OK => {
+            let code = code(answer)?;
+            (!REFUSALS.contains(&code.as_str())).then(|| describe(answer))
+        }
+        Ok(answer) => is_unavailable(answer).then(|| describe(answer)),
+    }
+}
+
+/// What an answer that began with 200 may end with though nothing has failed: what was asked could not be.
+const REFUSALS: [&str; 5] =
+    ["PreconditionFailed", "NoSuchKey", "NoSuchUpload", "ConditionalRequestConflict", "OperationAborted"];
+
+/// Whether an upload is said not to be there.
+pub(super) fn is_no_such_upload(answer: &Answer) -> bool {
+    code(answer).as_deref() == Some("NoSuchUpload")
 }
 
 /// Whether it is a fault of the server, that may pass.
@@ -116,6 +137,24 @@ mod tests {
         assert_eq!(outcome(&Err(Lost::NoAnswer(anyhow::anyhow!("reset"))), &put), Outcome::Unknown);
         assert!(matches!(outcome(&answer(412, "PreconditionFailed"), &put), Outcome::Wrong(_)));
         assert!(matches!(outcome(&answer(403, "AccessDenied"), &put), Outcome::Wrong(_)));
+        assert!(matches!(outcome(&answer(404, "NoSuchUpload"), &put), Outcome::Wrong(_)));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_or_says_5xx_is_none_of_a_service_that_runs() {
+        for (status, code) in
+            [(500, "InternalError"), (503, "SlowDown"), (501, "NotImplemented"), (429, ""), (200, "InternalError")]
+        {
+            assert!(failure(&answer(status, code)).is_some(), "{status} {code}");
+        }
+        assert!(failure(&Err(Lost::NotSent(anyhow::anyhow!("refused")))).is_some());
+        assert!(failure(&Err(Lost::NoAnswer(anyhow::anyhow!("reset")))).is_some());
+        for (status, code) in
+            [(200, ""), (204, ""), (404, "NoSuchKey"), (409, "OperationAborted"), (412, "PreconditionFailed")]
+        {
+            assert_eq!(failure(&answer(status, code)), None, "{status} {code}");
+        }
+        assert_eq!(failure(&answer(200, "PreconditionFailed")), None);
     }
 
     #[test]

@@ -9,9 +9,9 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use super::{
     Bucket, DEADLINE, World,
-    ask::{Outcome, code, describe, learned, outcome},
+    ask::{Outcome, code, describe, failure, learned, outcome},
     content::{content, etag, is_right},
-    record::{Interval, Record},
+    record::{Interval, Kind, Record},
     versions::Version,
     xml::{element, elements, unquoted},
 };
@@ -153,7 +153,10 @@ impl<'a> Client<'a> {
             self.record.add(&source.bucket, &source.key, Action::Observe(seen), interval, &note);
         };
         match &outcome {
-            Outcome::Done => look(Observation::Is(known)),
+            Outcome::Done => {
+                look(Observation::Is(known));
+                self.record.succeed(Kind::Copy);
+            }
             Outcome::Refused(seen) => {
                 look(seen.clone());
                 self.forget(&source);
@@ -173,6 +176,9 @@ impl<'a> Client<'a> {
         let ask = Ask { method: ask.method.clone(), path: &path, headers, body: ask.body.clone(), ..Ask::default() };
         let (answer, interval, note) = self.send(&ask)?;
         let outcome = outcome(&answer, &action);
+        if outcome == Outcome::Done {
+            self.record.succeed(Kind::of(&action));
+        }
         self.conclude(place, action, outcome, &answer, interval, &note);
         Ok(())
     }
@@ -373,6 +379,10 @@ impl<'a> Client<'a> {
         let status =
             answer.as_ref().map_or_else(|_| "no answer".to_owned(), |answer| answer.status.as_u16().to_string());
         self.record.count(&format!("{kind} {status}"));
+        // Nothing is an excuse where nothing is killed.
+        if let Some(said) = failure(&answer).filter(|_| self.world.is_undisturbed) {
+            self.record.complain(format!("nothing was killed: {said} ({note})"));
+        }
         Ok((answer, Interval { invoked, returned }, note))
     }
 

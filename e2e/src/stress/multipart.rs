@@ -8,10 +8,10 @@ use http::{Method, StatusCode};
 use rand::Rng as _;
 
 use super::{
-    ask::{Outcome, describe, learned, outcome},
+    ask::{Outcome, describe, is_no_such_upload, is_unavailable, learned, outcome},
     client::{Client, Place, header_of},
     content::{PART_BYTES, etag, multipart_etag},
-    record::Interval,
+    record::{Interval, Kind},
     xml::element,
 };
 use crate::{
@@ -42,6 +42,7 @@ impl Client<'_> {
         }
         if self.rng.random_bool(0.4) {
             let mut multipart = self.world.multipart.lock().unwrap_or_else(PoisonError::into_inner);
+            multipart.ever_offered.insert(upload.clone());
             multipart.offered.push((place.bucket.clone(), place.key.clone(), upload.clone()));
         }
         self.complete(place, &upload, &body, condition)
@@ -51,28 +52,45 @@ impl Client<'_> {
         let path = place.path();
         let ask = Ask { method: Method::POST, path: &path, query: vec![("uploads", "")], ..Ask::default() };
         let (answer, _, note) = self.send(&ask)?;
-        let text = |answer: &Answer| element(&String::from_utf8_lossy(&answer.body), "UploadId");
-        match learned(&answer) {
-            Ok(answer) => Ok(answer.and_then(text)),
-            Err(said) => {
-                self.record.complain(format!("{path}?uploads: {said} ({note})"));
-                Ok(None)
-            }
-        }
+        let said = match learned(&answer) {
+            Ok(None) => return Ok(None),
+            Ok(Some(answer)) => match element(&String::from_utf8_lossy(&answer.body), "UploadId") {
+                Some(upload) => return Ok(Some(upload)),
+                None => describe(answer),
+            },
+            Err(said) => said,
+        };
+        self.record.complain(format!("{path}?uploads: {said} ({note})"));
+        Ok(None)
     }
 
     fn upload_part(&mut self, place: &Place, upload: &str, number: u32, body: Bytes) -> Result<bool> {
         let (path, number) = (place.path(), number.to_string());
         let query = vec![("partNumber", number.as_str()), ("uploadId", upload)];
-        let (answer, _, _) = self.send(&Ask { method: Method::PUT, path: &path, query, body, ..Ask::default() })?;
-        Ok(answer.is_ok_and(|answer| answer.status == StatusCode::OK))
+        let (answer, _, note) = self.send(&Ask { method: Method::PUT, path: &path, query, body, ..Ask::default() })?;
+        match &answer {
+            Ok(answer) if answer.status == StatusCode::OK => return Ok(true),
+            Ok(answer) if !is_unavailable(answer) && !self.may_be_gone(upload, answer) => {
+                self.record.complain(format!("{path}: part {number} of {upload}: {} ({note})", describe(answer)));
+            }
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    /// Whether an answer says that an upload is not there, and somebody may have given it up.
+    fn may_be_gone(&self, upload: &str, answer: &Answer) -> bool {
+        let multipart = self.world.multipart.lock().unwrap_or_else(PoisonError::into_inner);
+        is_no_such_upload(answer) && multipart.ever_offered.contains(upload)
     }
 
     fn complete(&mut self, place: &Place, upload: &str, body: &[u8], condition: Condition) -> Result<()> {
         let action = Action::Write(multipart_etag(body), condition);
         let (answer, interval, note) = self.ask_to_complete(place, upload, body, &action)?;
-        let outcome = outcome(&answer, &action);
+        let is_gone = answer.as_ref().is_ok_and(|answer| self.may_be_gone(upload, answer));
+        let outcome = if is_gone { Outcome::NotDone } else { outcome(&answer, &action) };
         if outcome == Outcome::Done {
+            self.record.succeed(Kind::Multipart);
             let mut multipart = self.world.multipart.lock().unwrap_or_else(PoisonError::into_inner);
             multipart.completed.insert(upload.to_owned());
         }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::versions::Version;
-use crate::linearizability::{Action, Operation};
+use crate::linearizability::{Action, Condition, Operation};
+
+/// So many of each kind of change must have been acknowledged: a run in which less was done shows little.
+const LEAST: u64 = 5;
 
 /// Complaints that are kept; of one fault there may be thousands.
 const COMPLAINTS: usize = 40;
@@ -19,6 +22,45 @@ pub(super) struct Record {
     pub(super) versions: Vec<Version>,
     complaints: Vec<String>,
     counts: BTreeMap<String, u64>,
+}
+
+/// A kind of change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// PutObject without a condition.
+    Put,
+    /// PutObject or DeleteObject under a condition.
+    Conditional,
+    /// CompleteMultipartUpload, under any condition.
+    Multipart,
+    /// CopyObject.
+    Copy,
+    /// DeleteObject without a condition.
+    Delete,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 5] = [Self::Put, Self::Conditional, Self::Multipart, Self::Copy, Self::Delete];
+
+    /// Of a change that one request makes of one object.
+    pub(super) const fn of(action: &Action) -> Self {
+        match action {
+            Action::Write(_, Condition::None) => Self::Put,
+            Action::Delete(Condition::None) => Self::Delete,
+            _ => Self::Conditional,
+        }
+    }
+
+    /// What is counted.
+    const fn acknowledged(self) -> &'static str {
+        match self {
+            Self::Put => "plain puts acknowledged",
+            Self::Conditional => "conditional puts and deletes acknowledged",
+            Self::Multipart => "multipart uploads acknowledged",
+            Self::Copy => "copies acknowledged",
+            Self::Delete => "plain deletes acknowledged",
+        }
+    }
 }
 
 /// The moments between which something happened, or after which.
@@ -51,6 +93,19 @@ impl Record {
         }
     }
 
+    /// A change was acknowledged.
+    pub(super) fn succeed(&mut self, kind: Kind) {
+        self.count(kind.acknowledged());
+    }
+
+    /// Of which kinds of change too few were acknowledged for the run to show anything.
+    pub(super) fn lacking(&self) -> Vec<String> {
+        let count = |kind: Kind| self.counts.get(kind.acknowledged()).copied().unwrap_or_default();
+        let few = Kind::ALL.into_iter().filter(|kind| count(*kind) < LEAST);
+        few.map(|kind| format!("only {} {}: at least {LEAST} are asked for", count(kind), kind.acknowledged()))
+            .collect()
+    }
+
     /// Keeps what no history needs to show wrong.
     pub(super) fn complain(&mut self, complaint: String) {
         self.count("complaints");
@@ -74,5 +129,28 @@ impl Record {
 
     pub(super) fn into_parts(self) -> (Vec<(String, Operation)>, Vec<String>) {
         (self.operations, self.complaints)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_lacks_each_kind_of_change_of_which_too_few_were_acknowledged() {
+        let mut record = Record::new(Instant::now());
+        assert_eq!(record.lacking().len(), Kind::ALL.len());
+        for kind in Kind::ALL {
+            (0..LEAST).for_each(|_| record.succeed(kind));
+        }
+        assert!(record.lacking().is_empty(), "{:?}", record.lacking());
+        let mut others = Record::new(Instant::now());
+        for kind in [Kind::Put, Kind::Conditional, Kind::Multipart, Kind::Delete] {
+            (0..LEAST).for_each(|_| others.succeed(kind));
+        }
+        let lacking = others.lacking();
+        assert!(lacking.len() == 1 && lacking[0].contains("copies"), "{lacking:?}");
+        record.merge(others);
+        assert!(record.lacking().is_empty());
     }
 }

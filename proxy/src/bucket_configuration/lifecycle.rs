@@ -108,6 +108,8 @@ pub struct Due<'a> {
     pub at: OffsetDateTime,
     /// By which rule.
     pub rule: &'a str,
+    /// Whether the rule asks for tags: it has its say only as long as they stay.
+    pub by_tags: bool,
 }
 
 impl Lifecycle {
@@ -171,7 +173,10 @@ impl Lifecycle {
     }
 
     fn first(&self, at: impl Fn(&Rule) -> Option<OffsetDateTime>) -> Option<Due<'_>> {
-        let dues = self.in_force().filter_map(|rule| at(rule).map(|at| Due { at, rule: &rule.id }));
+        let dues = self.in_force().filter_map(|rule| {
+            let by_tags = !rule.scope.tags.is_empty();
+            at(rule).map(|at| Due { at, rule: &rule.id, by_tags })
+        });
         dues.min_by_key(|due| due.at)
     }
 }

@@ -27,7 +27,7 @@ pub struct Blobs {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub session_ttl: Duration,
-    /// How long a multipart upload may stay unfinished before it is given up.
+    /// How long a multipart upload may stay unfinished before it is given up, where no lifecycle rule says it.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub multipart_ttl: Duration,

@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::Index;
+use sqlx::types::Json;
+
 use super::audited::audited;
 use super::convert::{check, seconds};
+use super::{Index, Tags};
 use crate::audit::Record;
 use crate::error::{Code, Error, Result};
 
@@ -31,6 +33,11 @@ pub struct Deletion<'a> {
     pub etag: Option<&'a str>,
     /// The row that it must be; otherwise it stays.
     pub only_row: Option<i64>,
+    /// Whether it must be the latest version of its key, or an older one; otherwise it stays. An older one is the latest again, as the
+    /// same row, once those that followed it are gone.
+    pub only_latest: Option<bool>,
+    /// The tags that it must have, no more and no others; otherwise it stays.
+    pub only_tags: Option<&'a Tags>,
     /// On behalf of somebody who may bypass governance, and asks for it.
     pub bypass: bool,
 }
@@ -39,11 +46,12 @@ impl<'a> Deletion<'a> {
     /// Of what a key holds now.
     #[must_use]
     pub const fn of(key: &'a str) -> Self {
-        Self { key, version: None, etag: None, only_row: None, bypass: false }
+        Self { key, version: None, etag: None, only_row: None, only_latest: None, only_tags: None, bypass: false }
     }
 
     const fn is_plain(&self) -> bool {
-        self.version.is_none() && self.etag.is_none() && self.only_row.is_none()
+        let is_any = self.only_row.is_none() && self.only_latest.is_none() && self.only_tags.is_none();
+        is_any && self.version.is_none() && self.etag.is_none()
     }
 }
 
@@ -81,10 +89,10 @@ const DELETE: &str = audited!(5, "SELECT status, deleted FROM delete_objects($1,
 /// Only what is deleted is recorded: there is one record for each, in their order.
 const DELETE_VERSIONS: &str = "
     WITH done AS MATERIALIZED (
-        SELECT * FROM delete_versions($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        SELECT * FROM delete_versions($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ), audited AS MATERIALIZED (
         SELECT audit_append(ARRAY(
-            SELECT of_key.record FROM unnest($10::text[]) WITH ORDINALITY AS of_key (record, place)
+            SELECT of_key.record FROM unnest($12::text[]) WITH ORDINALITY AS of_key (record, place)
             WHERE done.outcomes[of_key.place] = 'ok'
             ORDER BY of_key.place
         )) AS written
@@ -143,7 +151,8 @@ impl Index {
     /// order of `wanted`. `audit` is empty, or has one record for each of `wanted`, in their order.
     /// # Errors
     /// `NoSuchBucket`; of one of them `PreconditionFailed` where it has another ETag, `NoSuchKey` or `NoSuchVersion` where it is not there
-    /// and must be, `AccessDenied` where it is locked, `OperationAborted` where it is another row than the only one.
+    /// and must be, `AccessDenied` where it is locked, `OperationAborted` where it is another row than the only one, or that one is not
+    /// what it must be.
     pub async fn delete_versions(
         &self,
         bucket: &str,
@@ -159,6 +168,8 @@ impl Index {
         let versions: Vec<Option<&str>> = wanted.iter().map(|deletion| deletion.version).collect();
         let etags: Vec<Option<&str>> = wanted.iter().map(|deletion| deletion.etag).collect();
         let rows: Vec<Option<i64>> = wanted.iter().map(|deletion| deletion.only_row).collect();
+        let latest: Vec<Option<bool>> = wanted.iter().map(|deletion| deletion.only_latest).collect();
+        let tags: Vec<Option<Json<&Tags>>> = wanted.iter().map(|deletion| deletion.only_tags.map(Json)).collect();
         let bypass: Vec<bool> = wanted.iter().map(|deletion| deletion.bypass).collect();
         let records = self.canonical(audit);
         let row: DeletedRow = self
@@ -169,6 +180,8 @@ impl Index {
                     .bind(&versions)
                     .bind(&etags)
                     .bind(&rows)
+                    .bind(&latest)
+                    .bind(&tags)
                     .bind(&bypass)
                     .bind(by.cause.event())
                     .bind(by.owner)

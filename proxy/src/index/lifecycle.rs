@@ -191,19 +191,28 @@ const STATUS: &str = "
     FROM buckets AS b LEFT JOIN lifecycle_passes AS p ON p.bucket_id = b.id
     WHERE b.name = $1";
 
-/// Walks `objects_older_in_order`. What follows a version is the one with the next greater row.
-const VERSIONS: &str = "
+/// Walks `objects_older_in_order` from the key $2 on, of which it comes behind the row $4: that key has a scan of its own, which begins
+/// there, so that a page costs the same however many versions of one key came before it. What follows a version is the one with the
+/// next greater row.
+pub(super) const VERSIONS: &str = "
     SELECT o.id, o.key, o.version_id, o.size, o.tags, o.is_delete_marker, next.last_modified AS since,
            is_locked(o.retention_mode, o.retain_until, o.legal_hold, false) AS is_locked,
            (SELECT count(*) FROM (
                SELECT FROM objects AS n
-               WHERE $7 > 0 AND n.bucket_id = $1 AND n.key = o.key AND NOT n.is_latest AND n.id > o.id AND NOT n.is_delete_marker
-               LIMIT $7
+               WHERE $6 > 0 AND n.bucket_id = $1 AND n.key = o.key AND NOT n.is_latest AND n.id > o.id AND NOT n.is_delete_marker
+               LIMIT $6
            ) AS newer) AS others
     FROM (
-        SELECT * FROM objects
-        WHERE bucket_id = $1 AND NOT is_latest AND key >= $2 AND key < $3 AND (key > $4 OR id < $5)
-        ORDER BY key, id DESC LIMIT $6
+        SELECT * FROM (
+            (SELECT * FROM objects
+             WHERE bucket_id = $1 AND NOT is_latest AND key = $2 AND id < $4
+             ORDER BY id DESC LIMIT $5)
+            UNION ALL
+            (SELECT * FROM objects
+             WHERE bucket_id = $1 AND NOT is_latest AND key > $2 AND key < $3
+             ORDER BY key, id DESC LIMIT $5)
+        ) AS rest
+        ORDER BY key, id DESC LIMIT $5
     ) AS o
     CROSS JOIN LATERAL (
         SELECT follower.last_modified FROM (
@@ -230,11 +239,11 @@ const OBJECTS: &str = "
     WHERE o.bucket_id = $1 AND o.is_latest AND o.key >= $2 AND o.key < $3
     ORDER BY o.key LIMIT $4";
 
-/// Walks `uploads_by_key`.
-const UPLOADS: &str = "
+/// Walks `uploads_by_key` from the key $2 on, of which it comes behind the upload $4.
+pub(super) const UPLOADS: &str = "
     SELECT id, key, initiated_at FROM uploads
-    WHERE bucket_id = $1 AND key >= $2 AND key < $3 AND (key > $4 OR id > $5)
-    ORDER BY key, id LIMIT $6";
+    WHERE bucket_id = $1 AND (key, id) > ($2, $4) AND key < $3
+    ORDER BY key, id LIMIT $5";
 
 #[derive(sqlx::FromRow)]
 struct PassRow {
@@ -394,15 +403,14 @@ impl Index {
         limit: u32,
         count: i64,
     ) -> Result<Vec<LifecycleVersion>> {
-        let (place, bounds) = (&pass.place, within(prefix, &pass.place.key));
-        let row = place.id.parse().unwrap_or(0_i64);
+        let (bounds, id) = within(prefix, &pass.place);
+        let row = id.map_or(i64::MAX, |id| id.parse().unwrap_or(0));
         let rows: Vec<VersionRow> = self
             .fetch_all(|| {
                 sqlx::query_as(VERSIONS)
                     .bind(pass.bucket_id)
                     .bind(&bounds.lower)
                     .bind(&bounds.upper)
-                    .bind(&place.key)
                     .bind(row)
                     .bind(i64::from(limit))
                     .bind(count)
@@ -442,27 +450,24 @@ impl Index {
         prefix: &str,
         limit: u32,
     ) -> Result<Vec<LifecycleUpload>> {
-        let (place, bounds) = (&pass.place, within(prefix, &pass.place.key));
+        let (bounds, id) = within(prefix, &pass.place);
+        let id = id.unwrap_or_default();
         let uploads = self.fetch_all(|| {
             sqlx::query_as(UPLOADS)
                 .bind(pass.bucket_id)
                 .bind(&bounds.lower)
                 .bind(&bounds.upper)
-                .bind(&place.key)
-                .bind(&place.id)
+                .bind(id)
                 .bind(i64::from(limit))
         });
         Ok(uploads.await?)
     }
 }
 
-/// Keys that begin with `prefix`, from the key `from` on: what is left of it comes first.
-fn within(prefix: &str, from: &str) -> Bounds {
+/// Keys that begin with `prefix`, from the place's on, and of that one what it comes behind; nothing where the place lies before them.
+fn within<'a>(prefix: &str, place: &'a LifecyclePlace) -> (Bounds, Option<&'a str>) {
     let mut bounds = Bounds::new(prefix, None, "");
-    if from > prefix {
-        bounds.lower = from.to_owned();
-    } else {
-        bounds.lower = prefix.to_owned();
-    }
-    bounds
+    let is_there = place.key.as_str() >= prefix;
+    bounds.lower = if is_there { place.key.clone() } else { prefix.to_owned() };
+    (bounds, is_there.then_some(place.id.as_str()))
 }

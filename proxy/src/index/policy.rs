@@ -156,10 +156,8 @@ const EVERYTHING: &str = "
     FROM policy_attachments
     UNION ALL
     SELECT 'configuration', c.kind, b.name, c.document::text, '', NULL, c.version, c.changed_at, c.changed_by
-    FROM bucket_configurations c JOIN buckets b ON b.id = c.bucket_id WHERE c.kind IN ('cors', 'public-access-block', 'ownership-controls')
-    UNION ALL
-    SELECT 'configuration', c.kind, b.name, c.document::text, '', NULL, c.version, c.changed_at, c.changed_by
-    FROM bucket_configurations c JOIN buckets b ON b.id = c.bucket_id WHERE c.kind = 'lifecycle'
+    FROM bucket_configurations c JOIN buckets b ON b.id = c.bucket_id
+    WHERE c.kind IN ('cors', 'public-access-block', 'ownership-controls', 'lifecycle')
     UNION ALL
     SELECT 'revision', '', '', '', '', NULL, revision, clock_timestamp(), '' FROM policy_revision";
 

@@ -266,6 +266,21 @@ fn whole(pinned: &PinnedBlob) -> Segment {
 }
 
 #[track_caller]
+/// How many rows of a table the scans of a plan have read that was executed and is told as JSON. None of them reads the whole table.
+fn rows_of_plan(plan: &serde_json::Value, table: &str) -> f64 {
+    let mut nodes = vec![&plan[0]["Plan"]];
+    let mut read = 0.0;
+    while let Some(node) = nodes.pop() {
+        if node["Relation Name"] == table {
+            assert_ne!(node["Node Type"], "Seq Scan", "{plan:#}");
+            let filtered = node["Rows Removed by Filter"].as_f64().unwrap_or(0.0);
+            read += (node["Actual Rows"].as_f64().unwrap() + filtered) * node["Actual Loops"].as_f64().unwrap();
+        }
+        nodes.extend(node["Plans"].as_array().into_iter().flatten());
+    }
+    read
+}
+
 fn assert_code<T: std::fmt::Debug>(result: Result<T, Error>, code: Code) {
     match result {
         Err(error) => assert_eq!(error.code(), code, "{}", error.for_log()),

@@ -202,7 +202,8 @@ impl Index {
         check(&status)
     }
 
-    /// Gives up to `limit` uploads up that began more than `ttl` ago; how many it was. Forgets as many old completions.
+    /// Gives up to `limit` uploads up that began more than `ttl` ago, but for those whose end a lifecycle rule says; how many it was.
+    /// Forgets as many old completions.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn abort_stale_uploads(&self, ttl: Duration, limit: u32, grace: Duration) -> Result<u64> {

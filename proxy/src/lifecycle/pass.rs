@@ -8,7 +8,7 @@ use zas_policy::{Action, Resource};
 use super::{LifecycleWorker, TASK, batch, lease, pause};
 use crate::audit::Record;
 use crate::bucket_configuration::Lifecycle;
-use crate::bucket_configuration::lifecycle::{Expiration, Rule, Subject};
+use crate::bucket_configuration::lifecycle::{Due, Expiration, Rule, Subject};
 use crate::error::{Code, Error, Result};
 use crate::index::{
     DeleteBy, DeleteCause, Deleted, Deletion, LifecycleCounts, LifecyclePass, LifecyclePlace, LifecycleStage,
@@ -59,13 +59,21 @@ impl Act {
 struct Doomed<'a> {
     version: &'a LifecycleVersion,
     act: Act,
-    rule: &'a str,
+    due: Due<'a>,
 }
 
 impl<'a> Doomed<'a> {
+    /// It goes if it is yet what the rule was held against: the same version, current or not, with its tags where they were asked for.
     fn deletion(&self) -> Deletion<'a> {
-        let version = (self.act != Act::Expire).then_some(self.version.version_id.as_str());
-        Deletion { version, only_row: Some(self.version.id), ..Deletion::of(&self.version.key) }
+        let Self { version, act, due } = self;
+        let (named, only_latest) = match act {
+            // What goes without being named is the current version.
+            Act::Expire => (None, None),
+            Act::RemoveVersion => (Some(version.version_id.as_str()), Some(false)),
+            Act::RemoveMarker => (Some(version.version_id.as_str()), Some(true)),
+        };
+        let only_tags = due.by_tags.then_some(&version.tags);
+        Deletion { version: named, only_row: Some(version.id), only_latest, only_tags, ..Deletion::of(&version.key) }
     }
 
     /// A current version that is hidden stays, locked or not.
@@ -112,14 +120,21 @@ impl LifecycleWorker {
                 return Ok(Some(Outcome::Stopped));
             }
             let begun = Instant::now();
+            let mut done = LifecycleCounts::default();
             let page = match pass.place.stage {
-                LifecycleStage::Uploads => self.uploads(pass, rules, prefix).await?,
-                LifecycleStage::Versions | LifecycleStage::Objects => self.versions(pass, rules, prefix).await?,
+                LifecycleStage::Uploads => self.uploads(pass, rules, prefix, &mut done).await,
+                LifecycleStage::Versions | LifecycleStage::Objects => {
+                    self.versions(pass, rules, prefix, &mut done).await
+                }
             };
-            let (place, done) = match page {
-                Page::Empty => return Ok(None),
-                Page::Lost => return Ok(Some(Outcome::Lost)),
-                Page::Done(place, done) => (place, done),
+            let place = match page {
+                Ok(Page::Empty) => return Ok(None),
+                Ok(Page::Lost) => return Ok(Some(Outcome::Lost)),
+                Ok(Page::Done(place)) => place,
+                Err(error) => {
+                    self.keep(pass, done).await;
+                    return Err(error);
+                }
             };
             if !self.0.index.advance_lifecycle(pass, &place, done, lease(config)).await? {
                 return Ok(Some(Outcome::Lost));
@@ -133,7 +148,25 @@ impl LifecycleWorker {
         }
     }
 
-    async fn versions(&self, pass: &LifecyclePass, rules: &Lifecycle, prefix: &str) -> Result<Page> {
+    /// Notes what was done of a page that was interrupted: the page comes again, and what has gone does not.
+    async fn keep(&self, pass: &LifecyclePass, done: LifecycleCounts) {
+        let done = LifecycleCounts { looked: 0, ..done };
+        if done == LifecycleCounts::default() {
+            return;
+        }
+        let lease = lease(&self.0.config.lifecycle);
+        if let Err(error) = self.0.index.advance_lifecycle(pass, &pass.place, done, lease).await {
+            tracing::debug!(bucket = pass.bucket, ?done, "a pass could not note what it has done: {}", error.for_log());
+        }
+    }
+
+    async fn versions(
+        &self,
+        pass: &LifecyclePass,
+        rules: &Lifecycle,
+        prefix: &str,
+        done: &mut LifecycleCounts,
+    ) -> Result<Page> {
         let (index, limit) = (&self.0.index, batch(&self.0.config.lifecycle));
         let found = match pass.place.stage {
             LifecycleStage::Versions => index.lifecycle_versions(pass, prefix, limit, rules.most_kept()).await?,
@@ -141,19 +174,20 @@ impl LifecycleWorker {
         };
         let Some(last) = found.last() else { return Ok(Page::Empty) };
         let place = LifecyclePlace { stage: pass.place.stage, key: last.key.clone(), id: last.id.to_string() };
-        let mut done = LifecycleCounts { looked: found.len() as u64, ..LifecycleCounts::default() };
+        done.looked = found.len() as u64;
         let doomed = found.iter().filter_map(|version| doomed(rules, version, pass));
         let (locked, doomed): (Vec<_>, Vec<_>) = doomed.partition(Doomed::is_locked);
-        for _ in locked {
-            self.count_locked(&mut done);
-        }
         if !doomed.is_empty() {
             if !self.is_held(pass).await? {
                 return Ok(Page::Lost);
             }
-            self.delete(pass, &doomed, &mut done).await?;
+            self.delete(pass, &doomed, done).await?;
         }
-        Ok(Page::Done(place, done))
+        // Last, for they are there again where the page comes again.
+        for _ in locked {
+            self.count_locked(done);
+        }
+        Ok(Page::Done(place))
     }
 
     async fn delete(&self, pass: &LifecyclePass, doomed: &[Doomed<'_>], done: &mut LifecycleCounts) -> Result<()> {
@@ -162,10 +196,9 @@ impl LifecycleWorker {
         let owner = format!("user/system/{TASK}");
         let by = DeleteBy { cause: DeleteCause::Lifecycle, owner: &owner, grace: self.0.config.blobs.sweep_grace };
         let outcomes = self.0.index.delete_versions(&pass.bucket, &wanted, by, &records).await?;
-        for (doomed, outcome) in doomed.iter().zip(outcomes) {
-            self.count(doomed.act, outcome, done)?;
-        }
-        Ok(())
+        // Each of them is counted, whatever became of those before it.
+        let outcomes = doomed.iter().zip(outcomes);
+        outcomes.fold(Ok(()), |all, (doomed, outcome)| all.and(self.count(doomed.act, outcome, done)))
     }
 
     fn count(&self, act: Act, outcome: Result<Deleted>, done: &mut LifecycleCounts) -> Result<()> {
@@ -195,7 +228,7 @@ impl LifecycleWorker {
     fn record(&self, pass: &LifecyclePass, doomed: &Doomed<'_>) -> Option<Record> {
         let resource = Resource::object(&*pass.bucket, &*doomed.version.key);
         let permit = self.0.authority.itself(TASK, doomed.act.action(), resource);
-        let rule = by_rule(doomed.rule);
+        let rule = by_rule(doomed.due.rule);
         permit.record().map(|record| match doomed.act {
             Act::Expire => record.note(rule),
             Act::RemoveVersion => record.note(format!("{rule}; the version {}", doomed.version.version_id)),
@@ -203,11 +236,17 @@ impl LifecycleWorker {
         })
     }
 
-    async fn uploads(&self, pass: &LifecyclePass, rules: &Lifecycle, prefix: &str) -> Result<Page> {
+    async fn uploads(
+        &self,
+        pass: &LifecyclePass,
+        rules: &Lifecycle,
+        prefix: &str,
+        done: &mut LifecycleCounts,
+    ) -> Result<Page> {
         let found = self.0.index.lifecycle_uploads(pass, prefix, batch(&self.0.config.lifecycle)).await?;
         let Some(last) = found.last() else { return Ok(Page::Empty) };
         let place = LifecyclePlace { stage: pass.place.stage, key: last.key.clone(), id: last.id.clone() };
-        let mut done = LifecycleCounts { looked: found.len() as u64, ..LifecycleCounts::default() };
+        done.looked = found.len() as u64;
         let due = found.iter().filter_map(|upload| {
             let due = rules.abort(&upload.key, upload.initiated_at).filter(|due| due.at <= pass.now)?;
             Some((upload, due.rule))
@@ -223,7 +262,7 @@ impl LifecycleWorker {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Page::Done(place, done))
+        Ok(Page::Done(place))
     }
 
     async fn abort(&self, pass: &LifecyclePass, upload: &LifecycleUpload, rule: &str) -> Result<()> {
@@ -249,8 +288,8 @@ enum Page {
     Empty,
     /// The pass is somebody else's.
     Lost,
-    /// How far it went, and what was done.
-    Done(LifecyclePlace, LifecycleCounts),
+    /// How far it went.
+    Done(LifecyclePlace),
 }
 
 fn by_rule(rule: &str) -> String {
@@ -280,5 +319,54 @@ fn doomed<'a>(rules: &'a Lifecycle, version: &'a LifecycleVersion, pass: &Lifecy
         (_, true) => return None,
     };
     let due = due.filter(|due| due.at <= pass.now)?;
-    Some(Doomed { version, act, rule: due.rule })
+    Some(Doomed { version, act, due })
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::index::Tags;
+
+    fn version() -> LifecycleVersion {
+        LifecycleVersion {
+            id: 7,
+            key: "k".to_owned(),
+            version_id: "v".to_owned(),
+            size: 1,
+            tags: Tags::from([("a".to_owned(), "1".to_owned())]),
+            is_delete_marker: false,
+            since: OffsetDateTime::UNIX_EPOCH,
+            others: 0,
+            is_locked: false,
+        }
+    }
+
+    fn due(by_tags: bool) -> Due<'static> {
+        Due { at: OffsetDateTime::UNIX_EPOCH, rule: "r", by_tags }
+    }
+
+    #[test]
+    fn what_goes_must_yet_be_current_or_not_as_it_was() {
+        let version = version();
+        for (act, named, only_latest) in [
+            (Act::Expire, None, None),
+            (Act::RemoveVersion, Some("v"), Some(false)),
+            (Act::RemoveMarker, Some("v"), Some(true)),
+        ] {
+            let deletion = Doomed { version: &version, act, due: due(false) }.deletion();
+            assert_eq!((deletion.version, deletion.only_latest), (named, only_latest), "{act:?}");
+            assert_eq!((deletion.key, deletion.only_row, deletion.only_tags), ("k", Some(7), None), "{act:?}");
+        }
+    }
+
+    #[test]
+    fn what_goes_for_its_tags_must_yet_have_them() {
+        let version = version();
+        for act in [Act::Expire, Act::RemoveVersion] {
+            let deletion = Doomed { version: &version, act, due: due(true) }.deletion();
+            assert_eq!(deletion.only_tags, Some(&version.tags), "{act:?}");
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub(super) async fn delete_object(
     }
     let owner = permit.principal().to_string();
     let by = DeleteBy { cause: DeleteCause::Request, owner: &owner, grace: app.config.blobs.sweep_grace };
-    let wanted = [Deletion { key, version, etag, only_row: None, bypass }];
+    let wanted = [Deletion { version, etag, bypass, ..Deletion::of(key) }];
     let outcome = app.index.delete_versions(bucket, &wanted, by, permit.record().as_slice()).await?.pop();
     let outcome = outcome.unwrap_or_else(|| Err(Error::internal("a delete has no outcome")));
     // What was not there is deleted now: S3 answers 204 either way.

@@ -70,11 +70,10 @@ async fn remove(
     let deletions: Vec<Deletion<'_>> = wanted
         .iter()
         .map(|(object, bypass)| Deletion {
-            key: &object.key,
             version: object.version_id.as_deref(),
             etag: object.e_tag.as_ref().map(dto::ETag::value),
-            only_row: None,
             bypass: *bypass,
+            ..Deletion::of(&object.key)
         })
         .collect();
     let owner = permit.principal().to_string();

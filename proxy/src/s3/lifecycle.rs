@@ -175,7 +175,7 @@ pub(super) fn expiration_of(
     modified: OffsetDateTime,
 ) -> Option<String> {
     let rules = app.authority.policies().lifecycle(bucket)?;
-    let Due { at, rule } = rules.expiry(Subject { key, size, tags }, modified)?;
+    let Due { at, rule, .. } = rules.expiry(Subject { key, size, tags }, modified)?;
     let rule = utf8_percent_encode(rule, NON_ALPHANUMERIC);
     Some(format!("expiry-date=\"{}\", rule-id=\"{rule}\"", conditions::http_date(at)))
 }
@@ -188,6 +188,6 @@ pub(super) fn abort_of(
     initiated: OffsetDateTime,
 ) -> Option<(dto::Timestamp, String)> {
     let rules = app.authority.policies().lifecycle(bucket)?;
-    let Due { at, rule } = rules.abort(key, initiated)?;
+    let Due { at, rule, .. } = rules.abort(key, initiated)?;
     Some((at.into(), rule.to_owned()))
 }

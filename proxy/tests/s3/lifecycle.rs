@@ -293,6 +293,32 @@ async fn uploads_that_nobody_finishes_are_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_pass_has_done_before_it_fails_counts_and_what_is_left_comes_again() {
+    let abort = "<Filter/><AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload>";
+    let world = with_rules(false, &rule("uploads", abort)).await;
+    for key in ["a", "b", "c"] {
+        world.post(&format!("/bucket/{key}?uploads")).send().await.expect(200);
+    }
+    let pool = world.database.pool().unwrap();
+    sqlx::raw_sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+         CREATE TRIGGER refuse BEFORE DELETE ON uploads FOR EACH ROW WHEN (OLD.key = 'b') EXECUTE FUNCTION refuse()",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let worker = LifecycleWorker::new(Arc::clone(&world.app));
+    let ahead = Duration::from_secs(3 * 24 * 3600);
+    assert!(worker.work_off_one(ahead, &CancellationToken::new()).await.unwrap());
+    let status = world.app.index.lifecycle_status("bucket").await.unwrap().unwrap();
+    assert!(status.ended_at.is_none() && status.error.is_some(), "{status:?}");
+    assert_eq!(status.counts, LifecycleCounts { uploads: 1, ..LifecycleCounts::default() });
+    sqlx::raw_sql("DROP TRIGGER refuse ON uploads").execute(&pool).await.unwrap();
+    let expected = LifecycleCounts { looked: 2, uploads: 3, ..LifecycleCounts::default() };
+    assert_eq!(pass_after(&world, 3).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pass_of_many_pages_goes_on_where_another_replica_was_killed() {
     let world = World::with(|config| config.lifecycle.batch = 2).await;
     world.put("/bucket").send().await.expect(200);

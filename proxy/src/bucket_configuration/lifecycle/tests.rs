@@ -105,11 +105,31 @@ fn of_several_rules_the_one_that_is_first_due_is_told() {
     let rules = Lifecycle { rules: vec![expiring("late", 9), off, expiring("early", 3)] };
     let (tags, midnight) = (Tags::new(), datetime!(2025-03-05 00:00 UTC));
     let subject = Subject { key: "k", size: 1, tags: &tags };
-    assert_eq!(rules.expiry(subject, WRITTEN), Some(Due { at: midnight, rule: "early" }));
+    assert_eq!(rules.expiry(subject, WRITTEN), Some(Due { at: midnight, rule: "early", by_tags: false }));
     let date = datetime!(2025-03-02 00:00 UTC);
     let dated = Rule { expiration: Some(Expiration::Date(date)), ..expiring("dated", 1) };
     let rules = Lifecycle { rules: vec![expiring("late", 9), dated] };
-    assert_eq!(rules.expiry(subject, WRITTEN), Some(Due { at: date, rule: "dated" }));
+    assert_eq!(rules.expiry(subject, WRITTEN), Some(Due { at: date, rule: "dated", by_tags: false }));
+}
+
+#[test]
+fn it_is_told_whether_the_rule_that_is_due_asks_for_tags() {
+    let tags = Tags::from([("a".to_owned(), "1".to_owned())]);
+    let subject = Subject { key: "k", size: 1, tags: &tags };
+    let asks = |rules: Vec<Rule>| {
+        let rules = Lifecycle { rules };
+        rules.expiry(subject, WRITTEN).map(|due| due.by_tags)
+    };
+    assert_eq!(asks(vec![about(tagged(&[("a", "1")]))]), Some(true));
+    assert_eq!(asks(vec![about(tagged(&[("a", "1")])), expiring("late", 9)]), Some(true));
+    assert_eq!(
+        asks(vec![
+            expiring("early", 1),
+            Rule { expiration: Some(Expiration::Days(9)), ..about(tagged(&[("a", "1")])) }
+        ]),
+        Some(false)
+    );
+    assert_eq!(asks(vec![about(tagged(&[("a", "2")]))]), None);
 }
 
 #[test]

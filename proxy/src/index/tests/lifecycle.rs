@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::index::lifecycle::{UPLOADS, VERSIONS};
 
 impl World {
     /// Sets rules; what they say is nothing to the index.
@@ -30,6 +31,27 @@ impl World {
         let wanted = [Deletion::of(key)];
         self.index.delete_versions("b", &wanted, BY, &[]).await.unwrap().pop().unwrap().unwrap();
     }
+
+    async fn delete_by_rule(&self, wanted: Deletion<'_>) -> Result<Deleted, Error> {
+        let by = DeleteBy { cause: DeleteCause::Lifecycle, ..BY };
+        self.index.delete_versions("b", &[wanted], by, &[]).await.unwrap().pop().unwrap()
+    }
+
+    async fn tag(&self, key: &str, value: &str) -> Tags {
+        let tags = Tags::from([("a".to_owned(), value.to_owned())]);
+        self.index.put_object_tags(("b", key, None), &tags, &[]).await.unwrap();
+        tags
+    }
+
+    async fn bucket_id(&self) -> i64 {
+        self.count("SELECT id FROM buckets WHERE name = 'b'").await
+    }
+}
+
+/// A version that is to go for good if it is yet what was found, the latest or not.
+fn gone(found: &LifecycleVersion, only_latest: bool) -> Deletion<'_> {
+    let version = Some(found.version_id.as_str());
+    Deletion { version, only_row: Some(found.id), only_latest: Some(only_latest), ..Deletion::of(&found.key) }
 }
 
 fn place(stage: LifecycleStage, key: &str, id: &str) -> LifecyclePlace {
@@ -145,6 +167,8 @@ async fn older_versions_tell_since_when_and_how_many_came_later() {
         walked.push(version);
     }
     assert_eq!(walked, all);
+    pass.place = place(LifecycleStage::Versions, "k", "1");
+    assert_eq!(world.index.lifecycle_versions(&pass, "other", 10, 10).await.unwrap(), all[3..], "a later prefix");
 }
 
 #[tokio::test]
@@ -182,7 +206,106 @@ async fn uploads_of_one_key_are_gone_over_one_by_one() {
         walked.push(upload);
     }
     assert_eq!(walked.len(), 3);
+    pass.place = place(LifecycleStage::Uploads, "a", "~");
+    assert_eq!(world.index.lifecycle_uploads(&pass, "k", 10).await.unwrap(), walked, "a later prefix");
     pass.place = place(LifecycleStage::Uploads, "", "");
     assert_eq!(world.index.lifecycle_uploads(&pass, "k", 10).await.unwrap(), walked);
     assert_eq!(world.index.lifecycle_uploads(&pass, "", 10).await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn an_older_version_that_is_the_latest_again_is_not_deleted_as_an_older_one() {
+    let world = World::new().await;
+    world.keep_versions().await;
+    world.put("k", "old").await;
+    world.hide("k").await;
+    world.lifecycle("one").await;
+    let pass = world.claim_pass(LATER).await.unwrap();
+    let old = world.index.lifecycle_versions(&pass, "", 10, 0).await.unwrap().pop().unwrap();
+    let marker = world.index.lifecycle_objects(&pass, "", 10).await.unwrap().pop().unwrap();
+    world.delete_by_rule(gone(&marker, true)).await.unwrap();
+    assert_code(world.delete_by_rule(gone(&old, false)).await, Code::OperationAborted);
+    assert_eq!(world.index.object("b", "k").await.unwrap().head.id, old.id);
+    world.put("k", "new").await;
+    assert!(world.delete_by_rule(gone(&old, false)).await.unwrap().existed);
+    assert!(world.index.lifecycle_versions(&pass, "", 10, 0).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_delete_marker_that_another_version_has_followed_is_not_deleted_as_the_latest() {
+    let world = World::new().await;
+    world.keep_versions().await;
+    world.hide("k").await;
+    world.lifecycle("one").await;
+    let pass = world.claim_pass(LATER).await.unwrap();
+    let marker = world.index.lifecycle_objects(&pass, "", 10).await.unwrap().pop().unwrap();
+    world.put("k", "new").await;
+    assert_code(world.delete_by_rule(gone(&marker, true)).await, Code::OperationAborted);
+    assert!(world.delete_by_rule(gone(&marker, false)).await.unwrap().delete_marker);
+}
+
+#[tokio::test]
+async fn a_version_whose_tags_have_changed_is_not_deleted_for_those_that_it_had() {
+    let world = World::new().await;
+    world.keep_versions().await;
+    world.put("k", "one").await;
+    let asked = world.tag("k", "1").await;
+    world.lifecycle("one").await;
+    let pass = world.claim_pass(LATER).await.unwrap();
+    let found = world.index.lifecycle_objects(&pass, "", 10).await.unwrap().pop().unwrap();
+    assert_eq!(found.tags, asked);
+    let hidden = Deletion { only_row: Some(found.id), only_tags: Some(&found.tags), ..Deletion::of("k") };
+    world.tag("k", "2").await;
+    assert_code(world.delete_by_rule(hidden).await, Code::OperationAborted);
+    assert_eq!(world.index.object("b", "k").await.unwrap().head.id, found.id);
+
+    // The same of an older version.
+    world.put("k", "two").await;
+    assert_code(
+        world.delete_by_rule(Deletion { only_tags: Some(&asked), ..gone(&found, false) }).await,
+        Code::OperationAborted,
+    );
+    let found = world.index.lifecycle_versions(&pass, "", 10, 0).await.unwrap().pop().unwrap();
+    let removed = world.delete_by_rule(Deletion { only_tags: Some(&found.tags), ..gone(&found, false) }).await;
+    assert!(removed.unwrap().existed);
+}
+
+#[tokio::test]
+async fn a_page_of_a_key_with_very_many_versions_reads_no_version_before_it() {
+    let world = World::new().await;
+    let pool = world.database.pool().unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO objects (bucket_id, key, version_id, is_latest, size, etag, segment_count, owner)
+         SELECT id, 'k', 'v' || n, n = 5000, 0, 'e', 0, 'root' FROM buckets, generate_series(1, 5000) AS n WHERE name = 'b';
+         ANALYZE objects",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let middle = world.count("SELECT id FROM objects WHERE version_id = 'v1000'").await;
+    let explain = sqlx::AssertSqlSafe(format!("EXPLAIN (ANALYZE, FORMAT JSON) {VERSIONS}"));
+    let plan = sqlx::query_scalar::<_, serde_json::Value>(explain).bind(world.bucket_id().await).bind("k").bind("l");
+    let plan = plan.bind(middle).bind(50_i64).bind(0_i64).fetch_one(&pool).await.unwrap();
+    let read = rows_of_plan(&plan, "objects");
+    // Each of them, and what may have followed it: the next older one, and the latest.
+    assert!(read <= 200.0, "{read} rows: {plan:#}");
+}
+
+#[tokio::test]
+async fn a_page_of_a_key_with_very_many_uploads_reads_no_upload_before_it() {
+    let world = World::new().await;
+    let pool = world.database.pool().unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO uploads (id, bucket_id, key, owner)
+         SELECT 'id' || lpad(n::text, 6, '0'), id, 'k', 'root' FROM buckets, generate_series(1, 5000) AS n WHERE name = 'b';
+         ANALYZE uploads",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let explain = sqlx::AssertSqlSafe(format!("EXPLAIN (ANALYZE, FORMAT JSON) {UPLOADS}"));
+    let plan = sqlx::query_scalar::<_, serde_json::Value>(explain).bind(world.bucket_id().await).bind("k").bind("l");
+    let plan = plan.bind("id004000").bind(50_i64).fetch_one(&pool).await.unwrap();
+    let read = rows_of_plan(&plan, "uploads");
+    assert!(read <= 50.0, "{read} rows: {plan:#}");
 }

@@ -230,17 +230,7 @@ async fn rows_read(world: &World, sql: &str, binds: &[&str], limit: i64, delimit
         query = query.bind(0_i32).bind(delimiter).bind(list::behind_every_key());
     }
     let plan = query.fetch_one(&world.database.pool().unwrap()).await.unwrap();
-    let mut nodes = vec![&plan[0]["Plan"]];
-    let mut read = 0.0;
-    while let Some(node) = nodes.pop() {
-        if node["Relation Name"] == "objects" {
-            assert_ne!(node["Node Type"], "Seq Scan", "{plan:#}");
-            let filtered = node["Rows Removed by Filter"].as_f64().unwrap_or(0.0);
-            read += (node["Actual Rows"].as_f64().unwrap() + filtered) * node["Actual Loops"].as_f64().unwrap();
-        }
-        nodes.extend(node["Plans"].as_array().into_iter().flatten());
-    }
-    read
+    rows_of_plan(&plan, "objects")
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::bucket_configuration::Lifecycle;
+use crate::bucket_configuration::lifecycle::{Rule, Scope};
 
 #[tokio::test]
 async fn an_upload_becomes_an_object_without_moving_bytes() {
@@ -182,6 +184,33 @@ async fn abandoned_uploads_are_given_up_and_fresh_ones_stay() {
     assert_eq!(world.index.abort_stale_uploads(LATER, 10, NOW).await.unwrap(), 1);
     assert_code(world.index.upload("b", "old", &old.id, None).await, Code::NoSuchUpload);
     assert_eq!(world.index.upload("b", "fresh", &fresh.id, None).await.unwrap().id, fresh.id);
+}
+
+#[tokio::test]
+async fn abandoned_uploads_that_a_rule_in_force_is_about_are_left_to_it() {
+    let world = World::new().await;
+    let rule = |prefix: Option<&str>, enabled, abort_days| {
+        let scope = Scope { prefix: prefix.map(str::to_owned), ..Scope::default() };
+        Rule { enabled, scope, abort_days, ..Rule::default() }
+    };
+    let kind = ConfigurationKind::Lifecycle;
+    let set = async |rules| {
+        let document = serde_json::to_value(Lifecycle { rules }).unwrap();
+        let new = NewConfiguration { bucket: "b", kind, document: &document, by: "root", audit: &[] };
+        world.index.put_bucket_configuration(new).await.unwrap();
+    };
+    set(vec![rule(Some("kept/"), true, Some(30)), rule(None, false, Some(30)), rule(None, true, None)]).await;
+    let (kept, other) = (world.begin_upload("kept/k").await, world.begin_upload("other").await);
+    let pool = world.database.pool().unwrap();
+    sqlx::query("UPDATE uploads SET initiated_at = now() - interval '8 days'").execute(&pool).await.unwrap();
+    assert_eq!(world.index.abort_stale_uploads(LATER, 10, NOW).await.unwrap(), 1);
+    assert_code(world.index.upload("b", "other", &other.id, None).await, Code::NoSuchUpload);
+    assert_eq!(world.index.upload("b", "kept/k", &kept.id, None).await.unwrap().id, kept.id);
+
+    set(vec![rule(None, true, Some(30))]).await;
+    assert_eq!(world.index.abort_stale_uploads(LATER, 10, NOW).await.unwrap(), 0, "a rule about all keys");
+    world.index.delete_bucket_configuration("b", kind, &[]).await.unwrap();
+    assert_eq!(world.index.abort_stale_uploads(LATER, 10, NOW).await.unwrap(), 1);
 }
 
 #[tokio::test]
