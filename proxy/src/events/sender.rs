@@ -186,14 +186,15 @@ impl Told {
             }
             stays
         });
-        let new: Vec<_> = now.into_iter().filter(|target| !self.0.contains_key(&target.name)).collect();
-        new.into_iter()
-            .map(|target| {
+        let mut new = Vec::new();
+        for target in now {
+            if !self.0.contains_key(&target.name) {
                 let over = stop.child_token();
                 self.0.insert(target.name.clone(), (target.version, over.clone()));
-                (target, over)
-            })
-            .collect()
+                new.push((target, over));
+            }
+        }
+        new
     }
 }
 
