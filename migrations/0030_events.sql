@@ -249,10 +249,30 @@ LANGUAGE sql VOLATILE AS $$
 $$;
 COMMENT ON FUNCTION keeps_events_up IS 'Whether the upkeep is this transaction''s; otherwise another replica is at it.';
 
+CREATE FUNCTION tidy_event_lanes(p_target text, p_bucket_id bigint, p_keys text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_keys text[] := ARRAY(
+        SELECT l.key FROM event_lanes AS l
+        WHERE l.target = p_target AND l.bucket_id = p_bucket_id AND l.key = ANY (p_keys) AND l.due_at <= clock_timestamp()
+        FOR UPDATE SKIP LOCKED
+    );
+BEGIN
+    -- A statement of its own, that sees what was committed before the lanes were locked.
+    DELETE FROM event_lanes AS l
+    WHERE l.target = p_target AND l.bucket_id = p_bucket_id AND l.key = ANY (v_keys) AND NOT EXISTS (
+        SELECT FROM event_outbox AS e
+        WHERE e.target = l.target AND e.bucket_id = l.bucket_id AND e.key = l.key AND e.failed_at IS NULL
+    );
+END
+$$;
+COMMENT ON FUNCTION tidy_event_lanes IS 'Removes those of these lanes in which nothing waits and nothing is on its way: of a target that takes nothing, nobody would find them empty.';
+
 CREATE FUNCTION bound_events(p_most bigint, p_limit bigint) RETURNS TABLE (target text, bucket text, events bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
     v_crowded record;
+    v_keys    text[];
     v_left    bigint := p_limit;
 BEGIN
     IF NOT keeps_events_up() THEN
@@ -273,10 +293,12 @@ BEGIN
                 ORDER BY f.id DESC LIMIT least(v_crowded.excess, v_left)
                 FOR UPDATE SKIP LOCKED
             ))
-            RETURNING e.bucket
+            RETURNING e.bucket, e.key
         )
-        SELECT v_crowded.target, max(ended.bucket), count(*) INTO target, bucket, events FROM ended;
+        SELECT v_crowded.target, max(ended.bucket), count(*), array_agg(DISTINCT ended.key) INTO target, bucket, events, v_keys
+        FROM ended;
         IF events > 0 THEN
+            PERFORM tidy_event_lanes(v_crowded.target, v_crowded.bucket_id, v_keys);
             v_left := v_left - events;
             RETURN NEXT;
         END IF;
@@ -290,6 +312,7 @@ RETURNS TABLE (target text, events bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
     v_target text COLLATE "C" := '';
+    v_lanes  record;
     v_left   bigint := p_limit;
 BEGIN
     IF NOT keeps_events_up() THEN
@@ -297,9 +320,7 @@ BEGIN
     END IF;
     LOOP
         -- One look at the index for each target.
-        SELECT e.target INTO v_target FROM event_outbox AS e
-        WHERE e.failed_at IS NULL AND e.target > v_target
-        ORDER BY e.target LIMIT 1;
+        SELECT l.target INTO v_target FROM event_lanes AS l WHERE l.target > v_target ORDER BY l.target LIMIT 1;
         EXIT WHEN NOT FOUND OR v_left <= 0;
         CONTINUE WHEN v_target = ANY (p_known) OR EXISTS (SELECT FROM event_targets AS t WHERE t.name = v_target);
         WITH ended AS (
@@ -313,6 +334,20 @@ BEGIN
             RETURNING 1
         )
         SELECT v_target, count(*) INTO target, events FROM ended;
+        FOR v_lanes IN
+            SELECT empty.bucket_id, array_agg(empty.key) AS keys
+            FROM (
+                SELECT l.bucket_id, l.key FROM event_lanes AS l
+                WHERE l.target = v_target AND NOT EXISTS (
+                    SELECT FROM event_outbox AS e
+                    WHERE e.target = l.target AND e.bucket_id = l.bucket_id AND e.key = l.key AND e.failed_at IS NULL
+                )
+                LIMIT p_limit
+            ) AS empty
+            GROUP BY empty.bucket_id
+        LOOP
+            PERFORM tidy_event_lanes(v_target, v_lanes.bucket_id, v_lanes.keys);
+        END LOOP;
         IF events > 0 THEN
             v_left := v_left - events;
             RETURN NEXT;
@@ -422,7 +457,7 @@ BEGIN
     status := 'ok';
 END
 $$;
-COMMENT ON FUNCTION delete_event_target IS 'What waits for it is dead then: a target of the same name can have it. Its lanes are found empty by whoever tells it.';
+COMMENT ON FUNCTION delete_event_target IS 'What waits for it is dead then: a target of the same name can have it. Its lanes are removed by end_stray_events.';
 
 CREATE FUNCTION put_bucket_notification(
     p_bucket text, p_document jsonb, p_rules jsonb, p_known text[], p_by text, OUT status text, OUT missing text[]

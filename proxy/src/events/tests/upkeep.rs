@@ -23,6 +23,7 @@ async fn beyond_the_bound_of_a_bucket_the_newest_are_dead_and_nothing_is_lost() 
     assert_eq!(world.index.bound_events(2, 1).await.unwrap(), overflow(1), "no more at a time than was said");
     assert_eq!(world.index.bound_events(2, 10).await.unwrap(), overflow(2));
     assert!(world.index.bound_events(2, 10).await.unwrap().is_empty(), "it is within the bound now");
+    assert_eq!(world.count("SELECT count(*) FROM event_lanes").await, 2, "lanes go with what waited in them");
     world.tell_all().await;
     assert_eq!(world.receiver.told().len(), 2);
     let dead = |events: &[Event]| events.iter().map(|event| event.etag.clone().unwrap()).collect::<Vec<_>>();
@@ -97,6 +98,8 @@ async fn what_waits_for_a_target_that_there_is_not_is_dead_after_a_while() {
     let (dead, _) = world.index.dead_events("lost", 0, 10).await.unwrap();
     assert_eq!((dead.len(), dead[0].key.as_str()), (1, "in/b"), "a target of the same name can have it");
     assert_eq!(world.waiting().await, 3, "of the others nothing is dead");
+    let lanes = "SELECT count(*) FILTER (WHERE target = 'lost') * 10 + count(*) FROM event_lanes";
+    assert_eq!(world.count(lanes).await, 3, "its lanes are gone, and theirs are not");
 }
 
 #[tokio::test]
