@@ -216,7 +216,7 @@ pub(super) async fn list_event_targets(
     let more = more || all.len() > most;
     all.truncate(most);
     let names: Vec<&str> = all.iter().map(|target| target.name.as_str()).collect();
-    let backlogs = app.index.event_backlog(Some(&names)).await?;
+    let backlogs = app.index.event_backlog(Some(names.as_slice())).await?;
     let all: Vec<EventTarget> = all.into_iter().map(|target| target.with(&backlogs)).collect();
     let next = all.last().filter(|_| more).map(|target| target.name.clone());
     Ok(Json(EventTargets { event_targets: all, next }))

@@ -44,8 +44,14 @@ impl Upkeep {
     pub(super) async fn run(&self, stop: CancellationToken) {
         let mut shown = HashSet::new();
         loop {
-            if let Err(error) = self.round(&mut shown).await {
-                tracing::warn!("the upkeep of events waits: {}", error.for_log());
+            // A round may take minutes; what a statement was at is undone, and another replica's to do.
+            tokio::select! {
+                outcome = self.round(&mut shown) => {
+                    if let Err(error) = outcome {
+                        tracing::warn!("the upkeep of events waits: {}", error.for_log());
+                    }
+                }
+                () = stop.cancelled() => return,
             }
             tokio::select! {
                 () = sleep(INTERVAL.mul_f64(0.8 + 0.4 * rand::random::<f64>())) => {}
