@@ -65,7 +65,7 @@ CREATE TABLE event_outbox (
     failed_at   timestamptz
 );
 CREATE INDEX event_outbox_by_lane ON event_outbox (target, bucket_id, key, id) WHERE failed_at IS NULL;
-CREATE INDEX event_outbox_by_bucket ON event_outbox (bucket_id, id) WHERE failed_at IS NULL;
+CREATE INDEX event_outbox_by_bucket ON event_outbox (target, bucket_id, id) WHERE failed_at IS NULL;
 CREATE INDEX event_outbox_dead ON event_outbox (target, id) WHERE failed_at IS NOT NULL;
 CREATE INDEX event_outbox_by_end ON event_outbox (failed_at) WHERE failed_at IS NOT NULL;
 COMMENT ON TABLE event_outbox IS 'Events that were not told yet, one row for each target that is to hear of one. No foreign keys: what happened in a bucket is told though the bucket is gone.';
@@ -241,6 +241,166 @@ END
 $$;
 COMMENT ON FUNCTION redeliver_events IS 'Lets the oldest dead events of a target be told after all, before what else waits in their lanes.';
 
+-- --- upkeep: by one replica at a time, a bounded number of rows at a time, and waiting for nobody
+
+CREATE FUNCTION keeps_events_up() RETURNS boolean
+LANGUAGE sql VOLATILE AS $$
+    SELECT pg_try_advisory_xact_lock(hashtextextended('zas events upkeep', 0))
+$$;
+COMMENT ON FUNCTION keeps_events_up IS 'Whether the upkeep is this transaction''s; otherwise another replica is at it.';
+
+CREATE FUNCTION tidy_event_lanes(p_target text, p_bucket_id bigint, p_keys text[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_keys text[] := ARRAY(
+        SELECT l.key FROM event_lanes AS l
+        WHERE l.target = p_target AND l.bucket_id = p_bucket_id AND l.key = ANY (p_keys) AND l.due_at <= clock_timestamp()
+        FOR UPDATE SKIP LOCKED
+    );
+BEGIN
+    -- A statement of its own, that sees what was committed before the lanes were locked.
+    DELETE FROM event_lanes AS l
+    WHERE l.target = p_target AND l.bucket_id = p_bucket_id AND l.key = ANY (v_keys) AND NOT EXISTS (
+        SELECT FROM event_outbox AS e
+        WHERE e.target = l.target AND e.bucket_id = l.bucket_id AND e.key = l.key AND e.failed_at IS NULL
+    );
+END
+$$;
+COMMENT ON FUNCTION tidy_event_lanes IS 'Removes those of these lanes in which nothing waits and nothing is on its way: of a target that takes nothing, nobody would find them empty.';
+
+CREATE FUNCTION bound_events(p_most bigint, p_limit bigint) RETURNS TABLE (target text, bucket text, events bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_crowded record;
+    v_keys    text[];
+    v_left    bigint := p_limit;
+BEGIN
+    IF NOT keeps_events_up() THEN
+        RETURN;
+    END IF;
+    FOR v_crowded IN
+        SELECT e.target, e.bucket_id, count(*) - p_most AS excess FROM event_outbox AS e
+        WHERE e.failed_at IS NULL
+        GROUP BY e.target, e.bucket_id HAVING count(*) > p_most
+        ORDER BY e.target, e.bucket_id
+    LOOP
+        EXIT WHEN v_left <= 0;
+        WITH ended AS (
+            UPDATE event_outbox AS e SET failed_at = clock_timestamp(), error = 'too many events of the bucket wait for the target'
+            WHERE e.id = ANY (ARRAY(
+                SELECT f.id FROM event_outbox AS f
+                WHERE f.target = v_crowded.target AND f.bucket_id = v_crowded.bucket_id AND f.failed_at IS NULL
+                ORDER BY f.id DESC LIMIT least(v_crowded.excess, v_left)
+                FOR UPDATE SKIP LOCKED
+            ))
+            RETURNING e.bucket, e.key
+        )
+        SELECT v_crowded.target, max(ended.bucket), count(*), array_agg(DISTINCT ended.key) INTO target, bucket, events, v_keys
+        FROM ended;
+        IF events > 0 THEN
+            PERFORM tidy_event_lanes(v_crowded.target, v_crowded.bucket_id, v_keys);
+            v_left := v_left - events;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION bound_events IS 'Gives up what is beyond p_most events of a bucket that wait for a target, the newest first, up to p_limit in all; how many it was.';
+
+CREATE FUNCTION end_stray_events(p_known text[], p_age_seconds double precision, p_limit bigint)
+RETURNS TABLE (target text, events bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_target text COLLATE "C" := '';
+    v_lanes  record;
+    v_left   bigint := p_limit;
+BEGIN
+    IF NOT keeps_events_up() THEN
+        RETURN;
+    END IF;
+    LOOP
+        -- One look at the index for each target.
+        SELECT l.target INTO v_target FROM event_lanes AS l WHERE l.target > v_target ORDER BY l.target LIMIT 1;
+        EXIT WHEN NOT FOUND OR v_left <= 0;
+        CONTINUE WHEN v_target = ANY (p_known) OR EXISTS (SELECT FROM event_targets AS t WHERE t.name = v_target);
+        WITH ended AS (
+            UPDATE event_outbox AS e SET failed_at = clock_timestamp(), error = 'there is no such target any more'
+            WHERE e.id = ANY (ARRAY(
+                SELECT f.id FROM event_outbox AS f
+                WHERE f.target = v_target AND f.failed_at IS NULL AND f.occurred_at <= now() - make_interval(secs => p_age_seconds)
+                ORDER BY f.id LIMIT v_left
+                FOR UPDATE SKIP LOCKED
+            ))
+            RETURNING 1
+        )
+        SELECT v_target, count(*) INTO target, events FROM ended;
+        FOR v_lanes IN
+            SELECT empty.bucket_id, array_agg(empty.key) AS keys
+            FROM (
+                SELECT l.bucket_id, l.key FROM event_lanes AS l
+                WHERE l.target = v_target AND NOT EXISTS (
+                    SELECT FROM event_outbox AS e
+                    WHERE e.target = l.target AND e.bucket_id = l.bucket_id AND e.key = l.key AND e.failed_at IS NULL
+                )
+                LIMIT p_limit
+            ) AS empty
+            GROUP BY empty.bucket_id
+        LOOP
+            PERFORM tidy_event_lanes(v_target, v_lanes.bucket_id, v_lanes.keys);
+        END LOOP;
+        IF events > 0 THEN
+            v_left := v_left - events;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION end_stray_events IS 'Gives up what waits, for so long, for a target that is neither in event_targets nor in p_known, those of the configuration: a write may have known it a moment longer than whoever deleted it. A target of the same name can have it told.';
+
+CREATE FUNCTION forget_dead_events(p_retention_seconds double precision, p_most bigint, p_limit bigint)
+RETURNS TABLE (target text, events bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_crowded record;
+BEGIN
+    IF NOT keeps_events_up() THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH gone AS (
+        DELETE FROM event_outbox AS e
+        WHERE e.id = ANY (ARRAY(
+            SELECT f.id FROM event_outbox AS f WHERE f.failed_at <= now() - make_interval(secs => p_retention_seconds)
+            ORDER BY f.failed_at LIMIT p_limit
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING e.target
+    )
+    SELECT gone.target, count(*) FROM gone GROUP BY gone.target ORDER BY gone.target;
+    FOR v_crowded IN
+        SELECT e.target, count(*) - p_most AS excess FROM event_outbox AS e
+        WHERE e.failed_at IS NOT NULL
+        GROUP BY e.target HAVING count(*) > p_most
+        ORDER BY e.target
+    LOOP
+        WITH gone AS (
+            DELETE FROM event_outbox AS e
+            WHERE e.id = ANY (ARRAY(
+                SELECT f.id FROM event_outbox AS f WHERE f.target = v_crowded.target AND f.failed_at IS NOT NULL
+                ORDER BY f.id LIMIT least(v_crowded.excess, p_limit)
+                FOR UPDATE SKIP LOCKED
+            ))
+            RETURNING 1
+        )
+        SELECT v_crowded.target, count(*) INTO target, events FROM gone;
+        IF events > 0 THEN
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forget_dead_events IS 'Forgets dead events that are older than the retention, and of a target the oldest beyond p_most; up to p_limit of all, and then of each target. How many it was.';
+
 -- --- changing who is told of what
 
 CREATE FUNCTION put_event_target(
@@ -297,7 +457,7 @@ BEGIN
     status := 'ok';
 END
 $$;
-COMMENT ON FUNCTION delete_event_target IS 'What waits for it is dead then: a target of the same name can have it. Its lanes are found empty by whoever tells it.';
+COMMENT ON FUNCTION delete_event_target IS 'What waits for it is dead then: a target of the same name can have it. Its lanes are removed by end_stray_events.';
 
 CREATE FUNCTION put_bucket_notification(
     p_bucket text, p_document jsonb, p_rules jsonb, p_known text[], p_by text, OUT status text, OUT missing text[]

@@ -616,6 +616,25 @@ END
 $$;
 COMMENT ON FUNCTION delete_versions IS 'As delete_version, of many; what became of each stands at its place.';
 
+CREATE FUNCTION tell_removals(p_bucket_id bigint, p_ids bigint[], p_principal text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM event_rules AS r WHERE r.bucket_id = p_bucket_id LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    -- In key order, as everybody takes lanes.
+    PERFORM tell_event(p_bucket_id, 'ObjectRemoved:Delete', gone.key, gone.version, gone.size, gone.etag, p_principal)
+    FROM (
+        SELECT o.key, CASE WHEN b.versioning <> 'off' THEN o.version_id END AS version, o.size, o.etag
+        FROM objects AS o JOIN buckets AS b ON b.id = o.bucket_id
+        WHERE o.id = ANY (p_ids)
+        ORDER BY o.key, o.id DESC
+    ) AS gone;
+END
+$$;
+COMMENT ON FUNCTION tell_removals IS 'Tells that versions are deleted for good, which the caller has locked and deletes next.';
+
 CREATE FUNCTION delete_objects(
     p_bucket text, p_keys text[], p_grace_seconds double precision, p_owner text DEFAULT NULL, OUT status text, OUT deleted text[]
 )
@@ -642,8 +661,7 @@ BEGIN
         FOR UPDATE
     ) AS object;
     IF v_ids IS NOT NULL THEN
-        PERFORM tell_event(v_bucket.id, 'ObjectRemoved:Delete', o.key, NULL, o.size, o.etag, p_owner)
-        FROM objects AS o WHERE o.id = ANY (v_ids);
+        PERFORM tell_removals(v_bucket.id, v_ids, p_owner);
         v_removed := remove_objects(v_ids, p_grace_seconds);
         PERFORM count_usage(v_bucket.id, -v_removed.freed_bytes, -v_removed.freed_objects);
     END IF;

@@ -84,7 +84,7 @@ pub use database::Index;
 pub use delete::{DeleteBy, DeleteCause, Deleted, Deletion};
 pub use directory::Owner;
 pub use empty::Emptied;
-pub use event_outbox::{Event, EventBacklog, EventEnd};
+pub use event_outbox::{Event, EventBacklog, EventEnd, EventOverflow};
 pub use event_target::{NewEventTarget, NewNotification, StoredEventTarget};
 pub use evidence::{BeforeLook, NewEvidence};
 pub use idempotency::{Claimed, KeptAnswer, OnceRequest};

@@ -215,7 +215,8 @@ pub(super) async fn list_event_targets(
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = more || all.len() > most;
     all.truncate(most);
-    let backlogs = app.index.event_backlog(None).await?;
+    let names: Vec<&str> = all.iter().map(|target| target.name.as_str()).collect();
+    let backlogs = app.index.event_backlog(Some(names.as_slice())).await?;
     let all: Vec<EventTarget> = all.into_iter().map(|target| target.with(&backlogs)).collect();
     let next = all.last().filter(|_| more).map(|target| target.name.clone());
     Ok(Json(EventTargets { event_targets: all, next }))
@@ -337,7 +338,7 @@ async fn show(app: &App, name: &str) -> Result<impl IntoResponse + use<>, Refusa
         Some(target) => EventTarget::configured(target),
         None => app.index.event_target(name).await?.map(EventTarget::stored).ok_or_else(no_such_target)?,
     };
-    let target = target.with(&app.index.event_backlog(Some(name)).await?);
+    let target = target.with(&app.index.event_backlog(Some(&[name])).await?);
     Ok(([(header::ETAG, etag(target.version))], Json(target)))
 }
 

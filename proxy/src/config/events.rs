@@ -25,7 +25,7 @@ pub struct Events {
     pub dead_retention: Duration,
     /// Dead events that are kept for one target; beyond that the oldest go, and are counted.
     pub dead_events: u32,
-    /// Events of one bucket that may wait; those beyond it are dead at once, and counted. No write fails for it.
+    /// Events of one bucket that may wait for one target; those beyond it are dead soon, and counted. No write fails for it.
     pub waiting_events: u32,
     /// Networks that targets made through the management API may be in although they are not public, such as `10.0.0.0/8`.
     #[schemars(with = "Vec<String>")]

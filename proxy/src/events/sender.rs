@@ -3,6 +3,7 @@
 //! Whoever takes an event has its lane for a while; a process that ends without a word leaves it to the others. What is not taken comes
 //! again, later each time, and what has happened to the same key waits behind it until it is taken or dead.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::upkeep::Upkeep;
 use super::{Target, Targets, record};
 use crate::config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::index::{Event, EventEnd, Index};
 use crate::telemetry::names;
 use crate::webhook::DEADLINE;
@@ -67,38 +68,24 @@ impl Sender {
         }
     }
 
-    /// Tells all targets at once, and begins afresh when they have changed.
+    /// Tells all targets at once. When one has changed it is begun afresh, and the others go on.
     async fn tell(&self, stop: CancellationToken) {
+        let (mut told, mut telling, mut complained) = (Told::default(), JoinSet::new(), HashSet::new());
         while !stop.is_cancelled() {
             match self.targets.enabled().await {
                 Ok((targets, broken)) => {
-                    for (name, error) in broken {
-                        tracing::error!(webhook = name, "an event target cannot be told: {}", error.for_log());
+                    complain(broken, &mut complained);
+                    for (target, over) in told.change(targets, &stop) {
+                        let sender = self.clone();
+                        telling.spawn(async move { sender.tell_one(target, over).await });
                     }
-                    let over = stop.child_token();
-                    let telling = targets.iter().map(|target| self.tell_one(Arc::clone(target), over.clone()));
-                    tokio::join!(futures::future::join_all(telling), self.watch(&targets, &over));
                 }
-                Err(error) => {
-                    tracing::debug!("events wait: {}", error.for_log());
-                    rest(LOOK, &stop).await;
-                }
+                Err(error) => tracing::debug!("changes of event targets wait: {}", error.for_log()),
             }
+            while telling.try_join_next().is_some() {}
+            rest(LOOK, &stop).await;
         }
-    }
-
-    /// Ends with `over`, and ends it when there are other targets.
-    async fn watch(&self, targets: &[Arc<Target>], over: &CancellationToken) {
-        let known = |targets: &[Arc<Target>]| -> Vec<(String, i64)> {
-            targets.iter().map(|target| (target.name.clone(), target.version)).collect()
-        };
-        let before = known(targets);
-        while !over.is_cancelled() {
-            rest(LOOK, over).await;
-            if self.targets.enabled().await.is_ok_and(|(now, _)| known(&now) != before) {
-                over.cancel();
-            }
-        }
+        while telling.join_next().await.is_some() {}
     }
 
     async fn tell_one(&self, target: Arc<Target>, over: CancellationToken) {
@@ -167,6 +154,47 @@ impl Sender {
         }
         tracing::debug!(webhook = target, bucket, key, attempts, "an event is told again: {why}");
         (EventEnd::Retry(pause(attempts).mul_f64(jitter()), why), "failed")
+    }
+}
+
+/// Says of targets that cannot be told that they cannot, once for as long as it is so.
+fn complain(broken: Vec<(String, Error)>, complained: &mut HashSet<String>) {
+    complained.retain(|name| broken.iter().any(|(broken, _)| broken == name));
+    for (name, error) in broken {
+        if complained.insert(name.clone()) {
+            tracing::error!(webhook = name, "an event target cannot be told: {}", error.for_log());
+        }
+    }
+}
+
+/// The targets that are being told, with what ends it.
+#[derive(Debug, Default)]
+pub(super) struct Told(HashMap<String, (i64, CancellationToken)>);
+
+impl Told {
+    /// Ends what is told to targets that are no more what they were, and gives those that are to be told from now on, until theirs ends
+    /// or `stop` does.
+    pub(super) fn change(
+        &mut self,
+        now: Vec<Arc<Target>>,
+        stop: &CancellationToken,
+    ) -> Vec<(Arc<Target>, CancellationToken)> {
+        self.0.retain(|name, (version, over)| {
+            let stays = now.iter().any(|target| target.name == *name && target.version == *version);
+            if !stays {
+                over.cancel();
+            }
+            stays
+        });
+        let mut new = Vec::new();
+        for target in now {
+            if !self.0.contains_key(&target.name) {
+                let over = stop.child_token();
+                self.0.insert(target.name.clone(), (target.version, over.clone()));
+                new.push((target, over));
+            }
+        }
+        new
     }
 }
 

@@ -66,6 +66,9 @@ const UPLOADS: &str = "
     SELECT id, key, (SELECT COALESCE(sum(part.size), 0)::bigint FROM upload_parts AS part WHERE part.upload_id = uploads.id) AS bytes
     FROM uploads WHERE bucket_id = $1 ORDER BY key, id LIMIT $2 FOR UPDATE";
 
+/// Before they are gone: each is told as if it were deleted by itself.
+const TELL: &str = "SELECT 'ok' AS status FROM tell_removals($1, $2, $3)";
+
 const REMOVE_OBJECTS: &str = "SELECT freed_bytes, freed_objects FROM remove_objects($1, $2)";
 
 const COUNT_OBJECTS: &str = audited!(4, "SELECT 'ok' AS status FROM count_usage($1, $2, $3)");
@@ -88,13 +91,20 @@ struct FoundUpload {
 
 impl Index {
     /// Deletes up to `limit` objects of a bucket, or uploads where it has no object any more; nothing where it is empty. The caller
-    /// goes on until then. Of each key there is a record as `audit` has it.
+    /// goes on until then. Of each key there is a record as `audit` has it; `by`, who does it, is told with the event of each object.
     /// # Errors
     /// `NoSuchBucket`; `OperationAborted` where other transactions were in the way again and again.
-    pub async fn empty_bucket(&self, name: &str, limit: u32, grace: Duration, audit: &[Record]) -> Result<Emptied> {
+    pub async fn empty_bucket(
+        &self,
+        name: &str,
+        limit: u32,
+        by: &str,
+        grace: Duration,
+        audit: &[Record],
+    ) -> Result<Emptied> {
         let mut attempt = 1;
         loop {
-            match self.empty_batch(name, limit, grace, audit).await {
+            match self.empty_batch(name, limit, by, grace, audit).await {
                 Err(error) if error.code() == Code::OperationAborted && attempt < ATTEMPTS => {
                     tokio::time::sleep(PAUSE * attempt).await;
                     attempt += 1;
@@ -104,9 +114,16 @@ impl Index {
         }
     }
 
-    async fn empty_batch(&self, name: &str, limit: u32, grace: Duration, audit: &[Record]) -> Result<Emptied> {
+    async fn empty_batch(
+        &self,
+        name: &str,
+        limit: u32,
+        by: &str,
+        grace: Duration,
+        audit: &[Record],
+    ) -> Result<Emptied> {
         let unit = self.begin().await?;
-        match unit.index().take_away(name, limit, grace, audit).await {
+        match unit.index().take_away(name, limit, by, grace, audit).await {
             Ok(emptied) => {
                 unit.commit().await?;
                 Ok(emptied)
@@ -118,7 +135,7 @@ impl Index {
         }
     }
 
-    async fn take_away(&self, name: &str, limit: u32, grace: Duration, audit: &[Record]) -> Result<Emptied> {
+    async fn take_away(&self, name: &str, limit: u32, by: &str, grace: Duration, audit: &[Record]) -> Result<Emptied> {
         let bucket: Option<(i64,)> = self.fetch_optional(|| sqlx::query_as(BUCKET).bind(name)).await?;
         let (bucket,) = bucket.ok_or_else(|| Error::from(Code::NoSuchBucket))?;
         let (has_locked,): (bool,) = self.fetch_one(|| sqlx::query_as(HAS_LOCKED).bind(bucket)).await?;
@@ -133,7 +150,7 @@ impl Index {
             let older: Vec<FoundObject> =
                 self.fetch_all(|| sqlx::query_as(OLDER).bind(bucket).bind(i64::from(limit)).bind(&keys)).await?;
             let found = if older.is_empty() { latest } else { older };
-            return self.take_objects(bucket, &found, grace, audit).await;
+            return self.take_objects(bucket, &found, by, grace, audit).await;
         }
         let found: Vec<FoundUpload> =
             self.fetch_all(|| sqlx::query_as(UPLOADS).bind(bucket).bind(i64::from(limit))).await?;
@@ -144,10 +161,12 @@ impl Index {
         &self,
         bucket: i64,
         found: &[FoundObject],
+        by: &str,
         grace: Duration,
         audit: &[Record],
     ) -> Result<Emptied> {
         let ids: Vec<i64> = found.iter().map(|object| object.id).collect();
+        let _: (String,) = self.fetch_one(|| sqlx::query_as(TELL).bind(bucket).bind(ids.as_slice()).bind(by)).await?;
         let (bytes, objects): (i64, i64) =
             self.fetch_one(|| sqlx::query_as(REMOVE_OBJECTS).bind(ids.as_slice()).bind(seconds(grace))).await?;
         let keys = found.iter().map(|object| object.key.as_str());

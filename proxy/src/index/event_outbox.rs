@@ -72,6 +72,17 @@ pub struct EventBacklog {
     pub oldest: Option<OffsetDateTime>,
 }
 
+/// What was given up of a bucket's events because too many of them wait for a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventOverflow {
+    /// The target.
+    pub target: String,
+    /// The bucket.
+    pub bucket: String,
+    /// How many it was.
+    pub events: u64,
+}
+
 const CLAIM: &str = "SELECT * FROM claim_event($1, $2)";
 
 const END: &str = "SELECT end_event($1, $2, $3, $4, $5)";
@@ -85,42 +96,18 @@ const BACKLOG: &str = "
     SELECT target, sum(pending)::bigint AS pending, sum(failed)::bigint AS failed, min(oldest) AS oldest
     FROM (
         SELECT target, count(*) AS pending, 0 AS failed, min(occurred_at) AS oldest
-        FROM event_outbox WHERE failed_at IS NULL AND ($1::text IS NULL OR target = $1) GROUP BY target
+        FROM event_outbox WHERE failed_at IS NULL AND ($1::text[] IS NULL OR target = ANY ($1)) GROUP BY target
         UNION ALL
         SELECT target, 0, count(*), NULL
-        FROM event_outbox WHERE failed_at IS NOT NULL AND ($1::text IS NULL OR target = $1) GROUP BY target
+        FROM event_outbox WHERE failed_at IS NOT NULL AND ($1::text[] IS NULL OR target = ANY ($1)) GROUP BY target
     ) AS counted
     GROUP BY target ORDER BY target";
 
-const BOUND: &str = "
-    WITH crowded AS (
-        SELECT bucket_id FROM event_outbox WHERE failed_at IS NULL GROUP BY bucket_id HAVING count(*) > $1
-    ), excess AS MATERIALIZED (
-        SELECT e.id FROM crowded CROSS JOIN LATERAL (
-            SELECT o.id FROM event_outbox AS o WHERE o.bucket_id = crowded.bucket_id AND o.failed_at IS NULL
-            ORDER BY o.id OFFSET $1
-        ) AS e
-    ), ended AS (
-        UPDATE event_outbox AS e SET failed_at = clock_timestamp(), error = 'too many events of the bucket wait'
-        FROM excess WHERE e.id = excess.id AND e.failed_at IS NULL
-        RETURNING e.bucket
-    )
-    SELECT bucket, count(*) FROM ended GROUP BY bucket ORDER BY bucket";
+const BOUND: &str = "SELECT target, bucket, events FROM bound_events($1, $2)";
 
-const FORGET: &str = "
-    WITH over AS (
-        (SELECT id FROM event_outbox WHERE failed_at <= now() - make_interval(secs => $1) ORDER BY failed_at LIMIT $3)
-        UNION
-        SELECT e.id FROM (
-            SELECT target FROM event_outbox WHERE failed_at IS NOT NULL GROUP BY target HAVING count(*) > $2
-        ) AS crowded CROSS JOIN LATERAL (
-            SELECT o.id FROM event_outbox AS o WHERE o.target = crowded.target AND o.failed_at IS NOT NULL
-            ORDER BY o.id DESC OFFSET $2 LIMIT $3
-        ) AS e
-    ), gone AS (
-        DELETE FROM event_outbox AS e USING over WHERE e.id = over.id AND e.failed_at IS NOT NULL RETURNING e.target
-    )
-    SELECT target, count(*) FROM gone GROUP BY target ORDER BY target";
+const END_STRAY: &str = "SELECT target, events FROM end_stray_events($1, $2, $3)";
+
+const FORGET: &str = "SELECT target, events FROM forget_dead_events($1, $2, $3)";
 
 impl Index {
     /// Takes the next event for a target, for `lease`: the first of a key that nobody is at.
@@ -147,11 +134,11 @@ impl Index {
         Ok(is_ours)
     }
 
-    /// What waits and what is dead, of one target or of all that have any.
+    /// What waits and what is dead, of these targets or of all, as far as they have any.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn event_backlog(&self, target: Option<&str>) -> Result<Vec<EventBacklog>> {
-        Ok(self.fetch_all(|| sqlx::query_as(BACKLOG).bind(target)).await?)
+    pub async fn event_backlog(&self, targets: Option<&[&str]>) -> Result<Vec<EventBacklog>> {
+        Ok(self.fetch_all(|| sqlx::query_as(BACKLOG).bind(targets)).await?)
     }
 
     /// Dead events of a target behind the row `after`, and whether there are more.
@@ -174,16 +161,35 @@ impl Index {
         Ok(to_u64(redelivered.unwrap_or_default()))
     }
 
-    /// Gives up what is beyond `most` events that wait of one bucket, the newest first; how many it was, by bucket.
+    /// Gives up what is beyond `most` events of a bucket that wait for a target, the newest first, up to `limit` in all. Nothing where
+    /// another replica keeps events up.
     /// # Errors
     /// `IndexUnavailable`.
-    pub async fn bound_events(&self, most: u32) -> Result<Vec<(String, u64)>> {
-        let rows: Vec<(String, i64)> = self.fetch_all(|| sqlx::query_as(BOUND).bind(i64::from(most))).await?;
-        Ok(rows.into_iter().map(|(bucket, count)| (bucket, to_u64(count))).collect())
+    pub async fn bound_events(&self, most: u32, limit: u32) -> Result<Vec<EventOverflow>> {
+        let rows: Vec<(String, String, i64)> =
+            self.fetch_all(|| sqlx::query_as(BOUND).bind(i64::from(most)).bind(i64::from(limit))).await?;
+        let overflow = |(target, bucket, count)| EventOverflow { target, bucket, events: to_u64(count) };
+        Ok(rows.into_iter().map(overflow).collect())
+    }
+
+    /// Gives up what has waited for `age` for targets that are neither in the index nor in `configured`, up to `limit`; how many it was,
+    /// by target. Nothing where another replica keeps events up.
+    /// # Errors
+    /// `IndexUnavailable`.
+    pub async fn end_stray_events(
+        &self,
+        configured: &[String],
+        age: Duration,
+        limit: u32,
+    ) -> Result<Vec<(String, u64)>> {
+        let rows: Vec<(String, i64)> = self
+            .fetch_all(|| sqlx::query_as(END_STRAY).bind(configured).bind(seconds(age)).bind(i64::from(limit)))
+            .await?;
+        Ok(rows.into_iter().map(|(target, count)| (target, to_u64(count))).collect())
     }
 
     /// Forgets dead events that are older than `retention`, and of one target those beyond `most`; up to `limit` of each kind. How many it
-    /// was, by target.
+    /// was, by target; a target may be there twice. Nothing where another replica keeps events up.
     /// # Errors
     /// `IndexUnavailable`.
     pub async fn forget_dead_events(&self, retention: Duration, most: u32, limit: u32) -> Result<Vec<(String, u64)>> {

@@ -20,6 +20,8 @@ pub struct Rename<'a> {
     pub key: &'a str,
     /// What must hold of what the new key has.
     pub conditions: WriteConditions<'a>,
+    /// Who moves it. The object stays with its owner.
+    pub by: &'a str,
     /// As in [`NewObject::grace`](super::NewObject::grace).
     pub grace: Duration,
     /// What is recorded of the new name.
@@ -45,7 +47,7 @@ impl Index {
     }
 
     async fn move_object(&self, rename: Rename<'_>) -> Result<()> {
-        let Rename { bucket, source, key, conditions, grace, audit, audit_of_source } = rename;
+        let Rename { bucket, source, key, conditions, by, grace, audit, audit_of_source } = rename;
         let head = &source.head;
         let lists = self.lists(bucket, Some(ListOf { key: &head.key, version: None })).await?;
         let list = lists.object.filter(|found| found.id == head.id).map(|ObjectList { list, .. }| list);
@@ -69,7 +71,7 @@ impl Index {
             return Err(Error::new(Code::NotImplemented, "RenameObject is not implemented where versions are kept."));
         }
         let wanted = [Deletion { only_row: Some(head.id), ..Deletion::of(&head.key) }];
-        let by = DeleteBy { cause: DeleteCause::Request, owner: &head.owner, grace };
+        let by = DeleteBy { cause: DeleteCause::Request, owner: by, grace };
         let gone = self.delete_versions(bucket, &wanted, by, audit_of_source).await?.pop();
         gone.unwrap_or_else(|| Err(Error::internal("a delete has no outcome"))).map(drop)
     }

@@ -31,10 +31,10 @@ pub(super) async fn delete_bucket(
 
 /// Takes away all that a bucket holds. What went is on record key by key, also where the request dies on the way.
 async fn empty(app: &App, permit: &Permit, name: &str) -> Result<Emptied> {
-    let grace = app.config.blobs.sweep_grace;
+    let (grace, by) = (app.config.blobs.sweep_grace, permit.principal().to_string());
     let mut gone = Emptied::default();
     loop {
-        let batch = app.index.empty_bucket(name, BATCH, grace, permit.record().as_slice()).await?;
+        let batch = app.index.empty_bucket(name, BATCH, &by, grace, permit.record().as_slice()).await?;
         if batch.is_nothing() {
             return Ok(gone);
         }

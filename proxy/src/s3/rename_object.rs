@@ -60,11 +60,13 @@ async fn rename(
         return Err(Error::new(Code::NotImplemented, text));
     }
     let (record, record_of_source) = (permit.record(), renaming.removal.record());
+    let by = permit.principal().to_string();
     let rename = Rename {
         bucket,
         source: &source,
         key,
         conditions: conditions::write(&request.headers)?,
+        by: &by,
         grace: app.config.blobs.sweep_grace,
         audit: record.as_slice(),
         audit_of_source: record_of_source.as_slice(),

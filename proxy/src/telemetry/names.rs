@@ -128,7 +128,7 @@ metrics! {
     EVENT_DELIVERIES: Counter "zas_event_deliveries_total" ["target", "outcome"] "Events that were posted, by target and outcome (ok, failed: it comes again, given_up: it is dead).";
     EVENT_BACKLOG: Gauge "zas_event_backlog" ["target", "state"] "Events that were not taken, by target and state (pending, dead).";
     EVENT_AGE: Gauge "zas_event_oldest_pending_age_seconds" ["target"] "Age of the oldest event that waits for a target, in seconds.";
-    EVENTS_OVERFLOWED: Counter "zas_events_overflowed_total" [] "Events that are dead because too many of their bucket waited.";
+    EVENTS_OVERFLOWED: Counter "zas_events_overflowed_total" [] "Events that are dead because too many of their bucket waited for their target.";
     EVENTS_FORGOTTEN: Counter "zas_events_forgotten_total" ["target"] "Dead events that were forgotten, for nobody has asked for them in time.";
 
     // --- the process

@@ -232,7 +232,7 @@ impl Client {
                 }
             }
             _ => {
-                let empty = || index.empty_bucket(&bucket, 10, GRACE, &[]);
+                let empty = || index.empty_bucket(&bucket, 10, "root", GRACE, &[]);
                 while empty().await.is_ok_and(|emptied| !emptied.is_nothing()) {}
                 drop(index.delete_bucket(&bucket, &[]).await);
             }

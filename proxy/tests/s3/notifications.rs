@@ -204,6 +204,66 @@ async fn what_is_done_to_objects_is_told() {
     assert_eq!(names, ["ObjectCreated:Copy", "ObjectCreated:CompleteMultipartUpload"]);
 }
 
+/// Key, version and principal of what was told of deletes, in the order in which it was written down.
+fn deletes(told: &[Value]) -> Vec<(String, Option<String>, String)> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let mut records: Vec<&Value> = told.iter().map(|body| &body["Records"][0]).collect();
+    records.retain(|record| record["eventName"] == "ObjectRemoved:Delete");
+    records.sort_by_key(|record| text(&record["s3"]["object"]["sequencer"]));
+    let said = |record: &Value| {
+        let (object, who) = (&record["s3"]["object"], &record["userIdentity"]["principalId"]);
+        (text(&object["key"]).unwrap(), text(&object["versionId"]), text(who).unwrap())
+    };
+    records.into_iter().map(said).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_empties_a_bucket_by_force_tells_of_each_version_in_key_order() {
+    let (world, receiver) = world().await;
+    put(&world, &queue("gone", "ci", "s3:ObjectRemoved:*", ""), Some(SKIP)).await.expect(200);
+    let versions = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    world.put("/bucket?versioning").body(versions).send().await.expect(200);
+    let mut wanted = Vec::new();
+    for key in ["b", "a", "a"] {
+        let stored = world.put(&format!("/bucket/{key}")).body("1").send().await.expect(200);
+        let version = stored.header("x-amz-version-id").to_owned();
+        wanted.push((key.to_owned(), Some(version), "root/AKIATEST".to_owned()));
+    }
+    // The older version of a, then what both keys hold.
+    wanted.rotate_left(1);
+    world.delete("/bucket").header("x-zas-force-delete", "true").send().await.expect(204);
+    tell(&world).await;
+    assert_eq!(deletes(&receiver.take_all()), wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deleted_at_once_is_told_in_key_order() {
+    let (world, receiver) = world().await;
+    put(&world, &queue("gone", "ci", "s3:ObjectRemoved:*", ""), Some(SKIP)).await.expect(200);
+    let keys = ["d", "b", "c", "a"];
+    for key in keys {
+        world.put(&format!("/bucket/{key}")).body("1").send().await.expect(200);
+    }
+    let listed = keys.map(|key| format!("<Object><Key>{key}</Key></Object>")).concat();
+    world.post("/bucket?delete").body(format!("<Delete>{listed}</Delete>")).send().await.expect(200);
+    tell(&world).await;
+    let told: Vec<String> = deletes(&receiver.take_all()).into_iter().map(|(key, ..)| key).collect();
+    assert_eq!(told, ["a", "b", "c", "d"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rename_is_told_as_a_delete_by_whoever_renames() {
+    let (world, receiver) = world().await;
+    put(&world, &queue("gone", "ci", "s3:ObjectRemoved:*", ""), Some(SKIP)).await.expect(200);
+    world.put("/bucket/old").body("1").send().await.expect(200);
+    let others = "UPDATE objects SET owner = 'user/alice'";
+    sqlx::raw_sql(others).execute(&world.database.pool().unwrap()).await.unwrap();
+    world.put("/bucket/new?renameObject").header("x-amz-rename-source", "old").send().await.expect(200);
+    tell(&world).await;
+    assert_eq!(deletes(&receiver.take_all()), [("old".to_owned(), None, "root/AKIATEST".to_owned())]);
+    assert_eq!(world.count("objects WHERE key = 'new' AND owner = 'user/alice'").await, 1, "its owner is who it was");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_is_told_to_nobody() {
     let (world, receiver) = world().await;

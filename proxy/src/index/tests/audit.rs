@@ -84,9 +84,9 @@ async fn every_change_commits_with_its_record_exactly_once() {
     let batch = [expect("batch-1"), expect("batch-2")].concat();
     index.delete_objects("b", &["k2".to_owned(), "nothing".to_owned()], NOW, &batch).await.unwrap();
     // The records of what is found are made when it is.
-    let emptied = index.empty_bucket("b", 10, NOW, &record("each key")).await.unwrap();
+    let emptied = index.empty_bucket("b", 10, "root", NOW, &record("each key")).await.unwrap();
     assert_eq!((emptied.objects, emptied.uploads), (1, 0));
-    assert!(index.empty_bucket("b", 10, NOW, &record("nothing left")).await.unwrap().is_nothing());
+    assert!(index.empty_bucket("b", 10, "root", NOW, &record("nothing left")).await.unwrap().is_nothing());
     let gone = expect("delete-bucket");
     index.delete_bucket("b", &gone).await.unwrap();
     let mut recorded = world.recorded().await;
@@ -112,7 +112,7 @@ async fn what_is_refused_leaves_no_record() {
     assert_code(index.delete_bucket("b", &audit).await, Code::BucketNotEmpty);
     assert_code(index.abort_upload("b", "k", "none", NOW, &audit).await, Code::NoSuchUpload);
     assert_code(index.delete_object("none", "k", NOW, &audit).await, Code::NoSuchBucket);
-    assert_code(index.empty_bucket("none", 1, NOW, &audit).await, Code::NoSuchBucket);
+    assert_code(index.empty_bucket("none", 1, "root", NOW, &audit).await, Code::NoSuchBucket);
     assert_eq!(world.recorded().await, []);
 }
 

@@ -70,7 +70,7 @@ async fn emptying_goes_on_in_batches_until_objects_and_uploads_are_gone() {
     let held = world.index.bucket_quota("b").await.unwrap().usage.bytes;
     let (mut rounds, mut bytes) = (Vec::new(), 0);
     while rounds.last() != Some(&0) {
-        let emptied = world.index.empty_bucket("b", 3, NOW, &[]).await.unwrap();
+        let emptied = world.index.empty_bucket("b", 3, "root", NOW, &[]).await.unwrap();
         bytes += emptied.bytes;
         rounds.push(emptied.objects + emptied.uploads);
     }
@@ -78,7 +78,7 @@ async fn emptying_goes_on_in_batches_until_objects_and_uploads_are_gone() {
     world.index.delete_bucket("b", &[]).await.unwrap();
     assert_eq!(world.sweep().await.len(), 8);
     assert_eq!(world.blobs().await, 0);
-    assert_code(world.index.empty_bucket("b", 3, NOW, &[]).await, Code::NoSuchBucket);
+    assert_code(world.index.empty_bucket("b", 3, "root", NOW, &[]).await, Code::NoSuchBucket);
 }
 
 #[tokio::test]

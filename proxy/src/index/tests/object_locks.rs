@@ -136,7 +136,7 @@ async fn no_path_removes_what_is_locked() {
     let world = locking().await;
     let version = put(&world, "k", NewLock { retention: Some(complied(1)), legal_hold: None }).await;
     put(&world, "other", NewLock::default()).await;
-    assert_code(world.index.empty_bucket("l", 10, NOW, &[]).await, Code::AccessDenied);
+    assert_code(world.index.empty_bucket("l", 10, "root", NOW, &[]).await, Code::AccessDenied);
     assert_code(world.index.delete_bucket("l", &[]).await, Code::BucketNotEmpty);
     world.index.object("l", "other").await.unwrap();
     let refused = sqlx::query("SELECT remove_objects(ARRAY(SELECT id FROM objects), 0)")

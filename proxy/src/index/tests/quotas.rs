@@ -101,7 +101,7 @@ async fn a_bucket_holds_what_was_put_replaced_and_copied_and_not_what_was_delete
     let keys = ["k", "empty", "never"].map(str::to_owned);
     world.index.delete_objects("b", &keys, NOW, &[]).await.unwrap();
     assert_eq!(world.usage().await, (3, 1));
-    world.index.empty_bucket("b", 100, NOW, &[]).await.unwrap();
+    world.index.empty_bucket("b", 100, "root", NOW, &[]).await.unwrap();
     assert_eq!((world.usage().await, world.counted_wrong().await), ((0, 0), 0));
 }
 
@@ -269,7 +269,7 @@ async fn a_bucket_is_made_with_a_quota_and_a_later_one_of_its_name_without() {
     assert_code(put(&world.index, "small", "k", 11).await, Code::QuotaExceeded);
     put(&world.index, "small", "k", 10).await.unwrap();
     assert_code(put(&world.index, "small", "l", 0).await, Code::QuotaExceeded);
-    world.index.empty_bucket("small", 10, NOW, &[]).await.unwrap();
+    world.index.empty_bucket("small", 10, "root", NOW, &[]).await.unwrap();
     world.index.delete_bucket("small", &[]).await.unwrap();
     world.index.create_bucket(new_bucket("small")).await.unwrap();
     put(&world.index, "small", "k", 11).await.unwrap();

@@ -281,7 +281,7 @@ async fn emptying_a_bucket_takes_every_version() {
     delete(&world, "b", None).await;
     let mut gone = 0;
     loop {
-        let emptied = world.index.empty_bucket("b", 2, NOW, &[]).await.unwrap();
+        let emptied = world.index.empty_bucket("b", 2, "root", NOW, &[]).await.unwrap();
         if emptied.is_nothing() {
             break;
         }

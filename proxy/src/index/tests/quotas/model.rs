@@ -239,7 +239,7 @@ impl World {
                 deleted => assert_code(deleted, Code::BucketNotEmpty),
             },
             Step::EmptyBucket => {
-                while !self.index.empty_bucket("b", 2, NOW, &[]).await.unwrap().is_nothing() {}
+                while !self.index.empty_bucket("b", 2, "root", NOW, &[]).await.unwrap().is_nothing() {}
                 model.objects.clear();
                 model.uploads.clear();
             }
