@@ -38,7 +38,8 @@ pub(super) async fn rename_object(
 ) -> Result<S3Response<dto::PutObjectOutput>> {
     let mut attempt = 1;
     loop {
-        match rename(app, permit, renaming, request).await {
+        // Boxed, for every PutObject has room for this.
+        match Box::pin(rename(app, permit, renaming, request)).await {
             Err(error) if error.code() == Code::OperationAborted && attempt < ATTEMPTS => {
                 let pause = rand::random_range(5..25) * u64::from(attempt);
                 tokio::time::sleep(Duration::from_millis(pause)).await;
