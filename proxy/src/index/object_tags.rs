@@ -17,8 +17,8 @@ const PUT: &str = audited!(
 );
 
 impl Index {
-    /// Replaces all tags of a version, or of the current one; its time of change stays; `by`: who does it. Gives the version as clients are told of it
-    /// ([`Object::version_id`](super::Object::version_id)).
+    /// Replaces all tags of a version, or of the current one, on behalf of `by`; its time of change stays. Gives the version as clients are
+    /// told of it ([`Object::version_id`](super::Object::version_id)).
     /// # Errors
     /// `NoSuchBucket`, `NoSuchKey`, `NoSuchVersion`; `MethodNotAllowed` for a delete marker.
     pub async fn put_object_tags(
@@ -32,7 +32,14 @@ impl Index {
         let event = if tags.is_empty() { "ObjectTagging:Delete" } else { "ObjectTagging:Put" };
         let (status, version, _): (String, Option<String>, Option<bool>) = self
             .fetch_one(|| {
-                sqlx::query_as(PUT).bind(bucket).bind(key).bind(Json(tags)).bind(version).bind(&records).bind(event)
+                sqlx::query_as(PUT)
+                    .bind(bucket)
+                    .bind(key)
+                    .bind(Json(tags))
+                    .bind(version)
+                    .bind(&records)
+                    .bind(event)
+                    .bind(by)
             })
             .await?;
         check(&status)?;

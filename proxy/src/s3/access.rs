@@ -47,10 +47,18 @@ impl Source {
     /// The source, as it is now.
     ///
     /// # Errors
-    /// `NoSuchBucket`, `NoSuchKey`; `AccessDenied`, `GateNotMet` where it was replaced by one that may not be read.
+    /// `NoSuchBucket`, `NoSuchKey`; `AccessDenied`, `GateNotMet` where it was replaced by one that may not be read; `NoSuchVersion`, and
+    /// `InvalidRequest` for a delete marker that is named.
     pub(super) async fn read(&self, app: &App) -> Result<Object> {
         let (bucket, key) = self.object();
-        gate::object(app, &self.0, bucket, key).await
+        gate::object(app, &self.0, bucket, key).await.map_err(|error| match error.code() {
+            // A copy is no method that a marker could allow (AWS, "CopyObject").
+            Code::MethodNotAllowed => Error::new(
+                Code::InvalidRequest,
+                "The source of a copy request may not specifically refer to a delete marker by version id.",
+            ),
+            _ => error,
+        })
     }
 
     /// The version; none for the current one.

@@ -78,6 +78,19 @@ async fn permit_to_grant(app: &App, permit: &Permit, writer: String, mut lists: 
     Ok(permit.clone().beside(&granting))
 }
 
+/// The right to give an object another key together with the list that it has (`lists.object`). Whoever the list lets change it where it is
+/// may take it along, for nobody else is let in by that.
+///
+/// # Errors
+/// `AccessDenied`, which is on record: without `s3:PutObjectAcl` on the new key, or where the public access block refuses such a list.
+pub(super) async fn permit_to_keep(app: &App, permit: Permit, lists: Lists) -> Result<Permit> {
+    let Some(object) = lists.object.as_ref().filter(|object| !object.list.is_private()) else { return Ok(permit) };
+    expect_no_block(app, &permit, &object.list, &lists).await?;
+    let caller = permit.caller().clone().knowing_lists(permit.resource().clone(), lists);
+    let granting = authorize(app, &caller, Action::PutObjectAcl, permit.resource().clone()).await?;
+    Ok(permit.beside(&granting))
+}
+
 /// What a new bucket begins with.
 #[derive(Debug)]
 pub(super) struct NewBucketLists {

@@ -91,7 +91,7 @@ async fn copy(
 }
 
 /// Tags that go with a copy are read at the source and given to the copy, each of which is a right of its own.
-async fn carry_tags(app: &App, permit: &Permit, source: &Source, tags: &Tags) -> Result<Permit> {
+pub(super) async fn carry_tags(app: &App, permit: &Permit, source: &Source, tags: &Tags) -> Result<Permit> {
     let ((bucket, key), caller) = (source.object(), permit.caller());
     let reading = caller.clone().asking_for(source.version());
     let action = version_id::action_on(source.version(), Action::GetObjectTagging);

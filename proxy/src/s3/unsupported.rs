@@ -26,6 +26,22 @@ const HEADERS: [(&str, &[&str]); 10] = [
     ("x-amz-bucket-namespace", &["global"]),
 ];
 
+/// The same, of RenameObject: what a write says of its object. One that is renamed keeps what is said of it.
+const OF_WHAT_IS_RENAMED: [(&str, &[&str]); 11] = [
+    ("x-amz-meta-*", &[]),
+    ("x-amz-tagging", &[]),
+    ("x-amz-object-lock-*", &[]),
+    ("x-amz-acl", &[]),
+    ("x-amz-grant-*", &[]),
+    ("content-type", &[]),
+    // About the transfer alone.
+    ("content-encoding", &["aws-chunked"]),
+    ("content-disposition", &[]),
+    ("content-language", &[]),
+    ("cache-control", &[]),
+    ("expires", &[]),
+];
+
 /// Sub-resources that `s3s` does not know: a read of one would be answered with the object, or with a listing of the bucket.
 const NOT_READ: [&str; 3] = ["abac", "annotation", "metadataConfiguration"];
 
@@ -62,6 +78,9 @@ pub(super) fn check(
 }
 
 fn check_header(operation: Operation, name: &HeaderName, value: &HeaderValue, encrypted_at_rest: bool) -> Result<()> {
+    if operation == Operation::RenameObject {
+        check_listed(&OF_WHAT_IS_RENAMED, name, value)?;
+    }
     if name == "x-amz-acl" || name.as_str().starts_with(acl::GRANT) {
         return check_acl(operation, name, value);
     }
@@ -71,7 +90,12 @@ fn check_header(operation: Operation, name: &HeaderName, value: &HeaderValue, en
     if operation == Operation::RenameObject && name.as_str().starts_with("x-amz-rename-source") {
         return Ok(());
     }
-    match HEADERS.iter().find(|(pattern, _)| matches(pattern, name.as_str())) {
+    check_listed(&HEADERS, name, value)
+}
+
+/// Refuses a header that is listed, unless its value asks for nothing.
+fn check_listed(listed: &[(&str, &[&str])], name: &HeaderName, value: &HeaderValue) -> Result<()> {
+    match listed.iter().find(|(pattern, _)| matches(pattern, name.as_str())) {
         Some((_, harmless)) if !harmless.iter().any(|known| value.as_bytes() == known.as_bytes()) => {
             Err(refused("header", name.as_str()))
         }
@@ -154,6 +178,39 @@ mod tests {
                 let checked = check(operation, &map(&[header]), None, false);
                 assert_eq!(checked.err().map(|error| error.code()), code, "{operation:?} {header:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_a_write_says_of_its_object_is_refused_of_a_rename() {
+        let said = [
+            ("x-amz-meta-anything", "at all"),
+            ("x-amz-tagging", "a=b"),
+            ("x-amz-object-lock-mode", "GOVERNANCE"),
+            ("x-amz-object-lock-legal-hold", "OFF"),
+            ("x-amz-acl", "private"),
+            ("x-amz-grant-read", "id=x"),
+            ("content-type", "text/plain"),
+            ("content-encoding", "gzip"),
+            ("content-disposition", "inline"),
+            ("content-language", "en"),
+            ("cache-control", "no-store"),
+            ("expires", "Wed, 21 Oct 2026 07:28:00 GMT"),
+        ];
+        for header in said {
+            assert!(refuses(Operation::RenameObject, &[header], "renameObject"), "{header:?}");
+            assert!(!refuses(Operation::PutObject, &[header], ""), "{header:?}");
+        }
+        for header in [
+            ("x-amz-rename-source", "a"),
+            ("x-amz-rename-source-if-match", "x"),
+            ("x-amz-client-token", "x"),
+            ("if-none-match", "*"),
+            ("content-encoding", "aws-chunked"),
+            ("content-length", "0"),
+            ("x-amz-storage-class", "STANDARD"),
+        ] {
+            assert!(!refuses(Operation::RenameObject, &[header], "renameObject"), "{header:?}");
         }
     }
 

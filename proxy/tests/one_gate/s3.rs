@@ -94,6 +94,7 @@ pub(crate) async fn cases(sidecar: &Sidecar) -> Vec<Case> {
         cases.extend(of_objects(&id, operation, &fixture));
         cases.extend(of_uploads(&id, operation, &fixture));
         cases.extend(with_more_rights(&id, operation, &fixture));
+        cases.extend(of_what_goes_along(sidecar, &id, operation, &fixture).await);
     }
     cases
 }
@@ -254,6 +255,24 @@ fn with_more_rights(id: &str, operation: &str, fixture: &Fixture) -> Vec<Case> {
         }
         _ => Vec::new(),
     }
+}
+
+/// A tag goes with the object that it is of, which takes the rights to read it and to give it.
+async fn of_what_goes_along(sidecar: &Sidecar, id: &str, operation: &str, fixture: &Fixture) -> Option<Case> {
+    if operation != "RenameObject" {
+        return None;
+    }
+    let tagged = fixture.ask(Method::PUT, "/tagged").header("x-amz-tagging", "a=b").body("tagged");
+    prepare(sidecar, tagged, 200).await;
+    let ask = fixture.ask(Method::PUT, "/tagged-renamed?renameObject").header("x-amz-rename-source", "tagged");
+    let needs = [
+        fixture.on(Action::PutObject, "tagged-renamed"),
+        fixture.on(Action::GetObject, "tagged"),
+        fixture.on(Action::DeleteObject, "tagged"),
+        fixture.on(Action::GetObjectTagging, "tagged"),
+        fixture.on(Action::PutObjectTagging, "tagged-renamed"),
+    ];
+    Some(Case::new(Door::S3, &format!("{id}-tagged"), operation, ask, &needs.concat(), 200))
 }
 
 /// Each key is decided on its own, so that the answer is 200 with a refusal of the key in it.

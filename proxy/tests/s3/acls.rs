@@ -20,7 +20,7 @@ async fn world_with(ownership: &str) -> World {
 }
 
 /// A service account that no policy is attached to.
-async fn account(world: &World, name: &str) -> Issued {
+pub(crate) async fn account(world: &World, name: &str) -> Issued {
     let new = NewKey {
         owner: "root/test".into(),
         service_account: Some(ServiceAccount::New),
@@ -31,7 +31,7 @@ async fn account(world: &World, name: &str) -> Issued {
     world.app.identity.stored().unwrap().create(new, |_| None).await.unwrap()
 }
 
-fn by<'a>(ask: Ask<'a>, account: &Issued) -> Ask<'a> {
+pub(crate) fn by<'a>(ask: Ask<'a>, account: &Issued) -> Ask<'a> {
     ask.key(&account.key.id, account.secret.expose())
 }
 

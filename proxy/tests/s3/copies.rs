@@ -134,3 +134,19 @@ async fn an_encoded_question_mark_belongs_to_the_key() {
     copy.send().await.expect(200);
     assert_eq!(world.get("/bucket/copy").send().await.expect(200).text(), "odd");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_marker_is_no_source_of_a_copy() {
+    let world = World::with_bucket().await;
+    let keep = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    world.put("/bucket?versioning").body(keep).send().await.expect(200);
+    world.put("/bucket/key").body("x").send().await.expect(200);
+    let deleted = world.delete("/bucket/key").send().await.expect(204);
+    let source = format!("bucket/key?versionId={}", deleted.header("x-amz-version-id"));
+    let upload = world.post("/bucket/parts?uploads").send().await.expect(200).element("UploadId");
+    for target in ["/bucket/copy".to_owned(), format!("/bucket/parts?partNumber=1&uploadId={upload}")] {
+        let copy = world.put(&target).header("x-amz-copy-source", &source);
+        let refused = copy.send().await.expect_error(400, "InvalidRequest");
+        assert!(refused.element("Message").contains("delete marker"), "{}", refused.text());
+    }
+}

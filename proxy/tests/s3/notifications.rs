@@ -12,6 +12,7 @@ use serde_json::Value;
 use zas_proxy::config::{EventFormat, EventTarget, PrivateUrl};
 use zas_proxy::events::Sender;
 
+use crate::acls::{account, by};
 use crate::support::{Answer, World};
 
 const SKIP: (&str, &str) = ("x-amz-skip-destination-validation", "true");
@@ -273,4 +274,23 @@ async fn what_is_refused_is_told_to_nobody() {
     world.put("/bucket/none?tagging").body("<Tagging><TagSet/></Tagging>").send().await.expect_error(404, "NoSuchKey");
     tell(&world).await;
     assert_eq!(receiver.take_all().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_name_is_told_as_done_by_who_has_renamed_the_object() {
+    let (world, receiver) = world().await;
+    put(&world, &queue("all", "ci", "s3:ObjectRemoved:*", ""), Some(SKIP)).await.expect(200);
+    let policy = r#"{"Statement": {"Effect": "Allow", "Principal": {"AWS": "user/service/mover"},
+        "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], "Resource": "bucket/*"}}"#;
+    world.put("/bucket?policy").body(policy).send().await.expect(204);
+    world.put("/bucket/old").body("x").send().await.expect(200);
+    let mover = account(&world, "service/mover").await;
+    let rename = world.put("/bucket/new?renameObject").header("x-amz-rename-source", "old");
+    by(rename, &mover).send().await.expect(200);
+    tell(&world).await;
+    let told = receiver.take_all();
+    assert_eq!(told.len(), 1);
+    let record = &told[0]["Records"][0];
+    assert_eq!((&record["eventName"], &record["s3"]["object"]["key"]), (&"ObjectRemoved:Delete".into(), &"old".into()));
+    assert_eq!(record["userIdentity"]["principalId"], "user/service/mover");
 }
