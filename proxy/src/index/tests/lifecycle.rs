@@ -39,7 +39,7 @@ impl World {
 
     async fn tag(&self, key: &str, value: &str) -> Tags {
         let tags = Tags::from([("a".to_owned(), value.to_owned())]);
-        self.index.put_object_tags(("b", key, None), &tags, &[]).await.unwrap();
+        self.index.put_object_tags(("b", key, None), &tags, "root", &[]).await.unwrap();
         tags
     }
 
