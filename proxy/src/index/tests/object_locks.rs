@@ -91,11 +91,33 @@ async fn retention_grows_and_shrinks_only_for_those_who_bypass_governance() {
     change(None, true).await.unwrap();
     assert_eq!(world.index.object("l", "k").await.unwrap().head.retention, None);
     change(Some(governed(5)), false).await.unwrap();
-    change(Some(complied(6)), false).await.unwrap();
+    assert_code(change(Some(complied(6)), false).await, Code::AccessDenied);
+    change(Some(complied(6)), true).await.unwrap();
     for weaker in [None, Some(governed(50)), Some(complied(1))] {
         assert_code(change(weaker, true).await, Code::AccessDenied);
     }
     change(Some(complied(7)), false).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_retention_may_be_sent_back() {
+    let world = locking().await;
+    let default = DefaultRetention { mode: RetentionMode::Compliance, period: RetentionPeriod::Days(3) };
+    world.index.put_object_lock("l", Some(default), &[]).await.unwrap();
+    let finer = days(9).replace_nanosecond(123_456_000).unwrap();
+    let own = Retention { mode: RetentionMode::Compliance, until: finer };
+    let default = put(&world, "k", NewLock::default()).await;
+    let said = put(&world, "k", NewLock { retention: Some(own), legal_hold: None }).await;
+    for version in [&default, &said] {
+        let place = ("l", "k", Some(version.as_str()));
+        let told = world.index.version("l", "k", Some(version)).await.unwrap().head.retention.unwrap();
+        assert_eq!(told.until.nanosecond() % 1_000_000, 0, "answers write milliseconds");
+        world.index.put_object_retention(place, Some(told), false, &[]).await.unwrap();
+        let later = Retention { until: told.until + time::Duration::microseconds(1_500), ..told };
+        world.index.put_object_retention(place, Some(later), false, &[]).await.unwrap();
+        let changed = world.index.version("l", "k", Some(version)).await.unwrap().head.retention.unwrap();
+        assert_eq!(changed.until, told.until + time::Duration::milliseconds(1));
+    }
 }
 
 #[tokio::test]
