@@ -92,6 +92,9 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
         Operation::ListBuckets if list_buckets::is_filtered(app, &caller) => {
             app.authority.authorize_filtered(&caller, action, resource).await?
         }
+        Operation::DeleteObjects if caller.principal().is_anonymous() => {
+            authorize_somewhere(app, &caller, &[Action::DeleteObject, Action::DeleteObjectVersion], &resource).await?
+        }
         // A key is what is deleted, so that a policy about objects alone is enough, as it is at AWS. Of tags and locks the operation asks
         // once it has read them.
         _ if operation.asks_for_itself() && !caller.principal().is_anonymous() => {
@@ -183,10 +186,20 @@ async fn expect_owner(app: &App, operation: Operation, cx: &S3AccessContext<'_>)
 
 /// S3 has one answer for those who may not and those who did not say who they are: 403.
 pub(super) async fn authorize(app: &App, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
-    app.authority.authorize(caller, action, resource).await.map_err(|error| match error.code() {
+    app.authority.authorize(caller, action, resource).await.map_err(forbidden)
+}
+
+/// Whoever does not say who they are is heard where there is something in the bucket that they may do it to; the operation asks of what.
+async fn authorize_somewhere(app: &App, caller: &Caller, actions: &[Action], resource: &Resource) -> Result<Permit> {
+    let bucket = resource.bucket_name().unwrap_or_default();
+    app.authority.authorize_somewhere(caller, actions, bucket).await.map_err(forbidden)
+}
+
+fn forbidden(error: Error) -> Error {
+    match error.code() {
         Code::Unauthenticated => Code::AccessDenied.into(),
         _ => error,
-    })
+    }
 }
 
 /// Anonymous requests do not learn what exists.

@@ -113,18 +113,23 @@ async fn many_keys_are_deleted_key_by_key() {
     put(
         &world,
         r#"{"Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Principal": "*", "Action": "s3:DeleteObject", "Resource": ["bucket", "bucket/public/*"]}]}"#,
+            {"Effect": "Allow", "Principal": "*", "Action": "s3:DeleteObject", "Resource": "bucket/public/*"}]}"#,
     )
     .await;
     let body = "<Delete><Object><Key>public/a</Key></Object><Object><Key>private/a</Key></Object></Delete>";
-    let answer = world
-        .send(world.post("/bucket?delete").header("content-md5", md5(body)).body(body).anonymous())
-        .await
-        .expect(200)
-        .text();
+    let ask = async |uri: &str| {
+        world.send(world.post(uri).header("content-md5", md5(body)).body(body).anonymous()).await
+    };
+    let answer = ask("/bucket?delete").await.expect(200).text();
     assert!(answer.contains("<Deleted><Key>public/a</Key>"), "{answer}");
     assert!(answer.contains("<Code>AccessDenied</Code>"), "{answer}");
     assert_eq!(world.get("/bucket/private/a").send().await.expect(200).text(), "a");
+    world.get("/bucket/public/a").send().await.expect_error(404, "NoSuchKey");
+    // Where they may delete nothing they are not heard.
+    put(&world, PUBLIC).await;
+    for bucket in ["/bucket?delete", "/nowhere?delete"] {
+        ask(bucket).await.expect_error(403, "AccessDenied");
+    }
 }
 
 #[tokio::test]
