@@ -11,7 +11,7 @@ use http::HeaderMap;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Result};
-use zas_policy::{Action, Principal, Resource};
+use zas_policy::{Action, KeyName, Principal, Resource};
 
 use super::call::Call;
 use super::checksum::Expected;
@@ -78,6 +78,7 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     let query = cx.uri().query().unwrap_or_default();
     version_id::of_query(query)?;
     let conditions = Conditions::of_s3(cx.headers(), query);
+    let conditions = saying_whether_it_creates(conditions, operation);
     let gives = gives(operation, cx.headers())?;
     let lock = locks(operation, cx.headers())?;
     let conditions = match operation {
@@ -152,6 +153,14 @@ async fn renaming(app: &App, caller: &Caller, cx: &S3AccessContext<'_>) -> Resul
     let source = Source(gate::authorize(app, caller, bucket, &key).await?);
     let removal = authorize(app, caller, Action::DeleteObject, Resource::object(&**bucket, &*key)).await?;
     Ok(Renaming { source, removal })
+}
+
+/// With whether an object is there once the operation is done.
+pub(super) fn saying_whether_it_creates(conditions: Conditions, operation: Operation) -> Conditions {
+    match operation.creates_object() {
+        Some(creates) => conditions.with(KeyName::ObjectCreationOperation, creates.to_string()),
+        None => conditions,
+    }
 }
 
 /// The tags that a write gives its object by a header.
