@@ -453,12 +453,13 @@ BEGIN
     INSERT INTO blob_pins (repository_id, digest, due_at)
     SELECT DISTINCT repository_id, digest, clock_timestamp() + make_interval(secs => p_grace_seconds)
     FROM upload_segments WHERE upload_id = p_upload_id AND part_number <> ALL (p_part_numbers);
-    DELETE FROM uploads WHERE id = p_upload_id;
     version := CASE WHEN v_bucket.versioning <> 'off' THEN v_next.version END;
-    INSERT INTO completed_uploads (id, bucket_id, key, object_id, etag, last_modified, version)
-    VALUES (p_upload_id, v_bucket.id, p_key, complete_upload.object_id, p_etag, modified_at, complete_upload.version);
     PERFORM tell_event(v_bucket.id, 'ObjectCreated:CompleteMultipartUpload', p_key, version, v_size, p_etag, v_upload.owner);
     PERFORM count_usage(v_bucket.id, v_size - v_counted - v_next.freed_bytes, 1 - v_next.freed_objects);
+    -- In this order: what is done once per completion finds the upload there.
+    INSERT INTO completed_uploads (id, bucket_id, key, object_id, etag, last_modified, version)
+    VALUES (p_upload_id, v_bucket.id, p_key, complete_upload.object_id, p_etag, modified_at, complete_upload.version);
+    DELETE FROM uploads WHERE id = p_upload_id;
 END
 $$;
 COMMENT ON FUNCTION complete_upload IS 'Turns an upload into an object: its segments change hands, no byte moves. The parts are put together by number.';
