@@ -18,7 +18,7 @@ use super::checksum::Expected;
 use super::copy_source::{self, CopySourceName, copy_source};
 use super::operation::Operation;
 use super::rename_object::{self, Renaming};
-use super::{gate, list_buckets, names, object_lock, owner, tags, unsupported, version_id};
+use super::{copy_object, gate, list_buckets, names, object_lock, owner, tags, unsupported, version_id};
 use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
@@ -166,6 +166,7 @@ pub(super) fn saying_whether_it_creates(conditions: Conditions, operation: Opera
 /// The tags that a write gives its object by a header.
 fn gives(operation: Operation, headers: &HeaderMap) -> Result<Tags> {
     match operation {
+        Operation::CopyObject if !copy_object::replaces_tags(headers) => Ok(Tags::new()),
         Operation::PutObject | Operation::CreateMultipartUpload | Operation::CopyObject => tags::of_header(headers),
         _ => Ok(Tags::new()),
     }
