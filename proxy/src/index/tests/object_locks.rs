@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+use super::sweeping::wait_for_lock;
 use super::*;
 
 fn days(days: i64) -> OffsetDateTime {
@@ -167,4 +168,20 @@ async fn no_path_removes_what_is_locked() {
     let refused = refused.unwrap_err().into_database_error().unwrap();
     assert_eq!(refused.code().as_deref(), Some("ZA006"));
     world.index.version("l", "k", Some(&version)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bucket_is_not_emptied_while_somebody_changes_what_it_keeps() {
+    let world = World::new().await;
+    world.put("k", "x").await;
+    let mut changing = world.database.pool().unwrap().begin().await.unwrap();
+    sqlx::query("SELECT put_versioning('b', 'enabled')").execute(&mut *changing).await.unwrap();
+    let empty = async { assert_eq!(world.index.empty_bucket("b", 10, NOW, &[]).await.unwrap().objects, 1) };
+    let change = async {
+        wait_for_lock(&world).await;
+        assert_eq!(world.count("SELECT count(*) FROM objects").await, 1);
+        changing.commit().await.unwrap();
+    };
+    tokio::join!(empty, change);
+    assert_eq!(world.count("SELECT count(*) FROM objects").await, 0);
 }
