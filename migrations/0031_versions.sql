@@ -45,9 +45,15 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION is_locked IS 'Whether a version may not be removed. p_bypass: by somebody who may bypass governance, and asks for it.';
 
+CREATE FUNCTION as_told(p_until timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT date_trunc('milliseconds', p_until)
+$$;
+COMMENT ON FUNCTION as_told IS 'The end of a retention as answers write it: whoever sends back what was read says the same time.';
+
 CREATE FUNCTION default_retain_until(p_bucket buckets) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
-    SELECT now() + make_interval(years => COALESCE(p_bucket.lock_years, 0), days => COALESCE(p_bucket.lock_days, 0))
+    SELECT as_told(now() + make_interval(years => COALESCE(p_bucket.lock_years, 0), days => COALESCE(p_bucket.lock_days, 0)))
     WHERE p_bucket.lock_mode IS NOT NULL
 $$;
 COMMENT ON FUNCTION default_retain_until IS 'How long a version stays that is written now and says nothing of it; NULL for no time.';
@@ -59,7 +65,7 @@ BEGIN
         RETURN false;
     END IF;
     UPDATE objects AS o
-    SET retention_mode = COALESCE(p_mode, o.retention_mode), retain_until = COALESCE(p_until, o.retain_until),
+    SET retention_mode = COALESCE(p_mode, o.retention_mode), retain_until = COALESCE(as_told(p_until), o.retain_until),
         legal_hold = COALESCE(p_hold, o.legal_hold)
     FROM buckets AS b
     WHERE o.id = p_object_id AND b.id = o.bucket_id AND b.object_lock;
@@ -77,7 +83,7 @@ BEGIN
     IF p_mode IS NULL AND p_hold IS NULL THEN
         RETURN false;
     END IF;
-    UPDATE uploads AS u SET retention_mode = p_mode, retain_until = p_until, legal_hold = COALESCE(p_hold, false)
+    UPDATE uploads AS u SET retention_mode = p_mode, retain_until = as_told(p_until), legal_hold = COALESCE(p_hold, false)
     FROM buckets AS b
     WHERE u.id = p_upload_id AND b.id = u.bucket_id AND b.object_lock;
     IF FOUND THEN
@@ -447,12 +453,13 @@ BEGIN
     INSERT INTO blob_pins (repository_id, digest, due_at)
     SELECT DISTINCT repository_id, digest, clock_timestamp() + make_interval(secs => p_grace_seconds)
     FROM upload_segments WHERE upload_id = p_upload_id AND part_number <> ALL (p_part_numbers);
-    DELETE FROM uploads WHERE id = p_upload_id;
     version := CASE WHEN v_bucket.versioning <> 'off' THEN v_next.version END;
-    INSERT INTO completed_uploads (id, bucket_id, key, object_id, etag, last_modified, version)
-    VALUES (p_upload_id, v_bucket.id, p_key, complete_upload.object_id, p_etag, modified_at, complete_upload.version);
     PERFORM tell_event(v_bucket.id, 'ObjectCreated:CompleteMultipartUpload', p_key, version, v_size, p_etag, v_upload.owner);
     PERFORM count_usage(v_bucket.id, v_size - v_counted - v_next.freed_bytes, 1 - v_next.freed_objects);
+    -- In this order: what is done once per completion finds the upload there.
+    INSERT INTO completed_uploads (id, bucket_id, key, object_id, etag, last_modified, version)
+    VALUES (p_upload_id, v_bucket.id, p_key, complete_upload.object_id, p_etag, modified_at, complete_upload.version);
+    DELETE FROM uploads WHERE id = p_upload_id;
 END
 $$;
 COMMENT ON FUNCTION complete_upload IS 'Turns an upload into an object: its segments change hands, no byte moves. The parts are put together by number.';
@@ -471,6 +478,12 @@ BEGIN
     SELECT o.size INTO v_replaced FROM buckets AS b JOIN objects AS o ON o.bucket_id = b.id
     WHERE b.id = v_state.bucket_id AND b.versioning <> 'enabled' AND o.key = p_key AND o.is_latest AND o.version_id = 'null'
       AND NOT o.is_delete_marker;
+    IF NOT FOUND THEN
+        -- It goes as well where it is no longer the latest.
+        SELECT o.size INTO v_replaced FROM buckets AS b JOIN objects AS o ON o.bucket_id = b.id
+        WHERE b.id = v_state.bucket_id AND b.versioning = 'suspended' AND o.key = p_key AND NOT o.is_latest AND o.version_id = 'null'
+          AND NOT o.is_delete_marker;
+    END IF;
     RETURN expect_room(v_state, p_bytes - COALESCE(v_replaced, 0), CASE WHEN FOUND THEN 0 ELSE 1 END);
 END
 $$;
@@ -735,6 +748,7 @@ DECLARE
     v_bucket buckets;
     v_found  record;
     v_row    objects;
+    v_until  timestamptz := as_told(p_until);
     v_longer boolean;
 BEGIN
     SELECT * INTO v_bucket FROM buckets WHERE name = p_bucket;
@@ -752,13 +766,13 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO v_row FROM objects WHERE id = v_found.row_id;
-    -- Whatever is locked may be locked for longer, or more strictly; anything else takes the right to bypass governance.
-    v_longer := COALESCE(p_until >= v_row.retain_until AND (p_mode = 'COMPLIANCE' OR v_row.retention_mode = 'GOVERNANCE'), false);
+    -- Whatever is locked may be locked so for longer; anything else, another mode too, takes the right to bypass governance.
+    v_longer := COALESCE(v_until >= v_row.retain_until AND p_mode = v_row.retention_mode, false);
     IF v_row.retain_until > now() AND NOT v_longer AND (v_row.retention_mode = 'COMPLIANCE' OR NOT p_bypass) THEN
         status := 'AccessDenied';
         RETURN;
     END IF;
-    UPDATE objects SET retention_mode = p_mode, retain_until = p_until WHERE id = v_found.row_id;
+    UPDATE objects SET retention_mode = p_mode, retain_until = v_until WHERE id = v_found.row_id;
 END
 $$;
 COMMENT ON FUNCTION put_object_retention IS 'Sets until when a version stays, NULL for no time. ObjectLockMissing: the bucket locks no objects.';

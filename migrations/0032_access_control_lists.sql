@@ -23,16 +23,65 @@ DROP INDEX bucket_configurations_known;
 CREATE INDEX bucket_configurations_known ON bucket_configurations (bucket_id)
 WHERE kind IN ('cors', 'public-access-block', 'ownership-controls');
 
+-- --- lists that let the public in
+
+CREATE FUNCTION is_public_list(p_acl jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM jsonb_array_elements(p_acl) AS grants (given)
+        WHERE given->>'grantee' IN (
+            'http://acs.amazonaws.com/groups/global/AllUsers', 'http://acs.amazonaws.com/groups/global/AuthenticatedUsers'
+        )
+    )
+$$;
+COMMENT ON FUNCTION is_public_list IS 'Whether a list gives anything to groups that anybody can be in.';
+
+CREATE FUNCTION blocks_public_lists(p_bucket_id bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- Whoever changes the block holds this row too until they have committed, so that what is seen here is final. It is the last lock that
+    -- is taken, after those of bucket and versions: whoever holds it waits for none of them.
+    PERFORM FROM policy_revision FOR UPDATE;
+    PERFORM FROM bucket_configurations AS c
+    WHERE c.bucket_id = p_bucket_id AND c.kind = 'public-access-block' AND (c.document->>'block_public_acls')::boolean;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION blocks_public_lists IS 'Whether the bucket takes no list that lets the public in; it stays so until the transaction ends.';
+
 -- --- writes give lists in their own statement, as tags
 
 CREATE FUNCTION grant_object(p_object_id bigint, p_acl jsonb) RETURNS boolean
 LANGUAGE plpgsql AS $$
+DECLARE
+    v_bucket_id bigint;
 BEGIN
-    UPDATE objects SET acl = p_acl WHERE id = p_object_id;
-    RETURN FOUND;
+    UPDATE objects SET acl = p_acl WHERE id = p_object_id RETURNING bucket_id INTO v_bucket_id;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF is_public_list(p_acl) AND blocks_public_lists(v_bucket_id) THEN
+        RAISE EXCEPTION 'the bucket takes no list that lets the public in' USING ERRCODE = 'ZA007';
+    END IF;
+    RETURN true;
 END
 $$;
-COMMENT ON FUNCTION grant_object IS 'Gives a version its list in the transaction that writes it. Without a list nobody calls it.';
+COMMENT ON FUNCTION grant_object IS 'Gives a version its list in the transaction that writes it. Without a list nobody calls it. ZA007: the bucket takes none that lets the public in.';
+
+CREATE FUNCTION grant_completed() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_acl jsonb;
+BEGIN
+    SELECT u.acl INTO v_acl FROM uploads AS u WHERE u.id = NEW.id;
+    IF v_acl IS NOT NULL THEN
+        PERFORM grant_object(NEW.object_id, v_acl);
+    END IF;
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION grant_completed IS 'Gives an object the list of the upload that it was, once: a completion that is repeated, or comes second, grants nothing.';
+CREATE TRIGGER grant_completed AFTER INSERT ON completed_uploads FOR EACH ROW EXECUTE FUNCTION grant_completed();
 
 CREATE FUNCTION grant_upload(p_upload_id text, p_acl jsonb) RETURNS boolean
 LANGUAGE plpgsql AS $$
@@ -69,12 +118,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 'AccessControlListNotSupported';
     END IF;
-    IF p_public THEN
-        PERFORM FROM bucket_configurations AS c
-        WHERE c.bucket_id = p_bucket_id AND c.kind = 'public-access-block' AND (c.document->>'block_public_acls')::boolean;
-        IF FOUND THEN
-            RETURN 'PublicAclBlocked';
-        END IF;
+    IF p_public AND blocks_public_lists(p_bucket_id) THEN
+        RETURN 'PublicAclBlocked';
     END IF;
     RETURN 'ok';
 END
@@ -122,32 +167,25 @@ CREATE FUNCTION put_object_acl(
 LANGUAGE plpgsql AS $$
 DECLARE
     v_bucket_id bigint;
-    v_id        bigint;
-    v_is_marker boolean;
+    v_found     record;
     v_status    text;
 BEGIN
     SELECT id INTO v_bucket_id FROM buckets WHERE name = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
         RETURN 'NoSuchBucket';
     END IF;
-    v_status := may_have_list(v_bucket_id, p_public);
-    IF v_status <> 'ok' THEN
-        RETURN v_status;
+    v_found := find_version(v_bucket_id, p_key, p_version_id);
+    IF v_found.status <> 'ok' THEN
+        RETURN v_found.status;
     END IF;
-    LOOP
-        SELECT o.id, o.is_delete_marker INTO v_id, v_is_marker FROM version_with_list(v_bucket_id, p_key, p_version_id) AS o;
-        IF NOT FOUND OR v_is_marker THEN
-            RETURN 'NoSuchKey';
-        END IF;
-        IF v_id <> p_only_row THEN
-            RETURN 'OperationAborted';
-        END IF;
-        UPDATE objects SET acl = p_acl WHERE id = v_id AND (p_version_id IS NOT NULL OR is_latest);
-        IF FOUND THEN
-            RETURN 'ok';
-        END IF;
-        -- A writer that was waited for has replaced the version; look afresh.
-    END LOOP;
+    IF v_found.row_id <> p_only_row THEN
+        RETURN 'OperationAborted';
+    END IF;
+    v_status := may_have_list(v_bucket_id, p_public);
+    IF v_status = 'ok' THEN
+        UPDATE objects SET acl = p_acl WHERE id = v_found.row_id;
+    END IF;
+    RETURN v_status;
 END
 $$;
 COMMENT ON FUNCTION put_object_acl IS 'Replaces the list of a version, the current one where p_version_id is NULL. p_only_row: only of this row, NULL: of whichever it is.';

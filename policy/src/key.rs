@@ -120,6 +120,22 @@ keys! {
     ContentSha256 => "s3:x-amz-content-sha256", Request;
     /// The canned access control list that is asked for.
     Acl => "s3:x-amz-acl", Request;
+    /// Whom a write gives READ by a header.
+    GrantRead => "s3:x-amz-grant-read", Request;
+    /// Whom a write gives WRITE by a header.
+    GrantWrite => "s3:x-amz-grant-write", Request;
+    /// Whom a write gives READ_ACP by a header.
+    GrantReadAcp => "s3:x-amz-grant-read-acp", Request;
+    /// Whom a write gives WRITE_ACP by a header.
+    GrantWriteAcp => "s3:x-amz-grant-write-acp", Request;
+    /// Whom a write gives FULL_CONTROL by a header.
+    GrantFullControl => "s3:x-amz-grant-full-control", Request;
+    /// The `If-Match` of a request.
+    IfMatch => "s3:if-match", Request;
+    /// The `If-None-Match` of a request.
+    IfNoneMatch => "s3:if-none-match", Request;
+    /// Whether a write ends with an object that is there: it does not where an upload begins or gets a part.
+    ObjectCreationOperation => "s3:ObjectCreationOperation", Request;
     /// The storage class that is asked for.
     StorageClass => "s3:x-amz-storage-class", Request;
     /// `COPY` or `REPLACE`.

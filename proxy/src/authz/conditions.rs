@@ -47,9 +47,16 @@ pub(super) enum Existing<'a> {
 }
 
 /// Headers that S3's condition keys are about (Service Authorization Reference, "Condition keys for Amazon S3").
-const S3_HEADERS: [(KeyName, &str); 5] = [
+const S3_HEADERS: [(KeyName, &str); 12] = [
     (KeyName::ContentSha256, "x-amz-content-sha256"),
     (KeyName::Acl, "x-amz-acl"),
+    (KeyName::GrantRead, "x-amz-grant-read"),
+    (KeyName::GrantWrite, "x-amz-grant-write"),
+    (KeyName::GrantReadAcp, "x-amz-grant-read-acp"),
+    (KeyName::GrantWriteAcp, "x-amz-grant-write-acp"),
+    (KeyName::GrantFullControl, "x-amz-grant-full-control"),
+    (KeyName::IfMatch, "if-match"),
+    (KeyName::IfNoneMatch, "if-none-match"),
     (KeyName::StorageClass, "x-amz-storage-class"),
     (KeyName::MetadataDirective, "x-amz-metadata-directive"),
     (KeyName::ServerSideEncryption, "x-amz-server-side-encryption"),
@@ -243,12 +250,18 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-acl", HeaderValue::from_static("public-read"));
         headers.insert("referer", HeaderValue::from_static("https://a.example/"));
+        headers.insert("if-none-match", HeaderValue::from_static("*"));
+        headers.insert("x-amz-grant-read-acp", HeaderValue::from_static("id=\"user/bob\""));
         let conditions = Conditions::of_s3(&headers, "prefix=a%2Fb&max-keys=7");
         assert_eq!(value(&conditions, KeyName::Prefix).as_deref(), Some("a/b"));
         assert_eq!(value(&conditions, KeyName::MaxKeys).as_deref(), Some("7"));
         assert_eq!(value(&conditions, KeyName::Acl).as_deref(), Some("public-read"));
         assert_eq!(value(&conditions, KeyName::Referer).as_deref(), Some("https://a.example/"));
-        assert_eq!(value(&conditions, KeyName::AuthType), None);
+        assert_eq!(value(&conditions, KeyName::IfNoneMatch).as_deref(), Some("*"));
+        assert_eq!(value(&conditions, KeyName::GrantReadAcp).as_deref(), Some("id=\"user/bob\""));
+        for absent in [KeyName::AuthType, KeyName::IfMatch, KeyName::GrantRead] {
+            assert_eq!(value(&conditions, absent), None);
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PublicAccessBlock {
-    /// Access control lists that let the public in are refused; `may_have_list` of `migrations/0032_access_control_lists.sql` sees to it, and
-    /// for new objects `s3::acl`.
+    /// Access control lists that let the public in are refused; `may_have_list` and `grant_object` of
+    /// `migrations/0032_access_control_lists.sql` see to it, and for new objects `s3::acl` before their bytes are read.
     pub block_public_acls: bool,
     /// What access control lists give to the public counts for nothing.
     pub ignore_public_acls: bool,
@@ -25,6 +25,10 @@ impl PublicAccessBlock {
         block_public_policy: true,
         restrict_public_buckets: true,
     };
+
+    /// Why a list is refused that lets the public in.
+    pub const ACLS_BLOCKED: &str =
+        "Access Denied: public ACLs are prevented by the BlockPublicAcls setting of the bucket.";
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Emptied {
     }
 }
 
-const BUCKET: &str = "SELECT id FROM buckets WHERE name = $1";
+const BUCKET: &str = "SELECT id FROM buckets WHERE name = $1 FOR KEY SHARE";
 
 /// A bucket that holds a version that is locked is not emptied at all: nothing would be won.
 const HAS_LOCKED: &str = "

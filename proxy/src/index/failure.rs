@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
+use crate::bucket_configuration::PublicAccessBlock;
 use crate::error::{Code, Error};
 
 /// A statement that failed.
@@ -29,6 +30,9 @@ const NO_OBJECT_LOCK: &str = "ZA005";
 
 /// And where one was to be removed that is locked.
 const LOCKED: &str = "ZA006";
+
+/// And where a list lets the public in that the bucket's public access block refuses.
+const PUBLIC_LIST: &str = "ZA007";
 
 /// Which limit was in the way.
 #[derive(Deserialize)]
@@ -152,6 +156,9 @@ impl From<Failure> for Error {
         }
         if failure.sqlstate() == Some(LOCKED) {
             return super::delete::locked().source(failure);
+        }
+        if failure.sqlstate() == Some(PUBLIC_LIST) {
+            return Self::new(Code::AccessDenied, PublicAccessBlock::ACLS_BLOCKED).source(failure);
         }
         let error = Self::from(failure.code());
         match failure.sqlstate().map(|state| format!("Postgres answered with SQLSTATE {state}")) {

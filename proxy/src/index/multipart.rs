@@ -54,13 +54,11 @@ pub struct CompletedUpload {
     pub version_id: Option<String>,
 }
 
-/// The upload's list is read as it was before the statement: then the upload is gone.
+/// The upload's list goes with it (`grant_completed` of `migrations/0032_access_control_lists.sql`).
 const COMPLETE: &str = audited!(
     12,
-    "SELECT status, object_id, modified_at, version, artifact_settle(object_id, NULL) AS oci_digest,
-            CASE WHEN given.acl IS NOT NULL THEN grant_object(object_id, given.acl) END AS granted
-     FROM (SELECT (SELECT acl FROM uploads WHERE id = $3) AS acl) AS given,
-          complete_upload($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    "SELECT status, object_id, modified_at, version, artifact_settle(object_id, NULL) AS oci_digest
+     FROM complete_upload($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 );
 
 const COMPLETED: &str = "
@@ -71,7 +69,8 @@ impl Index {
     /// Turns an upload into an object: no byte moves. Repeating it after success gives the same answer for a day.
     /// # Errors
     /// `NoSuchBucket`, `NoSuchUpload`, `InvalidPart`, `PreconditionFailed`, `NoSuchKey` for `If-Match` on nothing,
-    /// `QuotaExceeded` where the bucket has no room for one more object: the bytes were counted with the parts.
+    /// `QuotaExceeded` where the bucket has no room for one more object: the bytes were counted with the parts; `AccessDenied` where the
+    /// upload's list lets the public in and the bucket has come to take none that does.
     pub async fn complete_upload(&self, upload: CompleteUpload<'_>) -> Result<Committed> {
         let numbers: Vec<i32> = upload.parts.iter().map(|part| part.part_number).collect();
         let etags: Vec<&str> = upload.parts.iter().map(|part| part.etag.as_str()).collect();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::types::Json;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use zas_policy::AccessControlList;
 
 use super::audited::audited;
@@ -482,7 +483,8 @@ impl Index {
     }
 }
 
-/// An error about a delete marker: clients are told that it is one, and which.
+/// An error about a delete marker: clients are told that it is one, which, and since when (RFC 3339).
 fn hidden(code: Code, marker: &ObjectHead) -> Error {
-    Error::from(code).with("DeleteMarker", true).with("VersionId", &marker.version_id)
+    let since = marker.last_modified.format(&Rfc3339).unwrap_or_default();
+    Error::from(code).with("DeleteMarker", true).with("VersionId", &marker.version_id).with("since", since)
 }

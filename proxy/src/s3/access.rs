@@ -11,14 +11,14 @@ use http::HeaderMap;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Result};
-use zas_policy::{Action, Principal, Resource};
+use zas_policy::{Action, KeyName, Principal, Resource};
 
 use super::call::Call;
 use super::checksum::Expected;
 use super::copy_source::{self, CopySourceName, copy_source};
 use super::operation::Operation;
 use super::rename_object::{self, Renaming};
-use super::{gate, list_buckets, names, object_lock, owner, tags, unsupported, version_id};
+use super::{copy_object, gate, list_buckets, names, object_lock, owner, tags, unsupported, version_id};
 use crate::app::App;
 use crate::audit::{Api, Facts, Trail};
 use crate::authz::{Caller, Conditions, Permit};
@@ -86,6 +86,7 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
     let query = cx.uri().query().unwrap_or_default();
     version_id::of_query(query)?;
     let conditions = Conditions::of_s3(cx.headers(), query);
+    let conditions = saying_whether_it_creates(conditions, operation);
     let gives = gives(operation, cx.headers())?;
     let lock = locks(operation, cx.headers())?;
     let conditions = match operation {
@@ -99,6 +100,9 @@ async fn check(app: &App, cx: &mut S3AccessContext<'_>, call: &Call) -> Result<(
         // Whoever is known is shown the buckets that they may list; the operation leaves out the others.
         Operation::ListBuckets if list_buckets::is_filtered(app, &caller) => {
             app.authority.authorize_filtered(&caller, action, resource).await?
+        }
+        Operation::DeleteObjects if caller.principal().is_anonymous() => {
+            authorize_somewhere(app, &caller, &[Action::DeleteObject, Action::DeleteObjectVersion], &resource).await?
         }
         // A key is what is deleted, so that a policy about objects alone is enough, as it is at AWS. Of tags and locks the operation asks
         // once it has read them.
@@ -159,9 +163,18 @@ async fn renaming(app: &App, caller: &Caller, cx: &S3AccessContext<'_>) -> Resul
     Ok(Renaming { source, removal })
 }
 
+/// With whether an object is there once the operation is done.
+pub(super) fn saying_whether_it_creates(conditions: Conditions, operation: Operation) -> Conditions {
+    match operation.creates_object() {
+        Some(creates) => conditions.with(KeyName::ObjectCreationOperation, creates.to_string()),
+        None => conditions,
+    }
+}
+
 /// The tags that a write gives its object by a header.
 fn gives(operation: Operation, headers: &HeaderMap) -> Result<Tags> {
     match operation {
+        Operation::CopyObject if !copy_object::replaces_tags(headers) => Ok(Tags::new()),
         Operation::PutObject | Operation::CreateMultipartUpload | Operation::CopyObject => tags::of_header(headers),
         _ => Ok(Tags::new()),
     }
@@ -191,10 +204,20 @@ async fn expect_owner(app: &App, operation: Operation, cx: &S3AccessContext<'_>)
 
 /// S3 has one answer for those who may not and those who did not say who they are: 403.
 pub(super) async fn authorize(app: &App, caller: &Caller, action: Action, resource: Resource) -> Result<Permit> {
-    app.authority.authorize(caller, action, resource).await.map_err(|error| match error.code() {
+    app.authority.authorize(caller, action, resource).await.map_err(forbidden)
+}
+
+/// Whoever does not say who they are is heard where there is something in the bucket that they may do it to; the operation asks of what.
+async fn authorize_somewhere(app: &App, caller: &Caller, actions: &[Action], resource: &Resource) -> Result<Permit> {
+    let bucket = resource.bucket_name().unwrap_or_default();
+    app.authority.authorize_somewhere(caller, actions, bucket).await.map_err(forbidden)
+}
+
+fn forbidden(error: Error) -> Error {
+    match error.code() {
         Code::Unauthenticated => Code::AccessDenied.into(),
         _ => error,
-    })
+    }
 }
 
 /// Anonymous requests do not learn what exists.

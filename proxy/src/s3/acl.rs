@@ -14,7 +14,7 @@ use super::access::authorize;
 use super::headers;
 use crate::app::App;
 use crate::authz::Permit;
-use crate::bucket_configuration::ObjectOwnership;
+use crate::bucket_configuration::{ObjectOwnership, PublicAccessBlock};
 use crate::error::{Code, Error, Result};
 use crate::index::{ListOf, Lists, ObjectList};
 use asked::On;
@@ -27,9 +27,6 @@ pub(super) const GRANT: &str = "x-amz-grant-";
 
 /// The header that names a list of S3's own.
 pub(super) const CANNED: &str = "x-amz-acl";
-
-/// Why a list is refused that lets the public in.
-const BLOCKED: &str = "Access Denied: public ACLs are prevented by the BlockPublicAcls setting of the bucket.";
 
 /// What a new object begins with.
 #[derive(Debug)]
@@ -167,7 +164,7 @@ async fn expect_no_block(app: &App, permit: &Permit, list: &AccessControlList, l
 
 /// The refusal of a list that lets the public in, once it is on record.
 pub(super) async fn blocked(app: &App, permit: &Permit) -> Error {
-    app.authority.refuse(permit, BLOCKED).await
+    app.authority.refuse(permit, PublicAccessBlock::ACLS_BLOCKED).await
 }
 
 /// The lists that a permit was given by, of the same instant; those that there are now where it was given by none.
@@ -183,6 +180,15 @@ pub(super) async fn lists_of(app: &App, permit: &Permit, version: Option<&str>) 
         _ => None,
     };
     app.index.lists(permit.resource().bucket_name().unwrap_or_default(), object).await
+}
+
+/// Why there is no list of an object: there is no such object or version, or it is a delete marker.
+pub(super) async fn none_of(app: &App, bucket: &str, key: &str, version: Option<&str>) -> Error {
+    match app.index.version(bucket, key, version).await {
+        Err(error) => error,
+        // It has come since.
+        Ok(_) => Code::OperationAborted.into(),
+    }
 }
 
 /// Who owns something, and what its list says, as S3 writes it.

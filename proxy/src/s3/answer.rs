@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Full};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
+use super::conditions::http_date;
 use crate::error::{Code, Error, RequestId, Result, s3_xml};
 use crate::gateway::Body;
 
@@ -55,12 +58,20 @@ fn describe(error: &Error, headers: &mut HeaderMap) {
             (Code::NoSuchKey | Code::MethodNotAllowed, "VersionId") => {
                 (HeaderName::from_static("x-amz-version-id"), value.to_owned())
             }
+            (Code::MethodNotAllowed, "since") => match OffsetDateTime::parse(value, &Rfc3339) {
+                Ok(since) => (header::LAST_MODIFIED, http_date(since)),
+                Err(_) => continue,
+            },
             (_, "Region") => (HeaderName::from_static("x-amz-bucket-region"), value.to_owned()),
             _ => continue,
         };
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }
+    }
+    let is_marker = error.details().any(|(name, _)| name == "DeleteMarker");
+    if error.code() == Code::MethodNotAllowed && is_marker {
+        headers.insert(header::ALLOW, HeaderValue::from_static("DELETE"));
     }
 }
 
@@ -171,6 +182,20 @@ mod tests {
         assert_eq!(answer.headers()["etag"], "\"x\"");
         assert_eq!(answer.headers()["last-modified"], "then");
         assert!(!answer.headers().contains_key("content-type"));
+    }
+
+    #[test]
+    fn a_405_says_of_a_delete_marker_since_when_it_is_there_and_that_it_can_be_deleted() {
+        let of_marker =
+            |code: Code| Error::from(code).with("DeleteMarker", true).with("since", "2026-11-25T12:00:00.5Z");
+        let answer = failure(&of_marker(Code::MethodNotAllowed), &asked(Method::HEAD));
+        assert_eq!(answer.status(), 405);
+        assert_eq!(answer.headers()["allow"], "DELETE");
+        assert_eq!(answer.headers()["last-modified"], "Wed, 25 Nov 2026 12:00:00 GMT");
+        for other in [of_marker(Code::NoSuchKey), Error::from(Code::MethodNotAllowed)] {
+            let answer = failure(&other, &asked(Method::GET));
+            assert!(!answer.headers().contains_key("allow") && !answer.headers().contains_key("last-modified"));
+        }
     }
 
     #[test]

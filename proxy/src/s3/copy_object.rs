@@ -1,5 +1,6 @@
 //! CopyObject: the new object names the bytes of the old one; none of them moves.
 
+use http::HeaderMap;
 use s3s::{S3Request, S3Response, dto};
 use zas_policy::{Action, Resource};
 
@@ -122,19 +123,22 @@ fn check_source(request: &S3Request<dto::CopyObjectInput>, head: &ObjectHead) ->
     }
 }
 
-/// New tags, where the client replaces them.
+/// New tags, where the client replaces them; otherwise what it says of tags counts for nothing, as at AWS.
 fn replacing_tags(request: &S3Request<dto::CopyObjectInput>) -> Result<Option<Tags>> {
-    let tags = tags::of_header(&request.headers)?;
     let directive = request.input.tagging_directive.as_ref().map_or(dto::TaggingDirective::COPY, |d| d.as_str());
     match directive {
-        dto::TaggingDirective::COPY if tags.is_empty() => Ok(None),
-        dto::TaggingDirective::COPY => Err(Error::new(
-            Code::InvalidRequest,
-            "x-amz-tagging gives a copy tags of its own only with x-amz-tagging-directive: REPLACE.",
-        )),
-        dto::TaggingDirective::REPLACE => Ok(Some(tags)),
+        dto::TaggingDirective::COPY => Ok(None),
+        // As the rights were asked for.
+        dto::TaggingDirective::REPLACE if replaces_tags(&request.headers) => {
+            tags::of_header(&request.headers).map(Some)
+        }
         _ => Err(Error::new(Code::InvalidArgument, "Unknown tagging directive.")),
     }
+}
+
+/// Whether a copy has the tags of its request, and not those of its source.
+pub(super) fn replaces_tags(headers: &HeaderMap) -> bool {
+    headers.get("x-amz-tagging-directive").is_some_and(|directive| directive == dto::TaggingDirective::REPLACE)
 }
 
 /// New headers and metadata, where the client replaces them.

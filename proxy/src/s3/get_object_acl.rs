@@ -3,7 +3,7 @@
 use s3s::{S3Request, S3Response, dto};
 use zas_policy::AccessControlList;
 
-use super::{acl, version_id};
+use super::acl;
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::Result;
@@ -15,7 +15,9 @@ pub(super) async fn get_object_acl(
 ) -> Result<S3Response<dto::GetObjectAclOutput>> {
     let version = request.input.version_id.as_deref();
     let lists = acl::lists_of(app, permit, version).await?;
-    let object = lists.object.ok_or(version_id::missing(version))?;
+    let Some(object) = lists.object else {
+        return Err(acl::none_of(app, &request.input.bucket, &request.input.key, version).await);
+    };
     let list = if lists.ownership.has_lists() { object.list } else { AccessControlList::private(lists.bucket.owner) };
     let (owner, grants) = acl::document(&list);
     Ok(S3Response::new(dto::GetObjectAclOutput { grants: Some(grants), owner: Some(owner), request_charged: None }))

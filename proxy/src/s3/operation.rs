@@ -40,6 +40,20 @@ macro_rules! operations {
                 )
             }
 
+            /// Whether an object is there once it is done, of those that take the right to write one (AWS, "Enforce conditional writes on
+            /// Amazon S3 buckets").
+            pub(super) const fn creates_object(self) -> Option<bool> {
+                match self {
+                    Self::PutObject
+                    | Self::PostObject
+                    | Self::CopyObject
+                    | Self::RenameObject
+                    | Self::CompleteMultipartUpload => Some(true),
+                    Self::CreateMultipartUpload | Self::UploadPart | Self::UploadPartCopy => Some(false),
+                    _ => None,
+                }
+            }
+
             /// Whether its body is a document that says what a bucket or an object shall be configured with.
             pub(super) fn configures(self) -> bool {
                 self.name().starts_with("Put") && self != Self::PutObject
@@ -147,6 +161,14 @@ mod tests {
             assert_eq!(Operation::parse(operation.name()), Some(*operation));
         }
         assert_eq!(Operation::parse("PutBucketWebsite"), None);
+    }
+
+    #[test]
+    fn of_each_operation_that_takes_the_right_to_write_an_object_it_is_known_whether_it_makes_one() {
+        for operation in Operation::ALL {
+            let writes_object = operation.action() == Action::PutObject;
+            assert_eq!(operation.creates_object().is_some(), writes_object, "{operation:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use s3s::{S3Request, S3Response, dto};
 use time::OffsetDateTime;
 use zas_policy::{Action, KeyName, Principal, Resource};
 
-use super::access::authorize;
+use super::access::{authorize, saying_whether_it_creates};
 use super::body::{Length, RawBody};
 use super::call::Call;
 use super::checksum::Algorithm;
@@ -157,7 +157,8 @@ async fn permit(
     let mut headers = wanted.headers.clone();
     headers.extend(parts.headers.get(header::REFERER).map(|value| (header::REFERER, value.clone())));
     let lock = object_lock::of_headers(&wanted.headers)?;
-    let conditions = object_lock::saying(poster.describe(Conditions::of_s3(&headers, "")), lock);
+    let conditions = saying_whether_it_creates(Conditions::of_s3(&headers, ""), Operation::PostObject);
+    let conditions = object_lock::saying(poster.describe(conditions), lock);
     let conditions = if given.is_empty() { conditions } else { conditions.giving(given.clone()) };
     let context = parts.extensions.get::<RequestContext>();
     let trail = context.map_or_else(Trail::none, |context| Trail::of(Facts::of(Api::S3, context, &parts.headers)));

@@ -3,7 +3,7 @@
 use s3s::{S3Request, S3Response, dto};
 
 use super::acl::asked::On;
-use super::{acl, configuration, version_id};
+use super::{acl, configuration};
 use crate::app::App;
 use crate::authz::Permit;
 use crate::error::{Code, Result};
@@ -18,7 +18,10 @@ pub(super) async fn put_object_acl(
     let version = input.version_id.as_deref();
     let object = ListOf { key: &input.key, version };
     let lists = app.index.lists(&input.bucket, Some(object)).await?;
-    let (current, bucket_owner) = (lists.object.ok_or(version_id::missing(version))?, &lists.bucket.owner);
+    let Some(current) = lists.object else {
+        return Err(acl::none_of(app, &input.bucket, &input.key, version).await);
+    };
+    let bucket_owner = &lists.bucket.owner;
     if !lists.ownership.has_lists() {
         let canned = input.acl.as_ref().map(dto::ObjectCannedACL::as_str);
         acl::check(headers, canned, input.access_control_policy.as_ref(), bucket_owner)?;

@@ -58,11 +58,6 @@ pub(super) fn action_on(named: Option<&str>, current: Action) -> Action {
     if named.is_some() { action(current) } else { current }
 }
 
-/// What is not there: a version that is named, or what a key holds.
-pub(super) const fn missing(named: Option<&str>) -> Code {
-    if named.is_some() { Code::NoSuchVersion } else { Code::NoSuchKey }
-}
-
 /// Reads `version-id-marker`, which comes with the key that it is a version of.
 ///
 /// # Errors

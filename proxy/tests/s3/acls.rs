@@ -173,6 +173,28 @@ async fn an_object_that_comes_in_parts_has_the_list_of_its_upload() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_and_what_is_a_delete_marker_have_no_list() {
+    let world = world().await;
+    let enable = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    world.put("/bucket?versioning").body(enable).send().await.expect(200);
+    world.put("/bucket/key").body("x").send().await.expect(200);
+    let marker = world.delete("/bucket/key").send().await.expect(204).header("x-amz-version-id").to_owned();
+    let nowhere = "0".repeat(32);
+    for ownership in ["ObjectWriter", "BucketOwnerEnforced"] {
+        world.put("/bucket?ownershipControls").body(controls(ownership)).send().await.expect(200);
+        for (query, status, code) in [
+            ("acl".to_owned(), 404, "NoSuchKey"),
+            (format!("acl&versionId={nowhere}"), 404, "NoSuchVersion"),
+            (format!("acl&versionId={marker}"), 405, "MethodNotAllowed"),
+        ] {
+            let uri = format!("/bucket/key?{query}");
+            world.get(&uri).send().await.expect_error(status, code);
+            world.put(&uri).header("x-amz-acl", "private").send().await.expect_error(status, code);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_public_access_block_refuses_public_lists_and_ignores_those_that_there_are() {
     let world = world().await;
     world.put("/bucket/key").header("x-amz-acl", "public-read").body("x").send().await.expect(200);

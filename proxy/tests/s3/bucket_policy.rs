@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::support::World;
+use super::support::{World, account};
 
 /// Everybody may read what is under `public/`, and list it.
 const PUBLIC: &str = r#"{
@@ -113,18 +113,57 @@ async fn many_keys_are_deleted_key_by_key() {
     put(
         &world,
         r#"{"Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Principal": "*", "Action": "s3:DeleteObject", "Resource": ["bucket", "bucket/public/*"]}]}"#,
+            {"Effect": "Allow", "Principal": "*", "Action": "s3:DeleteObject", "Resource": "bucket/public/*"}]}"#,
     )
     .await;
     let body = "<Delete><Object><Key>public/a</Key></Object><Object><Key>private/a</Key></Object></Delete>";
-    let answer = world
-        .send(world.post("/bucket?delete").header("content-md5", md5(body)).body(body).anonymous())
-        .await
-        .expect(200)
-        .text();
+    let ask =
+        async |uri: &str| world.send(world.post(uri).header("content-md5", md5(body)).body(body).anonymous()).await;
+    let answer = ask("/bucket?delete").await.expect(200).text();
     assert!(answer.contains("<Deleted><Key>public/a</Key>"), "{answer}");
     assert!(answer.contains("<Code>AccessDenied</Code>"), "{answer}");
     assert_eq!(world.get("/bucket/private/a").send().await.expect(200).text(), "a");
+    world.get("/bucket/public/a").send().await.expect_error(404, "NoSuchKey");
+    // Where they may delete nothing they are not heard.
+    put(&world, PUBLIC).await;
+    for bucket in ["/bucket?delete", "/nowhere?delete"] {
+        ask(bucket).await.expect_error(403, "AccessDenied");
+    }
+}
+
+/// The policy of AWS, "Enforce conditional writes on Amazon S3 buckets".
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_takes_writes_with_a_condition_alone_and_lets_uploads_begin() {
+    let world = world().await;
+    put(
+        &world,
+        r#"{"Version": "2012-10-17", "Statement": [
+            {"Sid": "AllowConditionalPut", "Effect": "Allow", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::bucket/*",
+             "Condition": {"Null": {"s3:if-none-match": "false"}}},
+            {"Sid": "AllowConditionalPutwithMPUs", "Effect": "Allow", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::bucket/*",
+             "Condition": {"Bool": {"s3:ObjectCreationOperation": "false"}}}]}"#,
+    )
+    .await;
+    let reads = r#"{"Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "bucket/public/*"}}"#;
+    let writer = account(&world, reads).await;
+    let (id, secret) = (writer.key.id.as_str(), writer.secret.expose());
+    let put = |key: &str| world.put(&format!("/bucket/{key}")).key(id, secret).body("x");
+    put("a").send().await.expect_error(403, "AccessDenied");
+    put("a").header("if-none-match", "*").send().await.expect(200);
+    put("a").header("if-none-match", "*").send().await.expect_error(412, "PreconditionFailed");
+    let copy = || world.put("/bucket/copy").key(id, secret).header("x-amz-copy-source", "bucket/public/a");
+    copy().send().await.expect_error(403, "AccessDenied");
+    copy().header("if-none-match", "*").send().await.expect(200);
+
+    let upload = world.post("/bucket/parts?uploads").key(id, secret).send().await.expect(200).element("UploadId");
+    let part = put(&format!("parts?partNumber=1&uploadId={upload}")).send().await.expect(200);
+    let document = format!(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
+        part.header("etag")
+    );
+    let complete = || world.post(&format!("/bucket/parts?uploadId={upload}")).key(id, secret).body(document.clone());
+    complete().send().await.expect_error(403, "AccessDenied");
+    complete().header("if-none-match", "*").send().await.expect(200);
 }
 
 #[tokio::test]

@@ -91,7 +91,13 @@ async fn tags_come_with_writes_and_go_with_copies() {
     assert_eq!(tags_of(&world, "other").await, pairs(&[("a", "b")]));
     copy("none").header("x-amz-tagging-directive", "REPLACE").send().await.expect(200);
     assert_eq!(tags_of(&world, "none").await, []);
-    copy("x").header("x-amz-tagging", "a=b").send().await.expect_error(400, "InvalidRequest");
+    // Unless it replaces them a copy gives no tags of its own.
+    for directive in [None, Some("COPY")] {
+        let kept = copy("kept").header("x-amz-tagging", "a=b");
+        let kept = directive.into_iter().fold(kept, |kept, named| kept.header("x-amz-tagging-directive", named));
+        kept.send().await.expect(200);
+        assert_eq!(tags_of(&world, "kept").await, tags_of(&world, "key").await);
+    }
     copy("x").header("x-amz-tagging-directive", "SOME").send().await.expect_error(400, "InvalidArgument");
     // What is written anew has no tags but its own.
     world.put("/bucket/key").body("y").send().await.expect(200);
@@ -171,4 +177,8 @@ async fn policies_may_ask_for_the_tags_that_a_request_gives() {
     let replacing = replacing.header("x-amz-tagging-directive", "REPLACE").header("x-amz-tagging", "team=a");
     replacing.send().await.expect(200);
     assert_eq!(tags_of(&world, "copy").await, pairs(&[("team", "a")]));
+    // Tags that count for nothing take no right.
+    let keeping = world.put("/bucket/untagged").header("x-amz-copy-source", "bucket/bare").key(id, secret);
+    keeping.header("x-amz-tagging", "x=y").send().await.expect(200);
+    assert_eq!(tags_of(&world, "untagged").await, []);
 }

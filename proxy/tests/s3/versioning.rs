@@ -98,7 +98,8 @@ async fn a_delete_hides_and_its_marker_can_be_removed() {
     }
     let on_marker = world.get(&format!("/bucket/key?versionId={marker}")).send().await;
     assert_eq!((on_marker.status.as_u16(), on_marker.element("Code").as_str()), (405, "MethodNotAllowed"));
-    assert_eq!(on_marker.header("x-amz-delete-marker"), "true");
+    assert_eq!((on_marker.header("x-amz-delete-marker"), on_marker.header("allow")), ("true", "DELETE"));
+    assert!(on_marker.header("last-modified").ends_with(" GMT"));
     assert!(world.get("/bucket").send().await.expect(200).elements("Key").is_empty());
     let copy = world.put("/bucket/copy").header("x-amz-copy-source", "bucket/key");
     copy.send().await.expect_error(404, "NoSuchKey");

@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+use super::sweeping::wait_for_lock;
 use super::*;
 
 fn days(days: i64) -> OffsetDateTime {
@@ -91,11 +92,33 @@ async fn retention_grows_and_shrinks_only_for_those_who_bypass_governance() {
     change(None, true).await.unwrap();
     assert_eq!(world.index.object("l", "k").await.unwrap().head.retention, None);
     change(Some(governed(5)), false).await.unwrap();
-    change(Some(complied(6)), false).await.unwrap();
+    assert_code(change(Some(complied(6)), false).await, Code::AccessDenied);
+    change(Some(complied(6)), true).await.unwrap();
     for weaker in [None, Some(governed(50)), Some(complied(1))] {
         assert_code(change(weaker, true).await, Code::AccessDenied);
     }
     change(Some(complied(7)), false).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_retention_may_be_sent_back() {
+    let world = locking().await;
+    let default = DefaultRetention { mode: RetentionMode::Compliance, period: RetentionPeriod::Days(3) };
+    world.index.put_object_lock("l", Some(default), &[]).await.unwrap();
+    let finer = days(9).replace_nanosecond(123_456_000).unwrap();
+    let own = Retention { mode: RetentionMode::Compliance, until: finer };
+    let default = put(&world, "k", NewLock::default()).await;
+    let said = put(&world, "k", NewLock { retention: Some(own), legal_hold: None }).await;
+    for version in [&default, &said] {
+        let place = ("l", "k", Some(version.as_str()));
+        let told = world.index.version("l", "k", Some(version)).await.unwrap().head.retention.unwrap();
+        assert_eq!(told.until.nanosecond() % 1_000_000, 0, "answers write milliseconds");
+        world.index.put_object_retention(place, Some(told), false, &[]).await.unwrap();
+        let later = Retention { until: told.until + time::Duration::microseconds(1_500), ..told };
+        world.index.put_object_retention(place, Some(later), false, &[]).await.unwrap();
+        let changed = world.index.version("l", "k", Some(version)).await.unwrap().head.retention.unwrap();
+        assert_eq!(changed.until, told.until + time::Duration::milliseconds(1));
+    }
 }
 
 #[tokio::test]
@@ -145,4 +168,20 @@ async fn no_path_removes_what_is_locked() {
     let refused = refused.unwrap_err().into_database_error().unwrap();
     assert_eq!(refused.code().as_deref(), Some("ZA006"));
     world.index.version("l", "k", Some(&version)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bucket_is_not_emptied_while_somebody_changes_what_it_keeps() {
+    let world = World::new().await;
+    world.put("k", "x").await;
+    let mut changing = world.database.pool().unwrap().begin().await.unwrap();
+    sqlx::query("SELECT put_versioning('b', 'enabled')").execute(&mut *changing).await.unwrap();
+    let empty = async { assert_eq!(world.index.empty_bucket("b", 10, NOW, &[]).await.unwrap().objects, 1) };
+    let change = async {
+        wait_for_lock(&world).await;
+        assert_eq!(world.count("SELECT count(*) FROM objects").await, 1);
+        changing.commit().await.unwrap();
+    };
+    tokio::join!(empty, change);
+    assert_eq!(world.count("SELECT count(*) FROM objects").await, 0);
 }

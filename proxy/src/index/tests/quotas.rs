@@ -216,6 +216,23 @@ async fn whoever_asks_before_sending_is_told_what_the_commit_would_say() {
 }
 
 #[tokio::test]
+async fn where_no_more_versions_are_kept_an_older_null_version_makes_room_for_the_next() {
+    let world = World::new().await;
+    let keep = async |versioning| world.index.put_bucket_versioning("b", versioning, &[]).await.unwrap();
+    world.put_sized("k", 60).await.unwrap();
+    keep(Versioning::Enabled).await;
+    world.put_sized("k", 10).await.unwrap();
+    world.limit(75, 2).await;
+    assert_code(world.index.expect_room("b", "k", 1).await, Code::QuotaExceeded);
+    keep(Versioning::Suspended).await;
+    assert_code(world.index.expect_room("b", "k", 66).await, Code::QuotaExceeded);
+    assert_code(world.index.expect_room("b", "l", 1).await, Code::QuotaExceeded);
+    world.index.expect_room("b", "k", 65).await.unwrap();
+    world.put_sized("k", 65).await.unwrap();
+    assert_eq!((world.usage().await, world.counted_wrong().await), ((75, 2), 0));
+}
+
+#[tokio::test]
 async fn a_limit_may_be_below_what_is_held_and_then_nothing_grows() {
     let world = World::new().await;
     world.put_sized("k", 60).await.unwrap();

@@ -157,7 +157,7 @@ async fn a_pin_waits_for_a_sweeper_that_holds_the_blob_and_then_starts_afresh() 
 }
 
 /// Waits until some statement waits for a lock.
-async fn wait_for_lock(world: &World) {
+pub(super) async fn wait_for_lock(world: &World) {
     let waiting =
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
     for _ in 0..3000 {
