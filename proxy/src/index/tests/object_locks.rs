@@ -176,7 +176,7 @@ async fn a_bucket_is_not_emptied_while_somebody_changes_what_it_keeps() {
     world.put("k", "x").await;
     let mut changing = world.database.pool().unwrap().begin().await.unwrap();
     sqlx::query("SELECT put_versioning('b', 'enabled')").execute(&mut *changing).await.unwrap();
-    let empty = async { assert_eq!(world.index.empty_bucket("b", 10, NOW, &[]).await.unwrap().objects, 1) };
+    let empty = async { assert_eq!(world.index.empty_bucket("b", 10, "root", NOW, &[]).await.unwrap().objects, 1) };
     let change = async {
         wait_for_lock(&world).await;
         assert_eq!(world.count("SELECT count(*) FROM objects").await, 1);
