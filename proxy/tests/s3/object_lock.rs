@@ -107,6 +107,7 @@ async fn retention_is_made_longer_by_anybody_and_shorter_by_those_who_bypass_gov
     put(retention("GOVERNANCE", "2998-01-01T00:00:00Z")).send().await.expect_error(403, "AccessDenied");
     let bypassing = put(retention("GOVERNANCE", "2998-01-01T00:00:00Z"));
     bypassing.header("x-amz-bypass-governance-retention", "true").send().await.expect(200);
+    put(retention("COMPLIANCE", LATER)).send().await.expect_error(403, "AccessDenied");
     for (document, code) in [
         (retention("GOVERNANCE", "2001-01-01T00:00:00Z"), "InvalidArgument"),
         ("<Retention><Mode>GOVERNANCE</Mode></Retention>".to_owned(), "MalformedXML"),

@@ -91,7 +91,8 @@ async fn retention_grows_and_shrinks_only_for_those_who_bypass_governance() {
     change(None, true).await.unwrap();
     assert_eq!(world.index.object("l", "k").await.unwrap().head.retention, None);
     change(Some(governed(5)), false).await.unwrap();
-    change(Some(complied(6)), false).await.unwrap();
+    assert_code(change(Some(complied(6)), false).await, Code::AccessDenied);
+    change(Some(complied(6)), true).await.unwrap();
     for weaker in [None, Some(governed(50)), Some(complied(1))] {
         assert_code(change(weaker, true).await, Code::AccessDenied);
     }
