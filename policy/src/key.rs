@@ -120,6 +120,16 @@ keys! {
     ContentSha256 => "s3:x-amz-content-sha256", Request;
     /// The canned access control list that is asked for.
     Acl => "s3:x-amz-acl", Request;
+    /// To whom the request grants READ, as its header says it.
+    GrantRead => "s3:x-amz-grant-read", Request;
+    /// To whom the request grants WRITE, as its header says it.
+    GrantWrite => "s3:x-amz-grant-write", Request;
+    /// To whom the request grants READ_ACP, as its header says it.
+    GrantReadAcp => "s3:x-amz-grant-read-acp", Request;
+    /// To whom the request grants WRITE_ACP, as its header says it.
+    GrantWriteAcp => "s3:x-amz-grant-write-acp", Request;
+    /// To whom the request grants FULL_CONTROL, as its header says it.
+    GrantFullControl => "s3:x-amz-grant-full-control", Request;
     /// The storage class that is asked for.
     StorageClass => "s3:x-amz-storage-class", Request;
     /// `COPY` or `REPLACE`.

@@ -47,9 +47,14 @@ pub(super) enum Existing<'a> {
 }
 
 /// Headers that S3's condition keys are about (Service Authorization Reference, "Condition keys for Amazon S3").
-const S3_HEADERS: [(KeyName, &str); 5] = [
+const S3_HEADERS: [(KeyName, &str); 10] = [
     (KeyName::ContentSha256, "x-amz-content-sha256"),
     (KeyName::Acl, "x-amz-acl"),
+    (KeyName::GrantRead, "x-amz-grant-read"),
+    (KeyName::GrantWrite, "x-amz-grant-write"),
+    (KeyName::GrantReadAcp, "x-amz-grant-read-acp"),
+    (KeyName::GrantWriteAcp, "x-amz-grant-write-acp"),
+    (KeyName::GrantFullControl, "x-amz-grant-full-control"),
     (KeyName::StorageClass, "x-amz-storage-class"),
     (KeyName::MetadataDirective, "x-amz-metadata-directive"),
     (KeyName::ServerSideEncryption, "x-amz-server-side-encryption"),
@@ -249,6 +254,19 @@ mod tests {
         assert_eq!(value(&conditions, KeyName::Acl).as_deref(), Some("public-read"));
         assert_eq!(value(&conditions, KeyName::Referer).as_deref(), Some("https://a.example/"));
         assert_eq!(value(&conditions, KeyName::AuthType), None);
+    }
+
+    #[test]
+    fn grants_become_condition_keys_by_the_headers_that_give_them() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-grant-full-control", HeaderValue::from_static("id=user/alice"));
+        headers.insert("x-amz-grant-read", HeaderValue::from_static("id=user/bob"));
+        let conditions = Conditions::of_s3(&headers, "");
+        assert_eq!(value(&conditions, KeyName::GrantFullControl).as_deref(), Some("id=user/alice"));
+        assert_eq!(value(&conditions, KeyName::GrantRead).as_deref(), Some("id=user/bob"));
+        for absent in [KeyName::GrantWrite, KeyName::GrantReadAcp, KeyName::GrantWriteAcp] {
+            assert_eq!(value(&conditions, absent), None);
+        }
     }
 
     #[test]
