@@ -1,6 +1,6 @@
 //! DeleteBucket: one without objects, or with `x-zas-force-delete: true` one with all it holds.
 //!
-//! An upload that is under way keeps no bucket: at AWS that is so for directory buckets alone (*DeleteBucket*).
+//! An upload that is under way keeps no bucket, as at AWS, where uploads keep directory buckets alone (*DeleteBucket*).
 
 use s3s::{S3Request, S3Response, dto};
 use zas_policy::Action;

@@ -252,7 +252,7 @@ async fn where_the_bucket_owner_is_preferred_an_object_can_be_given_to_them() {
         let mut named = kept.elements("ID");
         named.sort_unstable();
         assert_eq!(named, [ROOT, "user/service/alice", "user/service/alice"], "the owner, and each grantee");
-        assert_eq!(kept.elements("Permission"), ["READ", "FULL_CONTROL"]);
+        assert_eq!(kept.elements("Permission"), ["FULL_CONTROL", "READ"]);
     }
 }
 
