@@ -235,7 +235,7 @@ def access_control_lists_count_where_the_ownership_of_a_bucket_lets_them():
     same(http("GET", f"{ENDPOINT}/{bucket}/shut")[0], 403)
     policy = s3.get_object_acl(Bucket=bucket, Key="open")
     same([(grant["Permission"], grant["Grantee"].get("URI")) for grant in policy["Grants"]],
-         [("FULL_CONTROL", None), ("READ", everybody)])
+         [("READ", everybody), ("FULL_CONTROL", None)])
     written = {"Owner": policy["Owner"], "Grants": policy["Grants"]}
     s3.put_object_acl(Bucket=bucket, Key="shut", AccessControlPolicy=written)
     same(http("GET", f"{ENDPOINT}/{bucket}/shut")[0], 200)

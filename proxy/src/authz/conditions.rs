@@ -265,6 +265,19 @@ mod tests {
     }
 
     #[test]
+    fn grants_become_condition_keys_by_the_headers_that_give_them() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-grant-full-control", HeaderValue::from_static("id=user/alice"));
+        headers.insert("x-amz-grant-read", HeaderValue::from_static("id=user/bob"));
+        let conditions = Conditions::of_s3(&headers, "");
+        assert_eq!(value(&conditions, KeyName::GrantFullControl).as_deref(), Some("id=user/alice"));
+        assert_eq!(value(&conditions, KeyName::GrantRead).as_deref(), Some("id=user/bob"));
+        for absent in [KeyName::GrantWrite, KeyName::GrantReadAcp, KeyName::GrantWriteAcp] {
+            assert_eq!(value(&conditions, absent), None);
+        }
+    }
+
+    #[test]
     fn what_is_copied_is_bucket_and_key_however_the_header_is_written() {
         for written in ["bucket/a/b c", "/bucket/a/b%20c", "%62ucket/a%2Fb%20c?versionId=null"] {
             let headers = [(http::HeaderName::from_static("x-amz-copy-source"), written.parse().unwrap())];

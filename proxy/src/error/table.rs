@@ -231,6 +231,8 @@ table! {
     NoSuchUpload: Validation, 404, "NoSuchUpload", "BLOB_UPLOAD_UNKNOWN", false, "no_such_upload", "The specified multipart upload does not exist. The upload ID might be invalid, or the multipart upload might have been aborted or completed.";
     /// The bucket exists and is the caller's.
     BucketAlreadyOwnedByYou: Validation, 409, "BucketAlreadyOwnedByYou", "DENIED", false, "bucket_already_owned_by_you", "Your previous request to create the named bucket succeeded and you already own it.";
+    /// The bucket exists and is somebody else's.
+    BucketAlreadyExists: Validation, 409, "BucketAlreadyExists", "DENIED", false, "bucket_already_exists", "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.";
     /// The bucket holds something.
     BucketNotEmpty: Validation, 409, "BucketNotEmpty", "DENIED", false, "bucket_not_empty", "The bucket you tried to delete is not empty.";
     /// A concurrent change won.

@@ -55,6 +55,14 @@ const HAS_LOCKED: &str = "
           AND is_locked(retention_mode, retain_until, legal_hold, false)
     )";
 
+/// Whoever writes to the bucket has committed, or waits for its end.
+const LOCK_BUCKET: &str = "SELECT id FROM buckets WHERE name = $1 FOR UPDATE";
+
+const HAS_OBJECTS: &str = "SELECT EXISTS (SELECT FROM objects WHERE bucket_id = $1)";
+
+/// Uploads that are looked up at a time where all of a bucket's go in one transaction.
+const UPLOADS_AT_ONCE: i64 = 1_000;
+
 /// The keys whose versions go, under the lock that whoever changes them takes first.
 const KEYS: &str = "SELECT id, key FROM objects WHERE bucket_id = $1 AND is_latest ORDER BY key LIMIT $2 FOR UPDATE";
 
@@ -111,6 +119,38 @@ impl Index {
                 }
                 outcome => return outcome,
             }
+        }
+    }
+
+    /// Deletes a bucket that holds no object, and gives up the uploads that are under way in it: all or nothing. Of each upload there
+    /// is a record as `audit` has it.
+    /// # Errors
+    /// `NoSuchBucket`; `BucketNotEmpty` where it holds an object.
+    pub async fn delete_bucket_and_uploads(&self, name: &str, grace: Duration, audit: &[Record]) -> Result<()> {
+        let unit = self.begin().await?;
+        match unit.index().take_with_uploads(name, grace, audit).await {
+            Ok(()) => unit.commit().await,
+            Err(error) => {
+                unit.abandon().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn take_with_uploads(&self, name: &str, grace: Duration, audit: &[Record]) -> Result<()> {
+        let bucket: Option<(i64,)> = self.fetch_optional(|| sqlx::query_as(LOCK_BUCKET).bind(name)).await?;
+        let (bucket,) = bucket.ok_or_else(|| Error::from(Code::NoSuchBucket))?;
+        let (has_objects,): (bool,) = self.fetch_one(|| sqlx::query_as(HAS_OBJECTS).bind(bucket)).await?;
+        if has_objects {
+            return Err(Code::BucketNotEmpty.into());
+        }
+        loop {
+            let found: Vec<FoundUpload> =
+                self.fetch_all(|| sqlx::query_as(UPLOADS).bind(bucket).bind(UPLOADS_AT_ONCE)).await?;
+            if found.is_empty() {
+                return self.delete_bucket(name, audit).await;
+            }
+            self.take_uploads(&found, grace, audit).await?;
         }
     }
 

@@ -9,6 +9,9 @@ use crate::bucket_configuration::OwnershipControls;
 use crate::error::{Code, Error, Result};
 use crate::index::{BeginsWith, NewBucket};
 
+/// Where buckets have been made since before there were regions.
+const FIRST_REGION: &str = "us-east-1";
+
 pub(super) async fn create_bucket(
     app: &App,
     permit: &Permit,
@@ -20,6 +23,7 @@ pub(super) async fn create_bucket(
     }
     let acl::NewBucketLists { permit, ownership, list } =
         acl::of_new_bucket(app, permit.clone(), &request.headers).await?;
+    let names_ownership = request.headers.contains_key("x-amz-object-ownership");
     let record = permit.record();
     let bucket = NewBucket {
         name: &name,
@@ -32,11 +36,38 @@ pub(super) async fn create_bucket(
         quota: app.config.s3.default_quota.into(),
         audit: record.as_slice(),
     };
-    app.index.create_bucket_with(bucket, BeginsWith { ownership, list: list.as_ref() }).await?;
+    match app.index.create_bucket_with(bucket, BeginsWith { ownership, list: list.as_ref() }).await {
+        Err(error) if error.code() == Code::BucketAlreadyOwnedByYou => {
+            let asks_for_more =
+                list.is_some() || request.input.object_lock_enabled_for_bucket == Some(true) || names_ownership;
+            made_before(app, &permit, &name, asks_for_more).await?;
+        }
+        made => drop(made?),
+    }
     if ownership.has_lists() {
         configuration::know::<OwnershipControls>(app).await?;
     }
     Ok(S3Response::new(dto::CreateBucketOutput { location: Some(format!("/{name}")) }))
+}
+
+/// Whether the bucket may be taken for the one that was asked for: in the first region AWS says so to its owner (*CreateBucket*,
+/// `BucketAlreadyOwnedByYou`). There that takes its list back too; here one whose list gives something to others is refused.
+///
+/// # Errors
+/// `BucketAlreadyOwnedByYou`; `BucketAlreadyExists` where it is somebody else's.
+async fn made_before(app: &App, permit: &Permit, name: &str, asks_for_more: bool) -> Result<()> {
+    let there = app.index.lists(name, None).await.map_err(|error| match error.code() {
+        // It is gone by now, and was there.
+        Code::NoSuchBucket => Code::OperationAborted.into(),
+        _ => error,
+    })?;
+    if there.bucket.owner != permit.principal().to_string() {
+        return Err(Code::BucketAlreadyExists.into());
+    }
+    if app.config.s3.region == FIRST_REGION && !asks_for_more && there.bucket.is_private() {
+        return Ok(());
+    }
+    Err(Code::BucketAlreadyOwnedByYou.into())
 }
 
 fn check_location(configuration: &dto::CreateBucketConfiguration, region: &str) -> Result<()> {

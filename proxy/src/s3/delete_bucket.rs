@@ -1,11 +1,13 @@
-//! DeleteBucket: an empty one, or with `x-zas-force-delete: true` one with all it holds.
+//! DeleteBucket: one without objects, or with `x-zas-force-delete: true` one with all it holds.
+//!
+//! An upload that is under way keeps no bucket, as at AWS, where uploads keep directory buckets alone (*DeleteBucket*).
 
 use s3s::{S3Request, S3Response, dto};
 use zas_policy::Action;
 
 use crate::app::App;
 use crate::authz::Permit;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::index::Emptied;
 
 /// Objects, or uploads, that are deleted in one transaction: each has a record of its own in it, as with DeleteObjects.
@@ -25,7 +27,13 @@ pub(super) async fn delete_bucket(
     } else {
         permit.record()
     };
-    app.index.delete_bucket(name, record.as_slice()).await?;
+    match app.index.delete_bucket(name, record.as_slice()).await {
+        Err(error) if error.code() == Code::BucketNotEmpty => {
+            let grace = app.config.blobs.sweep_grace;
+            app.index.delete_bucket_and_uploads(name, grace, record.as_slice()).await?;
+        }
+        outcome => outcome?,
+    }
     Ok(S3Response::new(dto::DeleteBucketOutput {}))
 }
 

@@ -52,8 +52,8 @@ pub(super) fn kept(headers: &HeaderMap) -> Result<Headers> {
 }
 
 fn without_aws_chunked(value: &str) -> String {
-    let codings = value.split(',').map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked"));
-    codings.collect::<Vec<_>>().join(",")
+    let codings = value.split(',').filter(|coding| !coding.trim().eq_ignore_ascii_case("aws-chunked"));
+    codings.collect::<Vec<_>>().join(",").trim().to_owned()
 }
 
 /// User metadata of a write.
@@ -242,6 +242,18 @@ mod tests {
     fn aws_chunked_alone_is_no_encoding() {
         let headers = HeaderMap::from_iter([(header::CONTENT_ENCODING, "aws-chunked".parse().unwrap())]);
         assert!(kept(&headers).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_left_of_an_encoding_is_written_as_it_was_sent() {
+        for (sent, kept) in [
+            ("deflate, gzip", "deflate, gzip"),
+            ("deflate, gzip,aws-chunked", "deflate, gzip"),
+            ("aws-chunked, gzip", "gzip"),
+            ("aws-chunked, AWS-Chunked", ""),
+        ] {
+            assert_eq!(without_aws_chunked(sent), kept, "{sent}");
+        }
     }
 
     #[test]

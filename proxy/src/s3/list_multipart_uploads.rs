@@ -23,16 +23,11 @@ pub(super) async fn list_multipart_uploads(
     let id_marker = input.upload_id_marker.filter(|_| !key_marker.is_empty()).unwrap_or_default();
     let repeated_prefix = encoding.repeat("prefix", Some(&prefix))?;
     let repeated_marker = encoding.repeat("key-marker", Some(&key_marker))?;
-    let repeated_delimiter = encoding.repeat("delimiter", input.delimiter.as_deref())?;
+    let delimiter = listing::delimiter(input.delimiter.as_deref());
+    let repeated_delimiter = encoding.repeat("delimiter", delimiter)?;
     let repeated_id = encoding.repeat("upload-id-marker", Some(&id_marker))?;
 
-    let asked = ListRequest {
-        bucket: &input.bucket,
-        prefix: &prefix,
-        delimiter: input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty()),
-        after: &key_marker,
-        limit,
-    };
+    let asked = ListRequest { bucket: &input.bucket, prefix: &prefix, delimiter, after: &key_marker, limit };
     let page = app.index.list_uploads(asked, &id_marker).await?;
     let prefixes = page.prefixes.iter().map(|prefix| dto::CommonPrefix { prefix: Some(encoding.write(prefix)) });
     Ok(S3Response::new(dto::ListMultipartUploadsOutput {

@@ -20,19 +20,20 @@ pub(super) async fn list_object_versions(
     let input = request.input;
     let encoding = Encoding::of(input.encoding_type.as_ref())?;
     let prefix = input.prefix.as_deref().unwrap_or_default();
+    let delimiter = listing::delimiter(input.delimiter.as_deref());
     let after = input.key_marker.as_deref().unwrap_or_default();
     let limit = listing::page_size("max-keys", input.max_keys)?;
     let asked = ListVersionsRequest {
         bucket: &input.bucket,
         prefix,
-        delimiter: input.delimiter.as_deref(),
+        delimiter,
         after,
         after_version: place(app, &input).await?,
         limit,
     };
     let page = app.index.list_versions(asked).await?;
     let output = Output {
-        delimiter: encoding.repeat("delimiter", input.delimiter.as_deref())?,
+        delimiter: encoding.repeat("delimiter", delimiter)?,
         encoding_type: encoding.name(),
         key_marker: encoding.repeat("key-marker", Some(after))?,
         max_keys: i32::try_from(limit).ok(),

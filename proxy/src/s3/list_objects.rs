@@ -19,20 +19,14 @@ pub(super) async fn list_objects(
     let limit = listing::page_size("max-keys", input.max_keys)?;
     let repeated_prefix = encoding.repeat("prefix", Some(&prefix))?;
     let repeated_marker = encoding.repeat("marker", Some(&marker))?;
-    let repeated_delimiter = encoding.repeat("delimiter", input.delimiter.as_deref())?;
+    let delimiter = listing::delimiter(input.delimiter.as_deref());
+    let repeated_delimiter = encoding.repeat("delimiter", delimiter)?;
 
-    let asked = Asked {
-        bucket: &input.bucket,
-        prefix: &prefix,
-        delimiter: input.delimiter.as_deref(),
-        after: &marker,
-        limit,
-        encoding,
-        owners: true,
-    };
+    let asked =
+        Asked { bucket: &input.bucket, prefix: &prefix, delimiter, after: &marker, limit, encoding, owners: true };
     let page = listing::list(app, &asked).await?;
     // Without a delimiter the last key is the marker, and S3 leaves it to the client to look.
-    let next_marker = page.next.as_deref().filter(|_| input.delimiter.is_some()).map(|next| encoding.write(next));
+    let next_marker = page.next.as_deref().filter(|_| delimiter.is_some()).map(|next| encoding.write(next));
     Ok(S3Response::new(dto::ListObjectsOutput {
         is_truncated: Some(page.next.is_some()),
         common_prefixes: Some(page.prefixes),

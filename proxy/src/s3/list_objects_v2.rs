@@ -18,7 +18,8 @@ pub(super) async fn list_objects_v2(
     let limit = listing::page_size("max-keys", input.max_keys)?;
     let repeated_prefix = encoding.repeat("prefix", Some(&prefix))?;
     let repeated_start = encoding.repeat("start-after", input.start_after.as_deref())?;
-    let repeated_delimiter = encoding.repeat("delimiter", input.delimiter.as_deref())?;
+    let delimiter = listing::delimiter(input.delimiter.as_deref());
+    let repeated_delimiter = encoding.repeat("delimiter", delimiter)?;
 
     let context = ["objects", &input.bucket, &prefix, input.delimiter.as_deref().unwrap_or_default()];
     let after = match &input.continuation_token {
@@ -28,7 +29,7 @@ pub(super) async fn list_objects_v2(
     let asked = Asked {
         bucket: &input.bucket,
         prefix: &prefix,
-        delimiter: input.delimiter.as_deref(),
+        delimiter,
         after: &after,
         limit,
         encoding,

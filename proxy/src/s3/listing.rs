@@ -68,6 +68,11 @@ pub(super) fn page_size(parameter: &'static str, asked: Option<i32>) -> Result<u
     })
 }
 
+/// Reads a delimiter; an empty one is none, and is not repeated in the answer.
+pub(super) fn delimiter(asked: Option<&str>) -> Option<&str> {
+    asked.filter(|delimiter| !delimiter.is_empty())
+}
+
 /// Reads the number of the part that a page comes behind.
 ///
 /// # Errors
@@ -159,7 +164,7 @@ pub(super) async fn list(app: &App, asked: &Asked<'_>) -> Result<Page> {
     let request = ListRequest {
         bucket: asked.bucket,
         prefix: asked.prefix,
-        delimiter: asked.delimiter.filter(|delimiter| !delimiter.is_empty()),
+        delimiter: asked.delimiter,
         after: asked.after,
         limit: asked.limit,
     };

@@ -1,4 +1,4 @@
-//! PutObjectRetention: until when a version stays. It may be made longer or stricter; for anything else one must bypass governance.
+//! PutObjectRetention: until when a version stays. It may be made longer; for anything else one must bypass governance.
 
 use s3s::{S3Request, S3Response, dto};
 use zas_policy::{Action, Resource};

@@ -87,6 +87,10 @@ fn check_header(operation: Operation, name: &HeaderName, value: &HeaderValue, en
     if *name == encryption::HEADER && encryption::is_asked_by(operation) {
         return encryption::check(value.to_str().unwrap_or_default(), encrypted_at_rest);
     }
+    if *name == encryption::HEADER && matches!(operation, Operation::GetObject | Operation::HeadObject) {
+        // AWS answers 400 (*GetObject*, *HeadObject*).
+        return Err(Error::new(Code::InvalidArgument, format!("The header {name} is for writes alone.")));
+    }
     if operation == Operation::RenameObject && name.as_str().starts_with("x-amz-rename-source") {
         return Ok(());
     }
@@ -219,6 +223,15 @@ mod tests {
         let headers = map(&[("x-amz-server-side-encryption", "AES256")]);
         assert!(check(Operation::PutObject, &headers, None, true).is_ok());
         assert!(check(Operation::UploadPart, &headers, None, true).is_err(), "S3 has no such header there");
+    }
+
+    #[test]
+    fn a_read_that_asks_to_encrypt_is_wrong() {
+        let headers = map(&[("x-amz-server-side-encryption", "AES256")]);
+        for operation in [Operation::GetObject, Operation::HeadObject] {
+            let refused = check(operation, &headers, None, true).unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument, "{operation:?}");
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Access control lists: set, shown, and decided by, where the ownership of the bucket lets them count.
 
 use zas_proxy::bucket_configuration::ObjectOwnership;
+use zas_proxy::config::{AccessKey, Secret};
 use zas_proxy::identity::{Issued, NewKey, ServiceAccount};
 
-use super::support::{Ask, World};
+use super::support::{Ask, KEY, SECRET, World};
 
 const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
 const ROOT: &str = "root/AKIATEST";
@@ -72,7 +73,7 @@ async fn an_object_that_is_written_public_is_read_by_everybody_until_its_list_is
     anonymous(world.get("/bucket/open?acl")).await.expect_error(403, "AccessDenied");
     anonymous(world.put("/bucket/open").body("x")).await.expect_error(403, "AccessDenied");
     let shown = world.get("/bucket/open?acl").send().await.expect(200);
-    assert_eq!(shown.elements("Permission"), ["FULL_CONTROL", "READ"]);
+    assert_eq!(shown.elements("Permission"), ["READ", "FULL_CONTROL"]);
     assert_eq!((shown.elements("URI"), shown.elements("ID")), (vec![ALL_USERS.to_owned()], vec![ROOT.to_owned(); 2]));
     world.put("/bucket/open?acl").header("x-amz-acl", "private").send().await.expect(200);
     anonymous(world.get("/bucket/open")).await.expect_error(403, "AccessDenied");
@@ -119,6 +120,24 @@ async fn who_may_write_by_a_list_owns_what_they_write_and_deletes_nothing_of_oth
     by(world.put("/bucket/a?acl").header("x-amz-acl", "private"), &alice).send().await.expect(200);
     by(world.get("/bucket/a"), &alice).send().await.expect(200);
     by(world.delete("/bucket/a"), &alice).send().await.expect(204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_somebody_else_has_is_not_available() {
+    let world = World::new().await;
+    let made = world.put("/bucket").header("x-amz-object-ownership", "ObjectWriter");
+    made.header("x-amz-acl", "public-read").send().await.expect(200);
+    // What others have been given is not taken back in passing.
+    world.put("/bucket").send().await.expect_error(409, "BucketAlreadyOwnedByYou");
+    let (id, secret) = ("AKIAOTHER", "another secret of some length");
+    let other = World::with(|config| {
+        let key =
+            |id: &str, secret: &str| AccessKey { id: id.into(), secret: Some(Secret::new(secret)), secret_file: None };
+        config.access_keys = vec![key(KEY, SECRET), key(id, secret)];
+    });
+    let world = other.await;
+    world.put("/bucket").send().await.expect(200);
+    world.put("/bucket").key(id, secret).send().await.expect_error(409, "BucketAlreadyExists");
 }
 
 #[tokio::test(flavor = "multi_thread")]

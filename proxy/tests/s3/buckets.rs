@@ -19,8 +19,20 @@ async fn a_bucket_is_made_found_listed_and_deleted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_exists_is_ours() {
+    let world = World::with(|config| config.s3.region = "eu-west-1".into()).await;
+    world.put("/bucket").region("eu-west-1").send().await.expect(200);
+    world.put("/bucket").region("eu-west-1").send().await.expect_error(409, "BucketAlreadyOwnedByYou");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_first_region_a_bucket_is_made_again_by_its_owner_and_stays_as_it_is() {
     let world = World::with_bucket().await;
-    world.put("/bucket").send().await.expect_error(409, "BucketAlreadyOwnedByYou");
+    world.put("/bucket/key").body("x").send().await.expect(200);
+    assert_eq!(world.put("/bucket").send().await.expect(200).header("location"), "/bucket");
+    assert_eq!(world.get("/bucket/key").send().await.expect(200).text(), "x");
+    for (name, value) in [("x-amz-bucket-object-lock-enabled", "true"), ("x-amz-object-ownership", "ObjectWriter")] {
+        world.put("/bucket").header(name, value).send().await.expect_error(409, "BucketAlreadyOwnedByYou");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,6 +75,17 @@ async fn a_bucket_that_holds_something_is_only_deleted_by_force() {
     world.delete("/bucket").header("x-zas-force-delete", "true").send().await.expect(204);
     world.get("/bucket/key-0").send().await.expect_error(404, "NoSuchBucket");
     world.expect_nothing_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_under_way_keeps_no_bucket() {
+    let world = World::with_bucket().await;
+    let begun = world.post("/bucket/upload?uploads").send().await.expect(200);
+    let part = format!("/bucket/upload?uploadId={}&partNumber=1", begun.element("UploadId"));
+    world.put(&part).body("x").send().await.expect(200);
+    world.delete("/bucket").send().await.expect(204);
+    world.head("/bucket").send().await.expect(404);
+    assert_eq!((world.count("uploads").await, world.count("upload_parts").await), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

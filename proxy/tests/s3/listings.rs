@@ -76,6 +76,18 @@ async fn a_listing_begins_where_it_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_empty_delimiter_is_none_and_not_repeated() {
+    let world = filled(&["a/b", "c"]).await;
+    for uri in ["/bucket?delimiter=", "/bucket?list-type=2&delimiter=", "/bucket?versions&delimiter="] {
+        let answer = world.get(uri).send().await.expect(200);
+        assert_eq!((answer.elements("Key").len(), prefixes(&answer).len()), (2, 0), "{uri}");
+        assert_eq!(answer.elements("Delimiter"), Vec::<String>::new(), "{uri}");
+    }
+    let uploads = world.get("/bucket?uploads&delimiter=").send().await.expect(200);
+    assert_eq!(uploads.elements("Delimiter"), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn names_are_encoded_on_request() {
     let world = filled(&["a%20b%2Bc/%E6%97%A5", "a%26b"]).await;
     let plain = world.get("/bucket?list-type=2").send().await.expect(200);

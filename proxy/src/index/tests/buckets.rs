@@ -60,6 +60,19 @@ async fn only_an_empty_bucket_is_deleted() {
 }
 
 #[tokio::test]
+async fn a_bucket_without_objects_goes_with_the_uploads_that_are_under_way() {
+    let world = World::new().await;
+    world.begin_upload("k").await;
+    world.put("k", "x").await;
+    assert_code(world.index.delete_bucket_and_uploads("b", NOW, &[]).await, Code::BucketNotEmpty);
+    assert_eq!(world.count("SELECT count(*) FROM uploads").await, 1, "what is refused takes nothing away");
+    world.index.delete_object("b", "k", NOW, &[]).await.unwrap();
+    world.index.delete_bucket_and_uploads("b", NOW, &[]).await.unwrap();
+    assert_eq!(world.count("SELECT count(*) FROM uploads").await, 0);
+    assert_code(world.index.delete_bucket_and_uploads("b", NOW, &[]).await, Code::NoSuchBucket);
+}
+
+#[tokio::test]
 async fn emptying_goes_on_in_batches_until_objects_and_uploads_are_gone() {
     let world = World::new().await;
     for i in 0..7 {
