@@ -125,7 +125,7 @@ impl Fsck {
         self.context.stop = stop;
         let Self { context, held, phase, place, tally, was_ended } = self;
         let mut walk = Walk::new(&context, &held, phase, place, tally);
-        let end = if was_ended { Ok(()) } else { walk.to_the_end().await };
+        let end = if was_ended { Ok(()) } else { walk.finish().await };
         let tally = walk.into_tally();
         // A blob that was being brought back when the run ended leaves no upload behind.
         let cleaned = tokio::time::timeout(context.effort.patience, context.blobs.wait_for_clean_ups()).await;

@@ -139,7 +139,7 @@ impl Sender {
             Ok(false) => tracing::warn!(webhook = target.name, event = event.id, "an event took longer than its lease"),
             // It is told again when its lease is over.
             Err(error) => {
-                tracing::warn!(webhook = target.name, "what became of an event is not kept: {}", error.for_log())
+                tracing::warn!(webhook = target.name, "what became of an event is not kept: {}", error.for_log());
             }
         }
     }

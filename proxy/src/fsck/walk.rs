@@ -44,7 +44,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes through what is left, and saves how far it came, however it ends.
-    pub(super) async fn to_the_end(&mut self) -> Result<()> {
+    pub(super) async fn finish(&mut self) -> Result<()> {
         let end = self.phases().await;
         let saved = self.save(end.is_ok()).await;
         end.and(saved)

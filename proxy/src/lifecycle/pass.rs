@@ -197,8 +197,11 @@ impl LifecycleWorker {
         let by = DeleteBy { cause: DeleteCause::Lifecycle, owner: &owner, grace: self.0.config.blobs.sweep_grace };
         let outcomes = self.0.index.delete_versions(&pass.bucket, &wanted, by, &records).await?;
         // Each of them is counted, whatever became of those before it.
-        let outcomes = doomed.iter().zip(outcomes);
-        outcomes.fold(Ok(()), |all, (doomed, outcome)| all.and(self.count(doomed.act, outcome, done)))
+        let mut all = Ok(());
+        for (doomed, outcome) in doomed.iter().zip(outcomes) {
+            all = all.and(self.count(doomed.act, outcome, done));
+        }
+        all
     }
 
     fn count(&self, act: Act, outcome: Result<Deleted>, done: &mut LifecycleCounts) -> Result<()> {
