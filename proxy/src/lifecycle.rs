@@ -168,7 +168,7 @@ mod tests {
         let config = Config { looks_per_second: 1_000, deletes_per_second: 10, ..Config::default() };
         assert_eq!(pause(&config, 500, 0), Duration::from_millis(500));
         assert_eq!(pause(&config, 500, 20), Duration::from_secs(2));
-        assert_eq!(pause(&Config { looks_per_second: 0, ..config.clone() }, 3, 0), Duration::from_secs(3));
+        assert_eq!(pause(&Config { looks_per_second: 0, ..config }, 3, 0), Duration::from_secs(3));
         assert!(lease(&Config { batch: 1_000_000, ..config }) > Duration::from_secs(100));
     }
 }

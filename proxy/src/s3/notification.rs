@@ -77,7 +77,7 @@ fn filter(filters: Vec<Filter>) -> Option<dto::NotificationConfigurationFilter> 
     };
     let rules: Vec<dto::FilterRule> = filters.into_iter().map(rule).collect();
     (!rules.is_empty())
-        .then(|| dto::NotificationConfigurationFilter { key: Some(dto::S3KeyFilter { filter_rules: Some(rules) }) })
+        .then_some(dto::NotificationConfigurationFilter { key: Some(dto::S3KeyFilter { filter_rules: Some(rules) }) })
 }
 
 #[cfg(test)]

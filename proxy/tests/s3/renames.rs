@@ -1,5 +1,6 @@
 //! RenameObject.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use crate::acls::{account, by};
@@ -12,8 +13,9 @@ async fn world_with_lists() -> World {
     world
 }
 
-async fn rename(world: &World, from: &str, to: &str) -> Answer {
-    world.put(&format!("/bucket/{to}?renameObject")).header("x-amz-rename-source", from).send().await
+fn rename<'a>(world: &'a World, from: &'a str, to: &'a str) -> Pin<Box<dyn Future<Output = Answer> + 'a>> {
+    let uri = format!("/bucket/{to}?renameObject");
+    Box::pin(async move { world.put(&uri).header("x-amz-rename-source", from).send().await })
 }
 
 /// What a rename answers that has to wait for somebody else's transaction, which does `held` before the rename begins, and `then` once it
@@ -34,7 +36,8 @@ async fn waiting_for(world: &World, held: &str, then: &str, rename: impl Future<
         other.commit().await.unwrap();
     };
     let (answer, ended) = tokio::join!(rename, tokio::time::timeout(Duration::from_secs(10), end));
-    ended.expect("the rename waits");
+    // Otherwise the rename has not waited.
+    ended.unwrap();
     answer
 }
 

@@ -26,11 +26,11 @@ impl Play {
         Self { rng: StdRng::seed_from_u64(seed), held: None, known: vec!["never".into()], operations: Vec::new(), loss }
     }
 
-    fn play(seed: u64, operations: u64) -> Self {
-        Self::play_with(seed, operations, 0.04)
+    fn of(seed: u64, operations: u64) -> Self {
+        Self::losing(seed, operations, 0.04)
     }
 
-    fn play_with(seed: u64, operations: u64, loss: f64) -> Self {
+    fn losing(seed: u64, operations: u64, loss: f64) -> Self {
         let mut play = Self::new(seed, loss);
         for number in 0..operations {
             let content = format!("v{number}");
@@ -90,7 +90,7 @@ impl Play {
 fn what_a_real_register_has_answered_always_passes() {
     for seed in 0..HISTORIES {
         let operations = 50 + 10 * (seed % 20);
-        let played = Play::play(seed, operations);
+        let played = Play::of(seed, operations);
         assert!(check(&history(played.operations)).is_ok(), "seed {seed}");
     }
 }
@@ -131,7 +131,7 @@ fn stale(operations: &[Operation], rng: &mut StdRng) -> Option<(usize, String)> 
 fn one_stale_read_in_a_history_is_always_found() {
     let mut injected = 0;
     for seed in 0..HISTORIES {
-        let mut played = Play::play(seed, 50 + 10 * (seed % 20));
+        let mut played = Play::of(seed, 50 + 10 * (seed % 20));
         let Some((index, content)) = stale(&played.operations, &mut played.rng) else { continue };
         played.operations[index].action = read(&content);
         injected += 1;
@@ -143,7 +143,7 @@ fn one_stale_read_in_a_history_is_always_found() {
 #[test]
 fn a_second_winner_in_a_history_is_always_found() {
     for seed in 0..HISTORIES {
-        let mut played = Play::play(seed, 100);
+        let mut played = Play::of(seed, 100);
         let end = 1_000_000;
         let held = "the last";
         played.operations.push(operation(put(held), end, Some(end + 1)));
@@ -158,7 +158,7 @@ fn a_second_winner_in_a_history_is_always_found() {
 #[test]
 fn tens_of_thousands_of_operations_on_one_key_are_searched_in_seconds() {
     let begun = std::time::Instant::now();
-    let played = Play::play_with(7, 20_000, 0.0005);
+    let played = Play::losing(7, 20_000, 0.0005);
     let report = check(&history(played.operations)).unwrap();
     assert!(report.operations >= 20_000 && report.unknown > 5, "{report:?}");
     assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
