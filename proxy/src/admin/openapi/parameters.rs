@@ -8,9 +8,10 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 const SIGNER: &str = "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$";
 
 /// What names in paths look like: there is nothing of any other.
-const PATTERNS: [(&str, &str); 11] = [
+const PATTERNS: [(&str, &str); 12] = [
     ("access_key", "^[A-Z0-9]{20}$"),
     ("digest", "^sha256:[0-9a-f]{64}$"),
+    ("event_target", r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
     ("fingerprint", "^[0-9a-f]{64}$"),
     ("identity", "^[0-9a-f]{64}$"),
     ("signing_key", SIGNER),
