@@ -654,8 +654,12 @@ CREATE FUNCTION delete_objects(
 LANGUAGE plpgsql AS $$
 DECLARE
     v_bucket  buckets;
+    v_left    text[] := p_keys;
     v_ids     bigint[];
+    v_keys    text[];
     v_removed record;
+    v_bytes   bigint := 0;
+    v_objects bigint := 0;
 BEGIN
     SELECT * INTO v_bucket FROM buckets WHERE name = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
@@ -666,18 +670,29 @@ BEGIN
         status := 'KeepsVersions';
         RETURN;
     END IF;
-    SELECT array_agg(id), array_agg(key) INTO v_ids, deleted
-    FROM (
-        SELECT id, key FROM objects
-        WHERE bucket_id = v_bucket.id AND key = ANY (p_keys) AND is_latest
-        ORDER BY key
-        FOR UPDATE
-    ) AS object;
-    IF v_ids IS NOT NULL THEN
-        PERFORM tell_removals(v_bucket.id, v_ids, p_owner);
-        v_removed := remove_objects(v_ids, p_grace_seconds);
-        PERFORM count_usage(v_bucket.id, -v_removed.freed_bytes, -v_removed.freed_objects);
-    END IF;
+    deleted := '{}';
+    LOOP
+        SELECT array_agg(id), array_agg(key) INTO v_ids, v_keys
+        FROM (
+            SELECT id, key FROM objects
+            WHERE bucket_id = v_bucket.id AND key = ANY (v_left) AND is_latest
+            ORDER BY key
+            FOR UPDATE
+        ) AS object;
+        IF v_ids IS NOT NULL THEN
+            PERFORM tell_removals(v_bucket.id, v_ids, p_owner);
+            v_removed := remove_objects(v_ids, p_grace_seconds);
+            v_bytes := v_bytes + v_removed.freed_bytes;
+            v_objects := v_objects + v_removed.freed_objects;
+            deleted := deleted || v_keys;
+        END IF;
+        -- A writer that was waited for has replaced what this statement's snapshot knew, by what may have needed that to be there: so it came
+        -- before this delete, which takes what it has made.
+        SELECT array_agg(o.key) INTO v_left FROM objects AS o
+        WHERE o.bucket_id = v_bucket.id AND o.key = ANY (v_left) AND o.is_latest AND o.key <> ALL (deleted);
+        EXIT WHEN v_left IS NULL;
+    END LOOP;
+    PERFORM count_usage(v_bucket.id, -v_bytes, -v_objects);
     status := 'ok';
 END
 $$;

@@ -264,3 +264,19 @@ async fn writers_of_one_part_leave_one_part() {
     let segment = world.index.object("b", "k").await.unwrap().segment.unwrap();
     assert_eq!(segment.blob.digest, Digest::of(part.etag.as_bytes()), "the part's ETag and its bytes belong together");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_takes_what_a_writer_made_that_it_has_waited_for() {
+    let world = World::new().await;
+    for round in 0..50 {
+        world.put("k", "old").await;
+        // It needs the old one to be there, so that it comes before the delete or not at all.
+        let conditions = WriteConditions { absent: false, etag: Some("old") };
+        let new = NewObject { etag: "new", conditions, ..world.new_object("k", None) };
+        let (written, deleted) =
+            tokio::join!(world.index.commit_object(new), world.index.delete_object("b", "k", NOW, &[]));
+        assert!(deleted.unwrap().existed, "round {round}");
+        let stands = world.index.object("b", "k").await.map(|object| object.head.etag);
+        assert!(stands.is_err(), "round {round}: {written:?} was put before the delete, and {stands:?} stands");
+    }
+}
