@@ -21,7 +21,7 @@ mod tests {
             (datetime!(2014-01-15 00:00 UTC), 1, datetime!(2014-01-17 00:00 UTC)),
             (datetime!(2014-01-15 23:30 -2), 1, datetime!(2014-01-18 00:00 UTC)),
             (datetime!(2024-02-28 12:00 UTC), 1, datetime!(2024-03-01 00:00 UTC)),
-            (datetime!(2023-12-31 12:00 UTC), 365, datetime!(2025-01-01 00:00 UTC)),
+            (datetime!(2023-12-31 12:00 UTC), 365, datetime!(2024-12-31 00:00 UTC)),
         ] {
             assert_eq!(after_days(from, days), Some(due), "{from} and {days} days");
         }
