@@ -11,7 +11,8 @@
 --
 -- A locked version is refused where rows are deleted (remove_objects), so that no path leads around it.
 
-LOCK TABLE buckets, objects, uploads IN EXCLUSIVE MODE;
+-- At once as strictly as the changes below need it: a lock that grew later would wait for those who wait for it.
+LOCK TABLE buckets, objects, uploads IN ACCESS EXCLUSIVE MODE;
 
 ALTER TABLE buckets
     ADD COLUMN lock_mode text CHECK (lock_mode IN ('GOVERNANCE', 'COMPLIANCE')),
