@@ -60,7 +60,7 @@ fn groups_are_written_by_their_uri_and_others_by_their_id() {
     let public = asked::Asked::Canned(asked::Canned::PublicRead).list("user/alice".into(), "user/boss");
     let (owner, grants) = document(&public);
     assert_eq!(owner.id.as_deref(), Some("user/alice"));
-    let [own, everybody] = grants.as_slice() else { panic!("{grants:?}") };
+    let [everybody, own] = grants.as_slice() else { panic!("{grants:?}") };
     let (own, everybody) = (own.grantee.as_ref().unwrap(), everybody.grantee.as_ref().unwrap());
     assert_eq!((own.type_.as_str(), own.id.as_deref()), ("CanonicalUser", Some("user/alice")));
     assert_eq!(everybody.uri.as_deref(), Some("http://acs.amazonaws.com/groups/global/AllUsers"));
