@@ -692,6 +692,10 @@ BEGIN
         SELECT array_agg(o.key) INTO v_left FROM objects AS o
         WHERE o.bucket_id = v_bucket.id AND o.key = ANY (v_left) AND o.is_latest AND o.key <> ALL (deleted);
         EXIT WHEN v_left IS NULL;
+        IF cardinality(p_keys) > 1 THEN
+            -- Several keys are locked in their order or not at all.
+            RAISE EXCEPTION 'what was to be deleted was replaced meanwhile' USING ERRCODE = 'serialization_failure';
+        END IF;
     END LOOP;
     PERFORM count_usage(v_bucket.id, -v_bytes, -v_objects);
     status := 'ok';

@@ -1,6 +1,7 @@
 //! The schema: brought up to date, or compared with what this program was made for.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 
@@ -13,6 +14,15 @@ pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 /// SQLSTATE of a table that is not there.
 const UNDEFINED_TABLE: &str = "42P01";
 
+/// SQLSTATE of a transaction that waits for another one that waits for it.
+const DEADLOCK: &str = "40P01";
+
+/// How often a migration is begun that others were in the way of.
+const ATTEMPTS: u32 = 10;
+
+/// The pause before it is begun again.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Gives the service's role what it lacks (migration 0022): after every migration, so that none need think of it.
 const GRANT: &str = "SELECT grant_service_role()";
 
@@ -24,12 +34,29 @@ pub async fn migrate(index: &Index) -> Result<()> {
     let mut loan = index.pool.acquire().await.map_err(Failure::from)?;
     let connection = loan.connection().map_err(Failure::from)?;
     sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await.map_err(Failure::from)?;
-    MIGRATIONS.run_direct(None, connection, false).await.map_err(migration_error)?;
+    let mut attempt = 1;
+    while let Err(error) = MIGRATIONS.run_direct(None, &mut *connection, false).await {
+        // Programs of before go on meanwhile. What is in the way of a migration has undone all of it.
+        if !is_deadlock(&error) || attempt == ATTEMPTS {
+            return Err(migration_error(error));
+        }
+        tokio::time::sleep(PAUSE * attempt).await;
+        attempt += 1;
+    }
     let granted: i32 = sqlx::query_scalar(GRANT).fetch_one(connection).await.map_err(Failure::from)?;
     if granted > 0 {
         tracing::info!(granted, "the role zas_service was given rights that it lacked");
     }
     Ok(())
+}
+
+fn is_deadlock(error: &MigrateError) -> bool {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+            error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(DEADLOCK))
+        }
+        _ => false,
+    }
 }
 
 fn migration_error(error: MigrateError) -> Error {
