@@ -655,12 +655,10 @@ CREATE FUNCTION delete_objects(
 LANGUAGE plpgsql AS $$
 DECLARE
     v_bucket  buckets;
-    v_left    text[] := p_keys;
-    v_ids     bigint[];
-    v_keys    text[];
+    v_key     text;
+    v_id      bigint;
+    v_ids     bigint[] := '{}';
     v_removed record;
-    v_bytes   bigint := 0;
-    v_objects bigint := 0;
 BEGIN
     SELECT * INTO v_bucket FROM buckets WHERE name = p_bucket FOR KEY SHARE;
     IF NOT FOUND THEN
@@ -672,36 +670,32 @@ BEGIN
         RETURN;
     END IF;
     deleted := '{}';
-    LOOP
-        SELECT array_agg(id), array_agg(key) INTO v_ids, v_keys
-        FROM (
-            SELECT id, key FROM objects
-            WHERE bucket_id = v_bucket.id AND key = ANY (v_left) AND is_latest
-            ORDER BY key
-            FOR UPDATE
-        ) AS object;
-        IF v_ids IS NOT NULL THEN
-            PERFORM tell_removals(v_bucket.id, v_ids, p_owner);
-            v_removed := remove_objects(v_ids, p_grace_seconds);
-            v_bytes := v_bytes + v_removed.freed_bytes;
-            v_objects := v_objects + v_removed.freed_objects;
-            deleted := deleted || v_keys;
-        END IF;
-        -- A writer that was waited for has replaced what this statement's snapshot knew, by what may have needed that to be there: so it came
-        -- before this delete, which takes what it has made.
-        SELECT array_agg(o.key) INTO v_left FROM objects AS o
-        WHERE o.bucket_id = v_bucket.id AND o.key = ANY (v_left) AND o.is_latest AND o.key <> ALL (deleted);
-        EXIT WHEN v_left IS NULL;
-        IF cardinality(p_keys) > 1 THEN
-            -- Several keys are locked in their order or not at all.
-            RAISE EXCEPTION 'what was to be deleted was replaced meanwhile' USING ERRCODE = 'serialization_failure';
+    -- In key order, as everybody locks them; and one by one, for a key that was not found may have to be looked for again.
+    FOR v_key IN SELECT DISTINCT wanted.key COLLATE "C" FROM unnest(p_keys) AS wanted (key) ORDER BY 1 LOOP
+        LOOP
+            SELECT o.id INTO v_id FROM objects AS o
+            WHERE o.bucket_id = v_bucket.id AND o.key = v_key AND o.is_latest
+            FOR UPDATE;
+            EXIT WHEN FOUND;
+            -- A writer that was waited for has replaced what this statement's snapshot knew, by what may have needed that to be there: so it
+            -- came before this delete, which takes what it has made.
+            PERFORM FROM objects AS o WHERE o.bucket_id = v_bucket.id AND o.key = v_key AND o.is_latest;
+            EXIT WHEN NOT FOUND;
+        END LOOP;
+        IF v_id IS NOT NULL THEN
+            v_ids := v_ids || v_id;
+            deleted := deleted || v_key;
         END IF;
     END LOOP;
-    PERFORM count_usage(v_bucket.id, -v_bytes, -v_objects);
+    IF cardinality(v_ids) > 0 THEN
+        PERFORM tell_removals(v_bucket.id, v_ids, p_owner);
+        v_removed := remove_objects(v_ids, p_grace_seconds);
+        PERFORM count_usage(v_bucket.id, -v_removed.freed_bytes, -v_removed.freed_objects);
+    END IF;
     status := 'ok';
 END
 $$;
-COMMENT ON FUNCTION delete_objects IS 'Deletes what keys hold, all at once, where the bucket never kept versions; KeepsVersions: it does, and nothing was done.';
+COMMENT ON FUNCTION delete_objects IS 'Deletes what keys hold where the bucket never kept versions; KeepsVersions: it does, and nothing was done.';
 
 -- --- what is said of a version later
 
